@@ -1,0 +1,91 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Runs a range of ops of a model, from boundary tensors to boundary tensors.
+//
+//   auto executor = Executor::create(weights, {.threads = 2});
+//   executor->prepare({cut, op_count}, /*batch=*/1);     // validates, plans, allocates
+//   memcpy(executor->inputs()[0].data, ...);             // or bind_input() to one's own buffer
+//   executor->run();                                     // allocates nothing
+//   use(executor->outputs()[0].data);
+//
+// An executor is used by one thread at a time; many executors may share one Weights.
+// A result depends on inputs, weights and the kernels of this CPU, never on threads, batch or cut
+// (decision 8).
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <span>
+
+#include "engine/profiler.h"
+#include "engine/tensor.h"
+#include "engine/weights.h"
+#include "schemas/status.h"
+
+namespace cleave {
+
+struct ExecutorOptions {
+  unsigned threads = 1;  // 1..256; 1 runs on the caller's thread only
+};
+
+// One tensor that enters or leaves the prepared range.
+struct BoundaryBuffer {
+  TensorId tensor = 0;
+  float* data = nullptr;     // [batch][height][width][channels]
+  std::size_t elements = 0;  // batch * height * width * channels
+};
+
+// Bytes that a caller's own buffer must have beyond its elements (XNNPACK reads past the end).
+inline constexpr std::size_t kBufferSlackBytes = 128;
+inline constexpr std::size_t kBufferAlignment = 64;
+
+class Executor {
+ public:
+  // Errors: kInvalidArgument (threads), kResourceExhausted, kUnsupported (CPU without the
+  // instructions that the kernels need).
+  static Result<std::unique_ptr<Executor>> create(std::shared_ptr<const Weights> weights,
+                                                  const ExecutorOptions& options);
+  virtual ~Executor() = default;
+  Executor(const Executor&) = delete;
+  Executor& operator=(const Executor&) = delete;
+
+  // Makes the executor ready to run `range` for `batch` pictures; may be called again with other
+  // arguments (about a millisecond). An empty range is valid: outputs are the inputs.
+  // Errors: kOutOfRange (not inside the weights' range, batch 0 or > 1024), kResourceExhausted.
+  // After an error the executor is unprepared.
+  [[nodiscard]] virtual Status prepare(OpRange range, std::uint32_t batch) = 0;
+
+  // The boundary tensors of the prepared range, ascending by tensor id: what ops >= first read that
+  // came before them, and what lives after `last`. Buffers are the executor's own unless bound.
+  [[nodiscard]] virtual std::span<const BoundaryBuffer> inputs() const = 0;
+  [[nodiscard]] virtual std::span<const BoundaryBuffer> outputs() const = 0;
+
+  // Reads input (writes output) `index` in the caller's buffer from now on, until the next prepare.
+  // A tensor that passes through the range untouched is copied from input to output by run().
+  // REQUIRES: aligned to kBufferAlignment, elements * 4 + kBufferSlackBytes bytes long, alive
+  // during run. nullptr goes back to the executor's own buffer.
+  [[nodiscard]] virtual Status bind_input(std::size_t index, float* data) = 0;
+  [[nodiscard]] virtual Status bind_output(std::size_t index, float* data) = 0;
+
+  // Runs the prepared range. Allocates nothing; does not fail on a prepared executor
+  // (kInternal otherwise). `observer` may be null.
+  [[nodiscard]] virtual Status run(OpObserver* observer = nullptr) = 0;
+
+  // Bytes of the planned arena, boundary buffers that the executor owns included.
+  [[nodiscard]] virtual std::uint64_t arena_bytes() const = 0;
+
+ protected:
+  Executor() = default;
+};
+
+// The arena that prepare(range, batch) would plan with unbound buffers, without packing or
+// allocating it (for `inspect` and the planner). Workspaces that XNNPACK asks for are included only
+// as far as they are known from shapes; see engine/README.md for the error seen.
+[[nodiscard]] Result<std::uint64_t> plan_arena_bytes(const fbs::Variant& variant, OpRange range,
+                                                     std::uint32_t batch);
+
+// "avx512", "neon+dotprod", ...: the kernel set XNNPACK picked on this CPU. Thread-safe.
+[[nodiscard]] const char* kernel_set_name();
+
+}  // namespace cleave

@@ -1,0 +1,51 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// A picture from a file to the model's input: decode (JPEG, PNG), crop, resize, normalize, as the
+// model file says. Decoding and resizing stream by rows, so that a 12-megapixel photo needs a few
+// rows of memory, not the whole picture (decision 7). The result depends on the file and the
+// preprocessing only, never on the machine: arithmetic is integer or exactly rounded.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "schemas/model_reader.h"
+#include "schemas/status.h"
+
+namespace cleave {
+
+// Caps on what a picture's own header may claim, checked before anything is allocated.
+struct PictureLimits {
+  std::uint64_t max_file_bytes = 64u << 20;
+  std::uint64_t max_pixels = 100'000'000;
+};
+
+enum class PictureFormat : std::uint8_t { kJpeg, kPng };
+
+// By the first bytes. Errors: kUnsupported (neither JPEG nor PNG).
+[[nodiscard]] Result<PictureFormat> detect_format(std::span<const std::byte> file);
+
+// Reads a whole file under the cap. Errors: kNotFound, kIo, kOutOfRange.
+[[nodiscard]] Result<std::vector<std::byte>> read_picture_file(const std::string& path,
+                                                               const PictureLimits& limits);
+
+// Decodes, crops and resizes `file` to shape.height x shape.width, u8, in the model's color order:
+// exactly what codec PixelsU8 carries. `pixels` must hold height * width * channels bytes.
+// Resize: triangle filter over the whole cropped picture, support scaled when shrinking, 8-bit
+// result rounded after each pass, horizontal first (the reference's rule).
+// Errors: kUnsupported (format), kCorrupt (truncated or damaged file), kOutOfRange (limits).
+[[nodiscard]] Status decode_to_model_size(std::span<const std::byte> file,
+                                          const fbs::Preprocessing& preprocessing,
+                                          const fbs::Shape& shape, const PictureLimits& limits,
+                                          std::span<std::uint8_t> pixels);
+
+// u8 pixels to the model's input: value = (pixel - mean[c]) / deviation[c] in f32, through a table
+// of 256 entries a channel, so that both ends agree bit for bit. Sizes must agree:
+// input.size() == pixels.size() == height * width * channels.
+void normalize(std::span<const std::uint8_t> pixels, const fbs::Preprocessing& preprocessing,
+               std::uint32_t channels, std::span<float> input);
+
+}  // namespace cleave

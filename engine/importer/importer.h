@@ -1,0 +1,70 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The importer's steps, each in a file of its own name. Host only; used by cleave-import and tests.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "engine/importer/graph.h"
+#include "schemas/status.h"
+
+namespace cleave::importer {
+
+// --- readers (onnx_reader.cc, tflite_reader.cc, tfjs_reader.cc)
+// ----------------------------------- Each turns a source file into a Graph of source nodes, batch
+// norms and activations still apart unless the source itself fuses them. A fused activation of the
+// source is a node of its own. Errors: kCorrupt, or kUnsupported listing every node that cannot be
+// imported, by name and type.
+Result<Graph> read_onnx(std::span<const std::byte> file);
+Result<Graph> read_tflite(std::span<const std::byte> file);
+// `path` is the model.json; its weight shards are read beside it.
+Result<Graph> read_tfjs(const std::string& path);
+// Decides by content (FlatBuffer identifier TFL3, JSON object, else protobuf) and calls one above.
+Result<Graph> read_source(const std::string& path);
+
+// --- zoo.cc
+// ---------------------------------------------------------------------------------------
+struct ZooOptions {
+  std::uint32_t input = 224;
+  double width = 1.0;  // MobileNet's alpha
+  std::uint32_t classes = 1000;
+  std::uint64_t seed = 1;
+};
+// alexnet, vgg11/13/16/19 (and _bn), mobilenet_v1, mobilenet_v2 with seeded He-normal weights and
+// the literature's layers. The same options give the same bits everywhere.
+Result<Graph> make_zoo_model(const std::string& name, const ZooOptions& options);
+std::vector<std::string> zoo_names();
+
+// --- layers.cc
+// ------------------------------------------------------------------------------------ Gives every
+// source node its layer (decision 3): AlexNet, VGG and MobileNetV2 are recognised and numbered as
+// torchvision numbers them; any other network has one layer per computing node, markers going with
+// the layer before. Keeps layers that are already there (zoo).
+void assign_layers(Graph& graph);
+
+// --- fuse.cc
+// -------------------------------------------------------------------------------------- Folds
+// affine nodes and biases into the convolution or fully connected node before them, pads into
+// convolutions (zero pads only), and clamps into any op that can clamp. The layers of what is
+// merged are kept on the node that stays. Numbers change by rounding only where an affine node is
+// folded.
+void fuse(Graph& graph);
+
+// --- lower.cc
+// ------------------------------------------------------------------------------------- What is
+// left becomes ops of schemas/model.fbs: affine -> 1 x 1 depthwise convolution, markers vanish.
+// After it, node i is op i.
+Status lower(Graph& graph);
+
+// --- model_writer.cc
+// ------------------------------------------------------------------------------ The bytes of the
+// model file; the same graph gives the same bytes. REQUIRES: lowered.
+Result<std::vector<std::byte>> build_model_file(const Graph& graph);
+// Writes atomically (temporary file, fsync, commit mark, rename). Errors: kIo.
+Status write_model_file(std::span<const std::byte> bytes, const std::string& path);
+
+}  // namespace cleave::importer

@@ -1,0 +1,38 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The packed weights of a range of ops: made once, immutable, shared by every executor of the
+// process (decision 5 of the design). Packing is XNNPACK's; the layout depends on the kernels this
+// CPU runs, so packed bytes never leave the process.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+
+#include "engine/tensor.h"
+#include "schemas/model_reader.h"
+#include "schemas/status.h"
+
+namespace cleave {
+
+class Weights {
+ public:
+  // Packs ops `range` of `variant`. Reads the model's segments and gives their pages back.
+  // Errors: kOutOfRange (variant or range), kUnsupported (an op this engine cannot run),
+  // kResourceExhausted. Thread-safe; takes milliseconds to seconds (VGG-16: all weights once).
+  static Result<std::shared_ptr<const Weights>> create(std::shared_ptr<const ModelFile> model,
+                                                       std::uint32_t variant, OpRange range);
+  virtual ~Weights() = default;
+  Weights(const Weights&) = delete;
+  Weights& operator=(const Weights&) = delete;
+
+  [[nodiscard]] virtual const ModelFile& model() const = 0;
+  [[nodiscard]] virtual const fbs::Variant& variant() const = 0;
+  [[nodiscard]] virtual OpRange range() const = 0;
+  // Bytes of packed weights held for ops [first, last), a sub-range of range().
+  [[nodiscard]] virtual std::uint64_t packed_bytes(OpRange ops) const = 0;
+
+ protected:
+  Weights() = default;
+};
+
+}  // namespace cleave

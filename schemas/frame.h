@@ -1,0 +1,49 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The unit on the wire: a fixed header, one FlatBuffers message, and an attachment of raw bytes
+// (boundary tensors or a picture) that is never part of the FlatBuffer, so that it can be received
+// straight into the buffer that the executor reads. Grammar and limits: schemas/wire_format.md.
+//
+//   offset  bytes  field (little endian)
+//   0       4      magic "CLVF"
+//   4       2      protocol version
+//   6       2      flags, 0
+//   8       4      message_bytes
+//   12      4      reserved, 0
+//   16      8      attachment_bytes
+#pragma once
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <span>
+
+#include "schemas/status.h"
+
+namespace cleave {
+
+inline constexpr std::uint16_t kProtocolVersion = 1;
+inline constexpr std::size_t kFrameHeaderBytes = 24;
+
+// Caps that hold before anything is known of the peer.
+struct FrameLimits {
+  std::uint32_t max_message_bytes = 1u << 20;
+  std::uint64_t max_attachment_bytes = 0;
+};
+
+struct FrameHeader {
+  std::uint16_t version = kProtocolVersion;
+  std::uint32_t message_bytes = 0;
+  std::uint64_t attachment_bytes = 0;
+};
+
+// Writes the header's 24 bytes. Never fails.
+[[nodiscard]] std::array<std::byte, kFrameHeaderBytes> encode_frame_header(
+    const FrameHeader& header);
+
+// Reads a header. Errors: kCorrupt (magic, flags, reserved, empty message),
+// kMismatch (another protocol version), kOutOfRange (over `limits`). Allocates nothing on success.
+[[nodiscard]] Result<FrameHeader> decode_frame_header(
+    std::span<const std::byte, kFrameHeaderBytes> bytes, const FrameLimits& limits);
+
+}  // namespace cleave

@@ -1,0 +1,22 @@
+# SPDX-License-Identifier: Apache-2.0
+#
+# Every compiler and linker flag of the project lives on this one INTERFACE target.
+add_library(cleave_flags INTERFACE)
+target_compile_features(cleave_flags INTERFACE cxx_std_20)
+target_include_directories(cleave_flags INTERFACE "${PROJECT_SOURCE_DIR}")
+# Contracted multiply-adds would make a result depend on the compiler and the architecture.
+target_compile_options(cleave_flags INTERFACE -Wall -Wextra -Wconversion -ffp-contract=off)
+if(CLEAVE_WERROR)
+  target_compile_options(cleave_flags INTERFACE -Werror)
+endif()
+if(CLEAVE_FUZZ)
+  target_compile_options(cleave_flags INTERFACE -fsanitize=fuzzer-no-link)
+endif()
+if(CLEAVE_SANITIZE)
+  target_compile_options(cleave_flags INTERFACE -fsanitize=${CLEAVE_SANITIZE}
+    -fno-sanitize-recover=all -fno-omit-frame-pointer -g)
+  target_link_options(cleave_flags INTERFACE -fsanitize=${CLEAVE_SANITIZE})
+endif()
+if(CLEAVE_STATIC)
+  target_link_options(cleave_flags INTERFACE -static)
+endif()
