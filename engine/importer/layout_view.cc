@@ -1,0 +1,224 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "engine/importer/layout_view.h"
+
+#include <algorithm>
+#include <limits>
+#include <string>
+#include <utility>
+
+namespace cleave::importer {
+namespace {
+
+constexpr std::int64_t kMaxElements = std::numeric_limits<std::int32_t>::max();
+constexpr std::int64_t kTooMany = -1;
+
+std::int64_t axis_extent(const Hwc& shape, Axis axis) {
+  switch (axis) {
+    case Axis::kBatch:
+      return 1;
+    case Axis::kHeight:
+      return shape.height;
+    case Axis::kWidth:
+      return shape.width;
+    case Axis::kChannel:
+      return shape.channels;
+  }
+  return 1;
+}
+
+// a * b for non-negative numbers, or kTooMany beyond what a tensor may hold.
+std::int64_t capped_product(std::int64_t a, std::int64_t b) {
+  if (a == kTooMany || b == kTooMany) return kTooMany;
+  if (a != 0 && b > kMaxElements / a) return kTooMany;
+  return a * b;
+}
+
+std::int64_t element_total(const Hwc& shape) {
+  return capped_product(capped_product(shape.height, shape.width), shape.channels);
+}
+
+LayoutView view_of_order(const Hwc& shape, std::initializer_list<Axis> order) {
+  LayoutView view;
+  for (const Axis axis : order) {
+    const bool shown = axis == Axis::kBatch || axis_extent(shape, axis) != 1;
+    view.dims.push_back(shown ? ViewDim{axis} : ViewDim{});
+  }
+  return view;
+}
+
+std::string extents_text(std::span<const std::int64_t> extents) {
+  std::string text = "[";
+  for (std::size_t i = 0; i < extents.size(); ++i) {
+    if (i != 0) text += ',';
+    text += std::to_string(extents[i]);
+  }
+  return text + "]";
+}
+
+// `extents` with its -1 replaced by what is left of `total` elements.
+Result<std::vector<std::int64_t>> resolve_extents(std::span<const std::int64_t> extents,
+                                                  std::int64_t total) {
+  const auto wrong = [&](StatusCode code, const char* why) {
+    return Status(code, "reshape to " + extents_text(extents) + " " + why);
+  };
+  std::vector<std::int64_t> resolved(extents.begin(), extents.end());
+  std::int64_t known = 1;
+  auto inferred = resolved.end();
+  for (auto it = resolved.begin(); it != resolved.end(); ++it) {
+    if (*it == -1) {
+      if (inferred != resolved.end()) return wrong(StatusCode::kCorrupt, "has two unknown extents");
+      inferred = it;
+      continue;
+    }
+    if (*it < 1) return wrong(StatusCode::kCorrupt, "has an extent below 1");
+    known = capped_product(known, *it);
+  }
+  if (total == kTooMany || known == kTooMany) {
+    return wrong(StatusCode::kUnsupported, "has too many elements");
+  }
+  if (inferred != resolved.end()) {
+    *inferred = total / known;
+    known *= *inferred;
+  }
+  if (known != total) {
+    return wrong(StatusCode::kCorrupt,
+                 ("does not have " + std::to_string(total) + " elements").c_str());
+  }
+  return resolved;
+}
+
+// The batch has extent 1 here and could stand in any dimension; it takes one of its own when the
+// reshape has one at this place, else it leads the dimension being filled.
+bool batch_belongs_to_next(const ViewDim& dim, std::span<const std::int64_t> extents,
+                           std::size_t index) {
+  return !dim.empty() && index + 1 < extents.size() && extents[index + 1] == 1;
+}
+
+}  // namespace
+
+LayoutView view_nchw(const Hwc& shape) {
+  return view_of_order(shape, {Axis::kBatch, Axis::kChannel, Axis::kHeight, Axis::kWidth});
+}
+
+LayoutView view_nhwc(const Hwc& shape) {
+  return view_of_order(shape, {Axis::kBatch, Axis::kHeight, Axis::kWidth, Axis::kChannel});
+}
+
+std::vector<std::int64_t> view_extents(const LayoutView& view, const Hwc& shape) {
+  std::vector<std::int64_t> extents;
+  for (const ViewDim& dim : view.dims) {
+    std::int64_t extent = 1;
+    for (const Axis axis : dim) extent *= axis_extent(shape, axis);
+    extents.push_back(extent);
+  }
+  return extents;
+}
+
+Result<LayoutView> reshape_view(const LayoutView& view, const Hwc& shape,
+                                std::span<const std::int64_t> extents) {
+  CLEAVE_ASSIGN_OR_RETURN(const std::vector<std::int64_t> target,
+                          resolve_extents(extents, element_total(shape)));
+  ViewDim order;
+  for (const ViewDim& dim : view.dims) order.insert(order.end(), dim.begin(), dim.end());
+
+  LayoutView result;
+  result.dims.resize(target.size());
+  if (target.empty()) {
+    if (std::any_of(order.begin(), order.end(), [](Axis a) { return a != Axis::kBatch; })) {
+      return Status(StatusCode::kUnsupported, "reshape to a scalar");
+    }
+    return result;
+  }
+  std::size_t index = 0;
+  std::int64_t filled = 1;  // product of the axes already in dimension `index`
+  const auto close_dim = [&] {
+    ++index;
+    filled = 1;
+  };
+  for (const Axis axis : order) {
+    if (axis == Axis::kBatch) {
+      if (filled == target[index] && batch_belongs_to_next(result.dims[index], target, index)) {
+        close_dim();
+      }
+      result.dims[index].push_back(axis);
+      continue;
+    }
+    while (index < target.size() && filled == target[index]) close_dim();
+    const std::int64_t extent = axis_extent(shape, axis);
+    if (index == target.size() || target[index] % (filled * extent) != 0) {
+      return Status(StatusCode::kUnsupported,
+                    "reshape to " + extents_text(extents) + " splits an axis of the image");
+    }
+    result.dims[index].push_back(axis);
+    filled *= extent;
+  }
+  return result;
+}
+
+Result<LayoutView> transpose_view(const LayoutView& view,
+                                  std::span<const std::int64_t> permutation) {
+  if (permutation.size() != view.dims.size()) {
+    return Status(StatusCode::kCorrupt, "transpose " + extents_text(permutation) + " of " +
+                                            std::to_string(view.dims.size()) + " dimensions");
+  }
+  LayoutView result;
+  std::vector<bool> used(view.dims.size(), false);
+  for (const std::int64_t from : permutation) {
+    if (from < 0 || from >= static_cast<std::int64_t>(used.size()) ||
+        used[static_cast<std::size_t>(from)]) {
+      return Status(StatusCode::kCorrupt,
+                    "transpose " + extents_text(permutation) + " is not a permutation");
+    }
+    used[static_cast<std::size_t>(from)] = true;
+    result.dims.push_back(view.dims[static_cast<std::size_t>(from)]);
+  }
+  return result;
+}
+
+std::optional<std::size_t> dim_of_axis(const LayoutView& view, const Hwc& shape, Axis axis) {
+  const bool shown = axis == Axis::kBatch || axis_extent(shape, axis) != 1;
+  const ViewDim wanted = shown ? ViewDim{axis} : ViewDim{};
+  std::optional<std::size_t> found;
+  for (std::size_t i = 0; i < view.dims.size(); ++i) {
+    if (view.dims[i] != wanted) continue;
+    if (found) return std::nullopt;
+    found = i;
+  }
+  return found;
+}
+
+Result<std::vector<std::uint32_t>> flatten_order(const LayoutView& view, const Hwc& shape,
+                                                 std::size_t dim) {
+  if (dim >= view.dims.size()) return Status(StatusCode::kInternal, "no such dimension");
+  const std::int64_t total = element_total(shape);
+  if (total == kTooMany) return Status(StatusCode::kUnsupported, "too many elements");
+  if (view_extents(view, shape)[dim] != total) {
+    return Status(StatusCode::kUnsupported,
+                  "a fully connected layer over part of the image's axes");
+  }
+  const auto stride_of = [&](Axis axis) -> std::int64_t {
+    switch (axis) {
+      case Axis::kHeight:
+        return std::int64_t{shape.width} * shape.channels;
+      case Axis::kWidth:
+        return shape.channels;
+      default:
+        return axis == Axis::kChannel ? 1 : 0;
+    }
+  };
+  std::vector<std::uint32_t> order{0};
+  order.reserve(static_cast<std::size_t>(total));
+  for (const Axis axis : view.dims[dim]) {  // slowest first: each axis repeats what is there
+    std::vector<std::uint32_t> longer;
+    longer.reserve(static_cast<std::size_t>(total));
+    for (const std::uint32_t base : order) {
+      for (std::int64_t i = 0; i < axis_extent(shape, axis); ++i) {
+        longer.push_back(base + static_cast<std::uint32_t>(i * stride_of(axis)));
+      }
+    }
+    order = std::move(longer);
+  }
+  return order;
+}
+
+}  // namespace cleave::importer
