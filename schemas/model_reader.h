@@ -6,7 +6,6 @@
 // table). Everything that uses a ModelFile may trust those facts and must not check them again.
 #pragma once
 
-#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
@@ -14,15 +13,13 @@
 #include <string>
 
 #include "schemas/generated/model_generated.h"
+#include "schemas/sha256.h"
 #include "schemas/status.h"
 
 namespace cleave {
 
 // SHA-256 of the header bytes as stored; two files with one identity compute the same scores.
-using ModelIdentity = std::array<std::uint8_t, 32>;
-
-// Lower-case hex, 64 characters.
-std::string to_hex(const ModelIdentity& identity);
+using ModelIdentity = Sha256Digest;
 
 struct ModelOpenOptions {
   bool verify_segments = false;  // also hash every weight segment (reads the whole file)

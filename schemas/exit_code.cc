@@ -1,0 +1,23 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "schemas/exit_code.h"
+
+namespace cleave {
+
+std::string_view exit_code_help() {
+  return "Exit codes:\n"
+         "   0  everything asked for was done\n"
+         "   1  internal error: a bug, please report the line printed\n"
+         "   2  the command line or a configuration file is wrong\n"
+         "   3  no such file or name\n"
+         "   4  a picture, source model or operator that cannot be used\n"
+         "   5  a cleave model file that does not check\n"
+         "   6  agent and server do not hold the same model, or speak other protocols\n"
+         "   7  the address to listen on is taken or not allowed\n"
+         "   8  no server, and the answer could not be had on the device\n"
+         "   9  --split names no layer or operator of this model\n"
+         "  10  no split fits the memory or storage cap\n"
+         "  11  reading or writing failed (disk full, permission)\n"
+         "  12  the run ended, but some pictures have no answer\n";
+}
+
+}  // namespace cleave
