@@ -5,7 +5,7 @@
 set -euo pipefail
 
 readonly TOOLCHAINS_DIR="$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)"
-for part in common packages private_apt sources boost sysroot build libraries; do
+for part in common packages private_apt sources debs boost sysroot build libraries; do
   # shellcheck source=/dev/null
   source "$TOOLCHAINS_DIR/lib/$part.sh"
 done

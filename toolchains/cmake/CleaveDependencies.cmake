@@ -7,7 +7,9 @@
 # CleaveCodegen.cmake.
 #
 # CLEAVE_DEPS_TARGET  whose static libraries: native (default), native-tsan, aarch64
-# CLEAVE_SYSROOT      set by a cross toolchain file: where Debian's libraries are unpacked
+# CLEAVE_SYSROOT, CLEAVE_SYSROOT_ARCH  set by a cross toolchain file: where Debian's libraries are
+#                     unpacked, and Debian's name of that architecture
+# CLEAVE_STATIC       find static libraries
 set(CLEAVE_DEPS_TARGET native CACHE STRING "Prebuilt libraries: native, native-tsan, aarch64")
 
 find_package(Threads REQUIRED)
@@ -39,15 +41,17 @@ function(_cleave_static name file)
     INTERFACE_LINK_LIBRARIES "${ARGN}")
 endfunction()
 
-# Headers and libraries of Debian, below the sysroot when there is one. A package of the host
-# is never looked at in a cross build.
+# Headers and libraries of Debian, below the sysroot when there is one: a cross build never looks
+# at the host's. Debian keeps headers that depend on the architecture in a folder of their own,
+# which only the native compiler knows.
 if(CLEAVE_SYSROOT)
   set(_cleave_include "${CLEAVE_SYSROOT}/usr/include")
-  set(_cleave_library "${CLEAVE_SYSROOT}/usr/lib/${CMAKE_LIBRARY_ARCHITECTURE}")
-  set(_cleave_search NO_DEFAULT_PATH NO_CMAKE_FIND_ROOT_PATH)
+  set(_cleave_arch_include "${CLEAVE_SYSROOT}/usr/include/${CLEAVE_SYSROOT_ARCH}")
+  set(_cleave_search PATHS "${CLEAVE_SYSROOT}/usr/lib/${CLEAVE_SYSROOT_ARCH}"
+    NO_DEFAULT_PATH NO_CMAKE_FIND_ROOT_PATH)
 else()
   set(_cleave_include /usr/include)
-  set(_cleave_library "/usr/lib/${CMAKE_LIBRARY_ARCHITECTURE}" /usr/lib)
+  set(_cleave_arch_include "")
   set(_cleave_search "")
 endif()
 
@@ -55,8 +59,8 @@ endif()
 function(_cleave_system name)
   cmake_parse_arguments(D "" "HEADER" "LIBRARIES;LINK;DEFINE" ${ARGN})
   string(TOUPPER "CLEAVE_${name}" prefix)
-  find_path(${prefix}_INCLUDE ${D_HEADER} PATHS ${_cleave_include}
-    PATH_SUFFIXES ${CMAKE_LIBRARY_ARCHITECTURE} ${_cleave_search})
+  find_path(${prefix}_INCLUDE ${D_HEADER} PATHS "${_cleave_include}"
+    NO_DEFAULT_PATH NO_CMAKE_FIND_ROOT_PATH)
   mark_as_advanced(${prefix}_INCLUDE)
   set(missing "")
   if(NOT ${prefix}_INCLUDE)
@@ -64,7 +68,11 @@ function(_cleave_system name)
   endif()
   set(files "")
   foreach(library IN LISTS D_LIBRARIES)
-    find_library(${prefix}_LIBRARY_${library} ${library} PATHS ${_cleave_library} ${_cleave_search})
+    set(file ${library})
+    if(CLEAVE_STATIC)
+      set(file lib${library}.a)
+    endif()
+    find_library(${prefix}_LIBRARY_${library} ${file} ${_cleave_search})
     mark_as_advanced(${prefix}_LIBRARY_${library})
     if(NOT ${prefix}_LIBRARY_${library})
       list(APPEND missing lib${library})
@@ -75,7 +83,8 @@ function(_cleave_system name)
     message(FATAL_ERROR "${name}: cannot find ${missing}. Run: ${_cleave_setup}")
   endif()
   add_library(cleave_dep_${name} INTERFACE)
-  target_include_directories(cleave_dep_${name} SYSTEM INTERFACE "${${prefix}_INCLUDE}")
+  target_include_directories(cleave_dep_${name} SYSTEM INTERFACE
+    "${${prefix}_INCLUDE}" ${_cleave_arch_include})
   target_link_libraries(cleave_dep_${name} INTERFACE ${files} ${D_LINK})
   target_compile_definitions(cleave_dep_${name} INTERFACE ${D_DEFINE})
   add_library(cleave_dep::${name} ALIAS cleave_dep_${name})
