@@ -26,7 +26,8 @@ struct ModelOpenOptions {
 };
 
 // An open, checked, immutable model file. Thread-safe: all access is const.
-// Memory: the file is mapped, not read; pages come in when weights are packed.
+// Memory: the file is mapped, not read; pages come in when weights are packed. Whoever replaces a
+// model file renames a new one over it: cutting a mapped file short would end the process (SIGBUS).
 class ModelFile {
  public:
   // Maps and checks `path`. Errors: kNotFound, kIo, kCorrupt (naming what does not check),
@@ -60,6 +61,7 @@ class ModelFile {
  protected:
   ModelFile() = default;
   [[nodiscard]] Status check(const ModelOpenOptions& options);
+  virtual void release_pages(std::span<const std::byte> segment) const = 0;
 
   std::span<const std::byte> bytes_;
   std::string path_;
