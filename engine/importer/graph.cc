@@ -208,6 +208,7 @@ Status check_numbers(const Node& node) {
   if (std::isnan(node.clamp_min) || std::isnan(node.clamp_max) || node.clamp_min > node.clamp_max) {
     return bad(node, "clamp is empty or not a number");
   }
+  if (node.kind == NodeKind::kMarker && node.has_clamp()) return bad(node, "a marker cannot clamp");
   for (const float x : {node.alpha, node.beta, node.bias_k, node.pad_value}) {
     if (!std::isfinite(x)) return bad(node, "a parameter is not finite");
   }

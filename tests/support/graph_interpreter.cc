@@ -253,7 +253,8 @@ double relative_error(std::span<const float> expected, std::span<const float> ac
   double worst = 0, scale = 0;
   for (std::size_t i = 0; i < expected.size(); ++i) {
     const double difference = std::abs(double{expected[i]} - actual[i]);
-    if (!(difference <= worst)) worst = difference;  // keeps a NaN
+    if (std::isnan(difference)) return std::numeric_limits<double>::infinity();
+    worst = std::max(worst, difference);
     scale = std::max(scale, std::abs(double{expected[i]}));
   }
   return worst / (scale > 0 ? scale : 1);

@@ -32,7 +32,7 @@ std::uint64_t parameter_count(const importer::Graph& graph);
 std::vector<float> seeded_values(std::size_t count, std::uint64_t seed);
 
 // Largest absolute difference, divided by the largest absolute value of `expected` (or 1).
-// Infinity when the sizes differ.
+// Infinity when the sizes differ or a value is not a number.
 double relative_error(std::span<const float> expected, std::span<const float> actual);
 
 }  // namespace cleave::test
