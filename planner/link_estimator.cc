@@ -1,0 +1,60 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "planner/link_estimator.h"
+
+#include "planner/cost_model.h"
+#include "planner/fixed_point.h"
+
+namespace cleave::planner {
+
+void LinkEstimator::Window::push(std::uint64_t value) {
+  values_[next_] = value;
+  next_ = (next_ + 1) % kWindow;
+  if (count_ < kWindow) ++count_;
+}
+
+std::uint64_t LinkEstimator::Window::median(bool larger) const {
+  std::array<std::uint64_t, kWindow> sorted{};
+  for (std::size_t n = 0; n < count_; ++n) {
+    std::size_t place = n;
+    for (; place > 0 && sorted[place - 1] > values_[n]; --place) sorted[place] = sorted[place - 1];
+    sorted[place] = values_[n];
+  }
+  return sorted[larger ? count_ / 2 : (count_ - 1) / 2];
+}
+
+LinkEstimator::LinkEstimator(const Link& initial) : initial_(initial), link_(initial) {}
+
+void LinkEstimator::reset() {
+  const bool available = link_.available;
+  link_ = initial_;
+  link_.available = available;
+  rtt_samples_.clear();
+  goodput_samples_.clear();
+}
+
+void LinkEstimator::observe(const Transfer& transfer) {
+  if (transfer.elapsed_ns == 0) return;
+  if (transfer.bytes_up <= kSmallBytes) {
+    const Link without_rtt{.bandwidth_bps = link_.bandwidth_bps, .rtt_ns = 0, .available = true};
+    const std::uint64_t bytes_ns = transmit_ns(transfer.bytes_up, without_rtt);
+    observe_rtt(saturating_sub(transfer.elapsed_ns, bytes_ns));
+  } else if (transfer.elapsed_ns > link_.rtt_ns) {
+    observe_goodput(saturating_muldiv_down(transfer.bytes_up, 8 * kNsPerSecond,
+                                           transfer.elapsed_ns - link_.rtt_ns));
+  } else {
+    observe_rtt(transfer.elapsed_ns);
+  }
+}
+
+void LinkEstimator::observe_rtt(std::uint64_t rtt_ns) {
+  rtt_samples_.push(rtt_ns);
+  link_.rtt_ns = rtt_samples_.median(/*larger=*/false);
+}
+
+void LinkEstimator::observe_goodput(std::uint64_t bandwidth_bps) {
+  // A transfer that did finish proves a link, however slow; 0 would mean none.
+  goodput_samples_.push(bandwidth_bps == 0 ? 1 : bandwidth_bps);
+  link_.bandwidth_bps = goodput_samples_.median(/*larger=*/true);
+}
+
+}  // namespace cleave::planner

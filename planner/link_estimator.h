@@ -1,0 +1,80 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Goodput and round-trip time from the requests that were really made; no probe traffic.
+//
+// The model is that of transmit_ns(): elapsed = rtt + bytes * 8e9 / goodput. A transfer of at most
+// one TCP segment tells the RTT, a larger one the goodput:
+//   - bytes_up <= kSmallBytes: rtt sample = elapsed - time of those bytes at the present goodput;
+//   - else, elapsed > rtt:     goodput sample = bytes * 8e9 / (elapsed - rtt);
+//   - else: the whole transfer took no longer than the believed RTT, so it bounds the RTT from
+//     above and says nothing about the goodput: rtt sample = elapsed.
+// Each estimate is the median of its last kWindow samples. With 5, one or two stalls in a row move
+// nothing, and a lasting change is believed at its third sample. While the count is even the
+// middle sample of the faster link is taken, since stalls err only towards slower.
+#pragma once
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+
+#include "planner/planner.h"
+
+namespace cleave::planner {
+
+// What one request moved and how long the link took for it.
+struct Transfer {
+  std::uint64_t bytes_up = 0;    // whole frames sent
+  std::uint64_t elapsed_ns = 0;  // first byte written to answer read, less the server's residence;
+                                 // by the device's monotonic clock
+};
+
+// Not safe for use by several threads at once. 112 bytes, no allocation.
+class LinkEstimator {
+ public:
+  static constexpr std::size_t kWindow = 5;
+  static constexpr std::uint64_t kSmallBytes = 1460;  // payload of one Ethernet TCP segment
+
+  // Until transfers say otherwise, link() is `initial`. Its bandwidth must not be 0, or the planner
+  // never tries the link and nothing is ever measured; the default is the paper's 10 Mbit/s.
+  explicit LinkEstimator(const Link& initial = {
+                             .bandwidth_bps = 10'000'000, .rtt_ns = 0, .available = false});
+
+  // Takes in one finished transfer. One with elapsed_ns 0 carries no information and is ignored.
+  void observe(const Transfer& transfer);
+
+  // The connection came up or went away. The measurements are kept: most outages end on the same
+  // network.
+  void set_available(bool available) { link_.available = available; }
+
+  // Forgets every sample and returns to `initial`, keeping `available`: for a change of network.
+  void reset();
+
+  // The present estimate.
+  [[nodiscard]] const Link& link() const { return link_; }
+
+ private:
+  // The last kWindow values, oldest overwritten.
+  class Window {
+   public:
+    void push(std::uint64_t value);
+    void clear() { count_ = next_ = 0; }
+    // The middle value; of an even count the smaller or the larger of the two.
+    // REQUIRES: push() was called.
+    [[nodiscard]] std::uint64_t median(bool larger) const;
+
+   private:
+    std::array<std::uint64_t, kWindow> values_{};
+    std::uint32_t count_ = 0;
+    std::uint32_t next_ = 0;
+  };
+
+  void observe_rtt(std::uint64_t rtt_ns);
+  void observe_goodput(std::uint64_t bandwidth_bps);
+
+  Link initial_;
+  Link link_;
+  Window rtt_samples_;
+  Window goodput_samples_;
+};
+
+}  // namespace cleave::planner

@@ -1,0 +1,133 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0
+#
+# The planner's object code needs no FPU, no SIMD unit, no libc and little memory.
+# Usage: no_float_test.sh SOURCE_DIR CXX
+# For CXX and for each cross compiler found (aarch64, Cortex-M4), builds planner/*.cc freestanding
+# and checks that
+#   - no instruction names a floating point or SIMD register;
+#   - no symbol is undefined but memcpy and memset (32-bit ARM: and libgcc's integer division);
+#   - code is at most 12 KiB, and all frames together, hence any call chain, at most 4 KiB.
+# Each check is first shown to find what it looks for.
+set -euo pipefail
+
+source_dir=$1
+host_cxx=$2
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+failures=0
+
+fail() {
+  echo "FAILED: $1"
+  failures=$((failures + 1))
+}
+
+# Mnemonics and operands only: addresses, symbol names and comments could look like registers.
+disassemble() {
+  "$objdump" -d --no-show-raw-insn "$1" |
+    sed -n 's/^ *[0-9a-f]*:\t//p' | sed 's/[0-9a-f]* *<[^>]*>//g; s#//.*##; s/[;@].*//'
+}
+
+float_instructions() {
+  disassemble "$1" | grep -E "$float_pattern" || true
+}
+
+undefined_symbols() {
+  "$nm" -u "$1" | awk '{print $NF}' | grep -vxE "$allowed_symbols" || true
+}
+
+# Sets the flags and patterns of a target triple.
+describe_target() {
+  allowed_symbols='memcpy|memset|_GLOBAL_OFFSET_TABLE_'
+  max_code_bytes=12288
+  case $1 in
+    x86_64-*)
+      target_flags=(-mgeneral-regs-only)
+      float_pattern='%[xyz]mm[0-9]|%mm[0-7]|%st|^f[a-z]' ;;
+    aarch64-*)
+      target_flags=(-mgeneral-regs-only)
+      float_pattern=$'\t.*\\b[bhsdqvz][0-9]+\\b' ;;
+    arm-none-*)
+      target_flags=(-mcpu=cortex-m4 -mthumb -mfloat-abi=soft -Wno-psabi)
+      float_pattern=$'\t.*\\b[sdq][0-9]+\\b'
+      allowed_symbols+='|__aeabi_uldivmod' ;;
+    arm-*)
+      target_flags=(-mgeneral-regs-only)
+      float_pattern=$'\t.*\\b[sdq][0-9]+\\b'
+      allowed_symbols+='|__aeabi_uldivmod' ;;
+    *)
+      return 1 ;;
+  esac
+}
+
+# A float addition and a call: both must be found, or the checks below prove nothing.
+check_the_checks() {
+  cat > "$work/float.cc" <<'CODE'
+float callee(float);
+float probe(const float* a) { return callee(a[0] + a[1]); }
+CODE
+  local with_fpu=()
+  if [[ $1 == arm-none-* ]]; then
+    with_fpu=(-mcpu=cortex-m4 -mthumb -mfloat-abi=hard -mfpu=fpv4-sp-d16)
+  fi
+  "$cxx" -O2 "${with_fpu[@]}" -c "$work/float.cc" -o "$work/float.o"
+  [[ -n $(float_instructions "$work/float.o") ]] || fail "$1: the float check finds no float"
+  [[ -n $(undefined_symbols "$work/float.o") ]] || fail "$1: the symbol check finds no symbol"
+}
+
+check_compiler() {
+  cxx=$1
+  local prefix=$2 triple
+  triple=$("$cxx" -dumpmachine)
+  objdump=${prefix}objdump nm=${prefix}nm
+  local ld=${prefix}ld size=${prefix}size
+  if ! describe_target "$triple"; then
+    echo "skipped: no rules for $triple"
+    return
+  fi
+  if ! echo '#include <span>' | "$cxx" -std=c++20 -ffreestanding -fsyntax-only -x c++ - \
+    2> "$work/headers"; then
+    echo "skipped: $cxx has no C++ headers"
+    return
+  fi
+  check_the_checks "$triple"
+
+  local out=$work/$triple objects=() source object
+  mkdir -p "$out"
+  for source in "$source_dir"/planner/*.cc; do
+    object=$out/$(basename "$source" .cc).o
+    "$cxx" -std=c++20 -O2 -ffreestanding -fno-exceptions -fno-rtti -fno-asynchronous-unwind-tables \
+      -fno-stack-protector -fstack-usage -ffp-contract=off -Wall -Wextra -Wconversion -Werror \
+      "${target_flags[@]}" "-I$source_dir" -c "$source" -o "$object"
+    objects+=("$object")
+  done
+  "$ld" -r "${objects[@]}" -o "$out/linked.o"
+
+  local found code_bytes stack_bytes
+  found=$(float_instructions "$out/linked.o")
+  [[ -z $found ]] || fail "$triple: floating point or SIMD: $(head -n 3 <<< "$found")"
+  found=$(undefined_symbols "$out/linked.o")
+  [[ -z $found ]] || fail "$triple: needs from outside:" $found
+  code_bytes=$("$size" "$out/linked.o" | awk 'NR == 2 {print $1}')
+  ((code_bytes <= max_code_bytes)) || fail "$triple: $code_bytes bytes of code"
+  stack_bytes=$(cat "$out"/*.su | awk -F'\t' '{sum += $2} END {print sum}')
+  ((stack_bytes <= 4096)) || fail "$triple: $stack_bytes bytes of stack"
+  ! grep -q 'dynamic$' "$out"/*.su || fail "$triple: a frame of unknown size"
+  echo "$triple: $code_bytes bytes of code, $stack_bytes bytes in all frames together"
+}
+
+host_prefix=
+case $("$host_cxx" -dumpmachine) in
+  x86_64-*) ;;
+  *) [[ $host_cxx == *-g++ ]] && host_prefix=${host_cxx%g++} ;;
+esac
+check_compiler "$host_cxx" "$host_prefix"
+for prefix in aarch64-linux-gnu- arm-none-eabi-; do
+  if [[ $prefix == "$host_prefix" ]]; then continue; fi
+  if command -v "${prefix}g++" > "$work/found" && command -v "${prefix}objdump" > "$work/found"; then
+    check_compiler "${prefix}g++" "$prefix"
+  else
+    echo "skipped: no ${prefix}g++"
+  fi
+done
+((failures == 0))

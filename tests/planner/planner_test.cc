@@ -1,0 +1,163 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// plan(): what a user of the library sees.
+#include "planner/planner.h"
+
+#include <doctest/doctest.h>
+
+#include <vector>
+
+#include "planner/policies.h"
+#include "tests/planner/planner_fixture.h"
+
+namespace cleave::planner {
+namespace {
+
+using namespace testing;
+
+const Link kTenMbit = link_of(10'000'000);
+
+TEST_CASE("the front of the hand-computed network, its ideal and nadir points") {
+  const Planned p(paper_candidates(), kTenMbit, {}, {});
+  CHECK(p.decision.status == PlanStatus::kOk);
+  REQUIRE(p.decision.front_size == 4);
+  for (CandidateIndex k = 0; k < 4; ++k) {
+    CHECK(p.front()[k] == k);
+    CHECK(p.scores[k].on_front);
+  }
+  CHECK(p.decision.ideal.latency_ns == 1'360'576'924);
+  CHECK(p.decision.ideal.memory_bytes == 40'000'000);
+  CHECK(p.decision.nadir.latency_ns == 2'500'000'000);
+  CHECK(p.decision.nadir.memory_bytes == 0);
+}
+
+TEST_CASE("a slow link leaves only the device") {
+  const Planned p(paper_candidates(), link_of(1'000'000), {}, {});
+  CHECK(p.decision.front_size == 1);
+  CHECK(p.decision.index == 3);
+  CHECK_FALSE(p.scores[0].on_front);
+}
+
+TEST_CASE("by default the deepest split within a tenth over the best latency is taken") {
+  const auto candidates = paper_candidates();
+  const Planned p(candidates, kTenMbit, {}, {});
+  CHECK(p.decision.budget_ns == 1'496'634'616);  // 1360576924 * 1.1 rounded down
+  CHECK(p.decision.index == 0);
+  CHECK(p.decision.reason == Reason::kDeepestWithinBudget);
+  CHECK(p.decision.latency_ns == 1'360'576'924);
+
+  const Planned wide(candidates, kTenMbit, {}, {.latency_factor = {13, 10}});
+  CHECK(wide.decision.budget_ns == 1'768'750'001);
+  CHECK(wide.decision.index == 2);
+  CHECK(wide.decision.latency_ns == 1'744'230'770);
+  CHECK(wide.decision.memory_bytes == 30'000'000);
+
+  const Planned exact(candidates, kTenMbit, {}, {.latency_factor = {1, 1}});
+  CHECK(exact.decision.index == 0);
+}
+
+TEST_CASE("a budget from the user is kept to the nanosecond") {
+  const auto with_budget = [](std::uint64_t ns) {
+    return Planned(paper_candidates(), kTenMbit, {},
+                   {.rank = Rank::kWithinBudget, .latency_budget_ns = ns})
+        .decision;
+  };
+  CHECK(with_budget(1'744'230'770).index == 2);
+  CHECK(with_budget(1'744'230'769).index == 1);
+  CHECK(with_budget(kMax).index == 3);
+  const Decision late = with_budget(1'000'000'000);
+  CHECK(late.status == PlanStatus::kOk);
+  CHECK(late.index == 0);
+  CHECK(late.reason == Reason::kNothingWithinBudget);
+  CHECK(late.budget_ns == 1'000'000'000);
+}
+
+TEST_CASE("the literal rank: f2 by default, f1 when memory is the constraint") {
+  const Planned f2(paper_candidates(), kTenMbit, {}, {.rank = Rank::kLiteral});
+  CHECK(f2.decision.index == 3);
+  CHECK(f2.decision.reason == Reason::kLiteralRank);
+  CHECK(f2.decision.budget_ns == kMax);
+  const Planned f1(paper_candidates(), kTenMbit, {},
+                   {.rank = Rank::kLiteral, .constrained = Objective::kEdgeMemory});
+  CHECK(f1.decision.index == 0);
+}
+
+TEST_CASE("a split that was outside the caps is on nobody's front") {
+  const Caps caps{.ram_bytes = 30'000'000, .storage_bytes = 59'999'999, .min_split = 1};
+  const Planned p(paper_candidates(), kTenMbit, caps, {.rank = Rank::kLiteral});
+  CHECK(p.scores[0].broken == kBoundPrivacyFloor);
+  CHECK(p.scores[1].broken == kBoundNone);
+  CHECK(p.scores[2].broken == kBoundStorage);
+  CHECK(p.scores[3].broken == (kBoundRam | kBoundStorage));
+  CHECK(p.decision.index == 1);
+  CHECK(p.decision.front_size == 1);
+}
+
+TEST_CASE("no split fits: every policy says which bounds stand in the way") {
+  const Caps caps{.ram_bytes = 5, .min_split = 1};
+  for (const Policy policy : {Policy::kLmos, Policy::kLatencyOnly, Policy::kRandom}) {
+    const Planned p(paper_candidates(), kTenMbit, caps, {.policy = policy});
+    CHECK(p.decision.status == PlanStatus::kInfeasible);
+    CHECK(p.decision.index == kNoCandidate);
+    CHECK(p.decision.reason == Reason::kNone);
+    CHECK(p.decision.broken == (kBoundRam | kBoundPrivacyFloor));
+    CHECK(p.decision.front_size == 0);
+  }
+}
+
+TEST_CASE("without a server only the whole network on the device is left") {
+  const Planned p(paper_candidates(), {}, {}, {});
+  CHECK(p.decision.index == 3);
+  CHECK(p.decision.front_size == 1);
+  CHECK(p.scores[1].broken == kBoundServerAbsent);
+}
+
+TEST_CASE("of splits with one latency and one memory the smaller cut is taken") {
+  const std::vector<Candidate> equal = {edge_candidate(7, 100, 50), edge_candidate(5, 100, 50),
+                                        edge_candidate(6, 100, 50)};
+  for (const Rank rank : {Rank::kWithinFactor, Rank::kWithinBudget, Rank::kLiteral}) {
+    const Planned p(equal, {}, {}, {.rank = rank, .latency_budget_ns = 100});
+    CHECK(p.decision.index == 1);
+  }
+  CHECK(Planned(equal, {}, {}, {.policy = Policy::kLatencyOnly}).decision.index == 1);
+}
+
+TEST_CASE("inputs that cannot be planned are named, and nothing is written") {
+  std::vector<Candidate> candidates(kMaxCandidates + 1, edge_candidate(1, 5, 5));
+  std::vector<Score> scores(kMaxCandidates + 1, Score{.latency_ns = 77});
+  std::vector<CandidateIndex> front(kMaxCandidates + 1, 77);
+  const auto status = [&](std::size_t n, std::size_t n_scores, std::size_t n_front, Request r) {
+    return plan(std::span(candidates).first(n), kTenMbit, {}, r,
+                {.scores = std::span(scores).first(n_scores),
+                 .front = std::span(front).first(n_front)})
+        .status;
+  };
+  CHECK(status(kMaxCandidates + 1, kMaxCandidates + 1, kMaxCandidates + 1, {}) ==
+        PlanStatus::kTooMany);
+  CHECK(status(3, 2, 3, {}) == PlanStatus::kOutputTooSmall);
+  CHECK(status(3, 3, 2, {}) == PlanStatus::kOutputTooSmall);
+  CHECK(status(3, 3, 3, {.latency_factor = {1, 0}}) == PlanStatus::kBadRequest);
+  CHECK(status(3, 3, 3, {.latency_factor = {9, 10}}) == PlanStatus::kBadRequest);
+  CHECK(status(3, 3, 3, {.policy = static_cast<Policy>(9)}) == PlanStatus::kBadRequest);
+  CHECK(status(3, 3, 3, {.rank = static_cast<Rank>(9)}) == PlanStatus::kBadRequest);
+  CHECK(status(3, 3, 3, {.rank = Rank::kLiteral, .constrained = static_cast<Objective>(0)}) ==
+        PlanStatus::kBadRequest);
+  CHECK(scores[0].latency_ns == 77);
+  CHECK(front[0] == 77);
+  CHECK(status(0, 0, 0, {}) == PlanStatus::kNoCandidates);
+  CHECK(status(kMaxCandidates, kMaxCandidates, kMaxCandidates, {}) == PlanStatus::kOk);
+  // A factor that this rank does not use is not looked at.
+  CHECK(status(3, 3, 3, {.rank = Rank::kLiteral, .latency_factor = {1, 0}}) == PlanStatus::kOk);
+}
+
+TEST_CASE("saturated latencies still give a decision") {
+  const std::vector<Candidate> slow = {split_candidate(0, kMax, 1, 1, 0),
+                                       edge_candidate(1, kMax, 9)};
+  const Planned p(slow, kTenMbit, {}, {});
+  CHECK(p.decision.status == PlanStatus::kOk);
+  CHECK(p.decision.index == 1);  // as slow as the other and deeper
+  CHECK(p.decision.budget_ns == kMax);
+}
+
+}  // namespace
+}  // namespace cleave::planner
