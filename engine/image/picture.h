@@ -21,6 +21,10 @@ namespace cleave {
 struct PictureLimits {
   std::uint64_t max_file_bytes = 64u << 20;
   std::uint64_t max_pixels = 100'000'000;
+  std::uint32_t max_side = 65'535;
+  // For the files that cannot be decoded by rows: progressive and multi-scan JPEG (2 bytes a
+  // sample: 36 MB for 12 megapixels at 4:2:0) and interlaced PNG (3 bytes a pixel). 0 refuses them.
+  std::uint64_t max_whole_picture_bytes = 64u << 20;
 };
 
 enum class PictureFormat : std::uint8_t { kJpeg, kPng };
@@ -33,10 +37,18 @@ enum class PictureFormat : std::uint8_t { kJpeg, kPng };
                                                                const PictureLimits& limits);
 
 // Decodes, crops and resizes `file` to shape.height x shape.width, u8, in the model's color order:
-// exactly what codec PixelsU8 carries. `pixels` must hold height * width * channels bytes.
+// exactly what codec PixelsU8 carries. `pixels` must hold height * width * channels bytes; channels
+// is 3 for RGB and BGR, 1 for gray.
+// Order: decode to RGB; gray by ITU-R BT.601 when the model asks for it; crop; resize; turn upright
+// as the Exif orientation of a JPEG says; BGR.
+// Crop (CenterSquare): side = shorter side * crop_ppm / 10^6, rounded half up, at least 1; the
+// margins' odd pixel goes to the right and bottom.
 // Resize: triangle filter over the whole cropped picture, support scaled when shrinking, 8-bit
 // result rounded after each pass, horizontal first (the reference's rule).
-// Errors: kUnsupported (format), kCorrupt (truncated or damaged file), kOutOfRange (limits).
+// The whole file is read, also below the crop: a damaged file never gives an answer.
+// Errors: kUnsupported (format), kCorrupt (truncated or damaged file), kOutOfRange (limits),
+// kInvalidArgument (shape, channels and pixels disagree, or a side of shape is 0 or above 2^20).
+// On an error the content of `pixels` is unspecified. Any number of threads.
 [[nodiscard]] Status decode_to_model_size(std::span<const std::byte> file,
                                           const fbs::Preprocessing& preprocessing,
                                           const fbs::Shape& shape, const PictureLimits& limits,
@@ -44,7 +56,7 @@ enum class PictureFormat : std::uint8_t { kJpeg, kPng };
 
 // u8 pixels to the model's input: value = (pixel - mean[c]) / deviation[c] in f32, through a table
 // of 256 entries a channel, so that both ends agree bit for bit. Sizes must agree:
-// input.size() == pixels.size() == height * width * channels.
+// input.size() == pixels.size() == height * width * channels; mean and deviation hold `channels`.
 void normalize(std::span<const std::uint8_t> pixels, const fbs::Preprocessing& preprocessing,
                std::uint32_t channels, std::span<float> input);
 
