@@ -2,46 +2,23 @@
 #include <fcntl.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
-#include <unistd.h>
 
 #include <algorithm>
-#include <cerrno>
-#include <cstring>
 #include <limits>
 #include <new>
-#include <system_error>
 
-#include "schemas/model_check.h"
+#include "schemas/file_descriptor.h"
+#include "schemas/check/model_check.h"
 #include "schemas/model_preamble.h"
 #include "schemas/model_reader.h"
 
 namespace cleave {
 namespace {
 
-class FileDescriptor {
- public:
-  explicit FileDescriptor(int fd) : fd_(fd) {}
-  ~FileDescriptor() {
-    if (fd_ >= 0) ::close(fd_);
-  }
-  FileDescriptor(const FileDescriptor&) = delete;
-  FileDescriptor& operator=(const FileDescriptor&) = delete;
-  [[nodiscard]] int get() const { return fd_; }
-
- private:
-  int fd_;
-};
-
-Status os_error(const char* action) {
-  const StatusCode code =
-      errno == ENOENT || errno == ENOTDIR ? StatusCode::kNotFound : StatusCode::kIo;
-  return {code, std::string(action) + ": " + std::generic_category().message(errno)};
-}
-
 Result<std::span<const std::byte>> map_file(const std::string& path) {
   // O_NONBLOCK, because opening a pipe would otherwise wait for its writer.
   const FileDescriptor file(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
-  if (file.get() < 0) return os_error("cannot open");
+  if (!file.is_open()) return os_error("cannot open");
   struct stat info {};
   if (::fstat(file.get(), &info) != 0) return os_error("cannot stat");
   if (!S_ISREG(info.st_mode)) return Status(StatusCode::kCorrupt, "not a regular file");

@@ -12,20 +12,27 @@
 #include <vector>
 
 #include "schemas/generated/wire_generated.h"
+#include "schemas/profile_reader.h"
 #include "schemas/status.h"
 
 namespace cleave {
 
 inline constexpr std::size_t kMaxScores = 65536;
 inline constexpr std::size_t kMaxTextBytes = 1024;
-inline constexpr std::size_t kMaxProfileOps = 4096;
 
 // The verified message inside `bytes`, which must outlive it and be aligned to 8.
-// Errors: kCorrupt with the field that does not check.
+// Errors: kCorrupt with the field that does not check; kInternal when `bytes` are not aligned.
 [[nodiscard]] Result<const fbs::Envelope*> parse_message(std::span<const std::byte> bytes);
+
+// A Request has an attachment, nothing else has one. Errors: kCorrupt.
+// How long it must be follows from the model, the variant, the cut and the codec.
+[[nodiscard]] Status check_attachment(const fbs::Envelope& envelope,
+                                      std::uint64_t attachment_bytes);
 
 // A complete frame without its attachment: header and message in one buffer.
 using FrameBytes = std::vector<std::byte>;
+
+// Every make_ function's texts are cleaned and cut to kMaxTextBytes (schemas/text_check.h).
 
 // Finishes `builder` with `message` as the root Envelope and puts the frame header in front.
 [[nodiscard]] FrameBytes finish_frame(flatbuffers::FlatBufferBuilder& builder, fbs::Message type,
@@ -34,6 +41,16 @@ using FrameBytes = std::vector<std::byte>;
 
 [[nodiscard]] FrameBytes make_hello(std::string_view device,
                                     std::span<const std::uint8_t, 32> model_identity);
+
+struct WelcomeFields {
+  std::string_view server;
+  std::uint64_t session_id = 0;
+  std::uint32_t max_inflight = 1;  // at least 1
+  std::uint64_t max_picture_bytes = 0;
+  const ProfileData* profile = nullptr;  // null: none is sent
+};
+[[nodiscard]] FrameBytes make_welcome(const WelcomeFields& fields);
+
 [[nodiscard]] FrameBytes make_request(std::uint64_t request_id, std::uint32_t variant,
                                       std::uint32_t cut, fbs::Codec codec,
                                       std::uint64_t remaining_ns, std::uint64_t attachment_bytes);

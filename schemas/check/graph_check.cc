@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "schemas/graph_check.h"
+#include "schemas/check/graph_check.h"
 
 #include <algorithm>
 #include <array>
 #include <string>
 
-#include "schemas/op_check.h"
+#include "schemas/check/op_check.h"
+#include "schemas/check/quantization_check.h"
 #include "schemas/op_shape.h"
-#include "schemas/quantization_check.h"
 #include "schemas/text_check.h"
 
 namespace cleave {

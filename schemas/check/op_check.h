@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Private to schemas: checks one op of the model file, given the shapes around it.
+// Checks one op of the model file, given the shapes around it.
 #pragma once
 
 #include <span>

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Private to schemas: checks one variant of the model file (step 5 of schemas/model_format.md).
+// Checks one variant of the model file (step 5 of schemas/model_format.md).
 #pragma once
 
 #include <cstdint>

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "schemas/op_check.h"
+#include "schemas/check/op_check.h"
 
 #include <algorithm>
 #include <array>
@@ -7,9 +7,9 @@
 #include <limits>
 #include <string>
 
+#include "schemas/check/quantization_check.h"
 #include "schemas/model_preamble.h"
 #include "schemas/op_shape.h"
-#include "schemas/quantization_check.h"
 
 namespace cleave {
 namespace {

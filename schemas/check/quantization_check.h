@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Private to schemas: checks quantization parameters of the model file.
+// Checks quantization parameters of the model file.
 #pragma once
 
 #include <cstdint>

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "schemas/quantization_check.h"
+#include "schemas/check/quantization_check.h"
 
 #include <algorithm>
 #include <cmath>

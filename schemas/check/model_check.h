@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Private to schemas: the checks of a model's header that are not about one variant (steps 3, 4 and
+// The checks of a model's header that are not about one variant (steps 3, 4 and
 // 6 to 8 of schemas/model_format.md).
 #pragma once
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "schemas/model_check.h"
+#include "schemas/check/model_check.h"
 
 #include <algorithm>
 #include <cmath>
@@ -7,7 +7,7 @@
 #include <string_view>
 #include <vector>
 
-#include "schemas/graph_check.h"
+#include "schemas/check/graph_check.h"
 #include "schemas/model_preamble.h"
 #include "schemas/op_shape.h"
 #include "schemas/text_check.h"
