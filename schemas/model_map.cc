@@ -8,7 +8,7 @@
 #include <new>
 
 #include "schemas/file_descriptor.h"
-#include "schemas/check/model_check.h"
+#include "schemas/model_check.h"
 #include "schemas/model_preamble.h"
 #include "schemas/model_reader.h"
 

@@ -7,6 +7,7 @@
 
 #include "schemas/check/op_check.h"
 #include "schemas/check/quantization_check.h"
+#include "schemas/model_check.h"
 #include "schemas/op_shape.h"
 #include "schemas/text_check.h"
 

@@ -11,9 +11,6 @@
 
 namespace cleave {
 
-inline constexpr std::uint32_t kMaxOps = 4096;
-inline constexpr std::size_t kMaxNameBytes = 4096;
-
 // REQUIRES: `model` has passed the Verifier, and its segments are placed. Sets
 // `segment_used[i]` for every segment that the variant names (one entry per segment of the model).
 [[nodiscard]] Status check_variant(const fbs::Model& model, const fbs::Variant& variant,

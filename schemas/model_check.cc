@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "schemas/check/model_check.h"
+#include "schemas/model_check.h"
 
 #include <algorithm>
 #include <cmath>
@@ -17,10 +17,6 @@ namespace {
 
 constexpr std::uint32_t kMaxVerifierDepth = 16;
 constexpr std::uint32_t kMaxVerifierTables = 200'000;
-constexpr std::uint32_t kMaxVariants = 16;
-constexpr std::uint32_t kMaxSegments = 65536;
-constexpr std::size_t kMaxLabelBytes = 1024;
-constexpr std::size_t kMaxLicenceBytes = 1u << 20;
 constexpr std::uint32_t kWholePpm = 1'000'000;
 
 Status corrupt(std::string message) { return {StatusCode::kCorrupt, std::move(message)}; }

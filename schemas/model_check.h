@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The checks of a model's header that are not about one variant (steps 3, 4 and
-// 6 to 8 of schemas/model_format.md).
+// The checks of a model's header, without its file (steps 3 to 8 of schemas/model_format.md): for
+// the reader, and for a writer before it writes.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <span>
 
@@ -11,6 +12,13 @@
 #include "schemas/status.h"
 
 namespace cleave {
+
+inline constexpr std::uint32_t kMaxVariants = 16;
+inline constexpr std::uint32_t kMaxOps = 4096;  // of a variant; also the most layers
+inline constexpr std::uint32_t kMaxSegments = 65536;
+inline constexpr std::size_t kMaxNameBytes = 4096;
+inline constexpr std::size_t kMaxLabelBytes = 1024;
+inline constexpr std::size_t kMaxLicenceBytes = 1u << 20;
 
 // The verified and checked header in `header`, for a file of `file_bytes`.
 // REQUIRES: `header` is aligned to 8. Errors: kCorrupt, kUnsupported. Points into `header`.
