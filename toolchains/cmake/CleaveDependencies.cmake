@@ -94,7 +94,11 @@ _cleave_system(flatbuffers HEADER flatbuffers/flatbuffers.h)
 _cleave_system(cli11 HEADER CLI/CLI.hpp)
 _cleave_system(json HEADER nlohmann/json.hpp)
 _cleave_system(doctest HEADER doctest/doctest.h)
-_cleave_system(fmt HEADER fmt/format.h LIBRARIES fmt)
+if(CLEAVE_STATIC) # Debian has no static libfmt
+  _cleave_system(fmt HEADER fmt/format.h DEFINE FMT_HEADER_ONLY)
+else()
+  _cleave_system(fmt HEADER fmt/format.h LIBRARIES fmt)
+endif()
 _cleave_system(spdlog HEADER spdlog/spdlog.h LINK cleave_dep::fmt Threads::Threads
   DEFINE SPDLOG_FMT_EXTERNAL)
 _cleave_system(jpeg HEADER jpeglib.h LIBRARIES jpeg)
