@@ -1,17 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "engine/importer/graph.h"
 
+#include <algorithm>
 #include <cmath>
 #include <cstddef>
 #include <utility>
 
+#include "schemas/op_shape.h"
+
 namespace cleave::importer {
 namespace {
-
-// Caps that hold a hostile source file back before anything is sized by it.
-constexpr std::uint64_t kMaxExtent = 1u << 20;
-constexpr std::uint64_t kMaxElements = 1u << 30;
-constexpr std::uint64_t kMaxWindow = 1u << 12;
 
 std::string describe(const Node& node) {
   return std::string(node_kind_name(node.kind)) + " \"" + node.name + "\"";
@@ -33,9 +31,10 @@ std::uint64_t elements(const Hwc& shape) {
 // 64-bit extents, so that sums of paddings and channels cannot wrap before they are checked.
 Result<Hwc> make_shape(const Node& node, std::uint64_t height, std::uint64_t width,
                        std::uint64_t channels) {
-  const bool in_range = height >= 1 && height <= kMaxExtent && width >= 1 && width <= kMaxExtent &&
-                        channels >= 1 && channels <= kMaxExtent;
-  if (!in_range || height * width > kMaxElements || height * width * channels > kMaxElements) {
+  const bool in_range = height >= 1 && height <= kMaxDimension && width >= 1 &&
+                        width <= kMaxDimension && channels >= 1 && channels <= kMaxDimension;
+  if (!in_range || height * width > kMaxTensorElements ||
+      height * width * channels > kMaxTensorElements) {
     return bad(node, "output shape " + std::to_string(height) + "x" + std::to_string(width) + "x" +
                          std::to_string(channels) + " is out of range");
   }
@@ -74,11 +73,11 @@ Result<Spans> window_spans(const Node& node, const Hwc& in) {
   const Padding2D& p = node.padding;
   for (const std::uint32_t extent :
        {w.height, w.width, w.stride_height, w.stride_width, w.dilation_height, w.dilation_width}) {
-    if (extent == 0 || extent > kMaxWindow)
+    if (extent == 0 || extent > kMaxWindowExtent)
       return bad(node, "window, stride or dilation out of range");
   }
   for (const std::uint32_t extent : {p.top, p.right, p.bottom, p.left}) {
-    if (extent > kMaxExtent) return bad(node, "padding out of range");
+    if (extent > kMaxWindowExtent) return bad(node, "padding out of range");
   }
   const Spans spans{{in.height, w.height, w.stride_height, w.dilation_height, p.top, p.bottom},
                     {in.width, w.width, w.stride_width, w.dilation_width, p.left, p.right}};
@@ -119,6 +118,10 @@ Result<Hwc> infer_fully_connected(const Node& node, const Hwc& in) {
 
 Result<Hwc> infer_pool(const Node& node, const Hwc& in) {
   CLEAVE_ASSIGN_OR_RETURN(const Spans spans, window_spans(node, in));
+  const bool dilated = node.window.dilation_height != 1 || node.window.dilation_width != 1;
+  if (node.kind == NodeKind::kAveragePool2D && dilated) {
+    return Status{StatusCode::kUnsupported, describe(node) + ": average pools have no dilation"};
+  }
   CLEAVE_ASSIGN_OR_RETURN(const Hwc out, make_shape(node, spans.vertical.positions(),
                                                     spans.horizontal.positions(), in.channels));
   if (spans.vertical.has_blind_position() || spans.horizontal.has_blind_position()) {
@@ -150,6 +153,9 @@ Result<Hwc> infer_concat(const Graph& graph, const Node& node) {
 
 Result<Hwc> infer_pad(const Node& node, const Hwc& in) {
   const Padding2D& p = node.padding;
+  if (std::max({p.top, p.right, p.bottom, p.left}) > kMaxWindowExtent) {
+    return bad(node, "padding out of range");
+  }
   return make_shape(node, std::uint64_t{in.height} + p.top + p.bottom,
                     std::uint64_t{in.width} + p.left + p.right, in.channels);
 }
@@ -163,7 +169,7 @@ Result<Hwc> infer_affine(const Node& node, const Hwc& in) {
 }
 
 Result<Hwc> infer_lrn(const Node& node, const Hwc& in) {
-  if (node.size == 0 || node.size > kMaxWindow) return bad(node, "window size out of range");
+  if (node.size == 0 || node.size > kMaxWindowExtent) return bad(node, "window size out of range");
   return in;
 }
 
@@ -336,8 +342,9 @@ Result<Hwc> infer_shape(const Graph& graph, const Node& node) {
 Status validate(const Graph& graph) {
   if (graph.input >= graph.values.size()) return {StatusCode::kCorrupt, "the network has no input"};
   const Hwc& in = graph.values[graph.input].shape;
-  if (in.height == 0 || in.width == 0 || in.channels == 0 || in.height > kMaxExtent ||
-      in.width > kMaxExtent || in.channels > kMaxExtent || elements(in) > kMaxElements) {
+  if (in.height == 0 || in.width == 0 || in.channels == 0 || in.height > kMaxDimension ||
+      in.width > kMaxDimension || in.channels > kMaxDimension ||
+      elements(in) > kMaxTensorElements) {
     return {StatusCode::kCorrupt, "the network's input shape " + to_text(in) + " is out of range"};
   }
   std::vector<bool> written(graph.values.size(), false);

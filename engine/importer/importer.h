@@ -5,6 +5,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <span>
 #include <string>
 #include <vector>
@@ -15,19 +16,20 @@
 namespace cleave::importer {
 
 // --- readers (onnx_reader.cc, tflite_reader.cc, tfjs_reader.cc)
-// ----------------------------------- Each turns a source file into a Graph of source nodes, batch
-// norms and activations still apart unless the source itself fuses them. A fused activation of the
-// source is a node of its own. Errors: kCorrupt, or kUnsupported listing every node that cannot be
-// imported, by name and type.
+// Each turns a source file into a Graph of source nodes, batch norms and activations still apart
+// unless the source itself fuses them. A fused activation of the source is a node of its own.
+// Errors: kCorrupt, or kUnsupported listing every node that cannot be imported, by name and type.
 Result<Graph> read_onnx(std::span<const std::byte> file);
 Result<Graph> read_tflite(std::span<const std::byte> file);
 // `path` is the model.json; its weight shards are read beside it.
 Result<Graph> read_tfjs(const std::string& path);
-// Decides by content (FlatBuffer identifier TFL3, JSON object, else protobuf) and calls one above.
+// source_detect.cc: decides by content (FlatBuffer identifier TFL3, JSON object, else protobuf) and
+// calls one above; a folder means the model.json in it. Errors also: kNotFound, kIo,
+// kResourceExhausted (over 4 GiB), kUnsupported (a format that has to be converted first: says
+// how).
 Result<Graph> read_source(const std::string& path);
 
 // --- zoo.cc
-// ---------------------------------------------------------------------------------------
 struct ZooOptions {
   std::uint32_t input = 224;
   double width = 1.0;  // MobileNet's alpha
@@ -40,31 +42,40 @@ Result<Graph> make_zoo_model(const std::string& name, const ZooOptions& options)
 std::vector<std::string> zoo_names();
 
 // --- layers.cc
-// ------------------------------------------------------------------------------------ Gives every
-// source node its layer (decision 3): AlexNet, VGG and MobileNetV2 are recognised and numbered as
-// torchvision numbers them; any other network has one layer per computing node, markers going with
-// the layer before. Keeps layers that are already there (zoo).
+// Gives every source node its layer: AlexNet, VGG and MobileNetV2 are recognised and numbered as
+// torchvision numbers them (known_networks.h); any other network has one layer per computing node,
+// markers going with the layer before. Keeps layers that are already there (zoo).
+// REQUIRES: validate(graph) is ok.
 void assign_layers(Graph& graph);
 
 // --- fuse.cc
-// -------------------------------------------------------------------------------------- Folds
-// affine nodes and biases into the convolution or fully connected node before them, pads into
-// convolutions (zero pads only), and clamps into any op that can clamp. The layers of what is
-// merged are kept on the node that stays. Numbers change by rounding only where an affine node is
-// folded.
+// Folds affine nodes and biases into the convolution or fully connected node before them, pads into
+// convolutions (zero pads only), and clamps into any op that can clamp; drops what computes nothing
+// (markers, pools of one pixel). A value that two nodes read stays. The layers of what is merged
+// are kept on the node that stays. Numbers change by rounding only where an affine node is folded.
+// REQUIRES: validate(graph) is ok.
 void fuse(Graph& graph);
 
 // --- lower.cc
-// ------------------------------------------------------------------------------------- What is
-// left becomes ops of schemas/model.fbs: affine -> 1 x 1 depthwise convolution, markers vanish.
-// After it, node i is op i.
+// What is left becomes ops of schemas/model.fbs: affine -> 1 x 1 depthwise convolution; nodes that
+// do not reach the output vanish. After it, node i is op i, and values are the input and then each
+// op's output. REQUIRES: fused. Errors: kUnsupported (nothing is computed), as validate().
 Status lower(Graph& graph);
 
-// --- model_writer.cc
-// ------------------------------------------------------------------------------ The bytes of the
-// model file; the same graph gives the same bytes. REQUIRES: lowered.
-Result<std::vector<std::byte>> build_model_file(const Graph& graph);
-// Writes atomically (temporary file, fsync, commit mark, rename). Errors: kIo.
+// --- model_writer.cc, model_file_write.cc
+// A picture at model size with the scores that the model gives it.
+struct SelfTestPicture {
+  std::vector<std::uint8_t> pixels;  // height x width x channels in the model's color order
+  std::vector<float> scores;
+  float tolerance = 0.001f;
+};
+// The bytes of the model file; the same arguments give the same bytes. REQUIRES: lowered.
+// Errors: kInvalidArgument (labels or preprocessing do not fit the network), kCorrupt or
+// kUnsupported (what no reader would accept, named).
+Result<std::vector<std::byte>> build_model_file(
+    const Graph& graph, const std::optional<SelfTestPicture>& self_test = std::nullopt);
+// Writes atomically (temporary file, fsync, commit mark, fsync, rename). Errors: kIo, kNotFound (no
+// such folder); nothing is left behind then, and a file that was there stays as it was.
 Status write_model_file(std::span<const std::byte> bytes, const std::string& path);
 
 }  // namespace cleave::importer
