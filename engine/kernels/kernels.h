@@ -1,0 +1,43 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Kernels of our own: for what XNNPACK does not compute. One kernel a file, named by type,
+// operation and instruction set. Plain functions over rows; who calls them splits the work.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+#include "engine/tensor.h"
+
+namespace cleave::kernels {
+
+// A window that slides over one picture.
+struct SlidingWindow {
+  fbs::Shape input;
+  fbs::Shape output;
+  fbs::Window window;
+  fbs::Padding padding;
+};
+
+// Row `y` of the output of a max pool over `picture` ([height][width][channels]); padding never
+// wins. NaN in a window may be lost. REQUIRES: every window meets the input.
+void f32_max_pool_row_scalar(const SlidingWindow& pool, const float* picture, std::uint32_t y,
+                             float minimum, float maximum, float* row);
+
+struct LrnConstants {
+  std::uint32_t size = 5;
+  float alpha = 1e-4F;
+  float beta = 0.75F;
+  float bias = 1.0F;
+};
+
+// Local response normalization across channels (Krizhevsky et al. 2012, section 3.3, with alpha
+// divided by the size of the window as ONNX and Caffe do):
+//   y[c] = x[c] / (bias + alpha / size * sum of x[i]^2)^beta,
+// i from c - floor((size - 1) / 2) to c + ceil((size - 1) / 2), as far as they are channels.
+// Over `pixels` pixels of `channels` channels. The sum of a channel is always added in the order of
+// the channels.
+void f32_lrn_scalar(const LrnConstants& lrn, const float* input, std::size_t pixels,
+                    std::size_t channels, float* output);
+
+}  // namespace cleave::kernels

@@ -1,0 +1,92 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "engine/memory/weight_cache.h"
+
+#include <xnnpack.h>
+
+#include <algorithm>
+
+namespace cleave {
+namespace {
+
+constexpr std::size_t kNotFound = SIZE_MAX;
+// An entry is one block, so every packed op begins at the same place in it.
+constexpr std::size_t kOffset = 0;
+
+}  // namespace
+
+PackedWeights::PackedWeights()
+    : provider_(std::make_unique<xnn_weights_cache_provider>(xnn_weights_cache_provider{
+          .context = this,
+          .look_up = [](void* context, const xnn_weights_cache_look_up_key*) {
+            return of(context).look_up();
+          },
+          .reserve_space = [](void* context, std::size_t bytes) {
+            return of(context).reserve(bytes);
+          },
+          .look_up_or_insert = [](void* context, const xnn_weights_cache_look_up_key*, void* packed,
+                                  std::size_t bytes) {
+            return of(context).look_up_or_insert(packed, bytes);
+          },
+          // XNNPACK lets operators run only once their cache is final; ours never moves a block.
+          .is_finalized = [](void*) { return true; },
+          .offset_to_addr = [](void* context, std::size_t) { return of(context).address(); },
+          .delete_cache = [](void*) { return xnn_status_success; }})) {}
+
+PackedWeights::~PackedWeights() = default;
+
+std::size_t PackedWeights::bytes() const {
+  const std::lock_guard lock(mutex_);
+  return bytes_;
+}
+
+std::size_t PackedWeights::look_up() const {
+  const std::lock_guard lock(mutex_);
+  return packed_ == nullptr ? kNotFound : kOffset;
+}
+
+void* PackedWeights::reserve(std::size_t bytes) {
+  Block block(counted_allocate(bytes));
+  if (block == nullptr) return nullptr;
+  const std::lock_guard lock(mutex_);
+  reserved_.push_back(std::move(block));
+  return reserved_.back().get();
+}
+
+std::size_t PackedWeights::look_up_or_insert(void* packed, std::size_t bytes) {
+  const std::lock_guard lock(mutex_);
+  const auto offered = std::find_if(reserved_.begin(), reserved_.end(),
+                                    [&](const Block& block) { return block.get() == packed; });
+  if (offered != reserved_.end()) {
+    Block block = std::move(*offered);
+    reserved_.erase(offered);
+    if (packed_ == nullptr) {
+      packed_ = std::move(block);
+      bytes_ = bytes;
+    }
+  }
+  return packed_ == nullptr ? kNotFound : kOffset;
+}
+
+void* PackedWeights::address() const {
+  const std::lock_guard lock(mutex_);
+  return packed_.get();
+}
+
+xnn_weights_cache_provider* planning_only_provider() {
+  // Depthwise convolutions pack without asking; their copy lives from reserve to insert.
+  static xnn_weights_cache_provider provider{
+      .context = nullptr,
+      .look_up = [](void*, const xnn_weights_cache_look_up_key*) { return kOffset; },
+      .reserve_space = [](void*, std::size_t bytes) { return counted_allocate(bytes); },
+      .look_up_or_insert = [](void*, const xnn_weights_cache_look_up_key*, void* packed,
+                              std::size_t) {
+        counted_free(packed);
+        return kOffset;
+      },
+      .is_finalized = [](void*) { return true; },
+      .offset_to_addr = [](void*, std::size_t) -> void* { return nullptr; },
+      .delete_cache = [](void*) { return xnn_status_success; }};
+  return &provider;
+}
+
+}  // namespace cleave

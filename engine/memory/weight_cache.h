@@ -1,0 +1,77 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Packed weights, an entry per op, behind the interface through which XNNPACK asks for them.
+//
+// XNNPACK packs an operator's weights when the operator is created, unless a cache provider says
+// that they are there already. Weights::create makes every operator once, which fills the entries;
+// each executor then makes its own operators from the filled entries, in microseconds.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <mutex>
+#include <vector>
+
+#include "engine/memory/counting_allocator.h"
+
+struct xnn_weights_cache_provider;
+struct xnn_weights_cache_look_up_key;
+
+namespace cleave {
+
+// The packed weights of one op. Its address must not change: XNNPACK's operators keep it.
+//
+// XNNPACK looks entries up by the addresses of kernel and bias and a hash of the shape. Here the
+// entry belongs to one op, so what it holds is the answer whatever the key: one op packs one block.
+// Depthwise convolutions do not look first: they pack into reserved space each time they are made
+// and then offer it. When the entry is filled already, the offered copy is dropped.
+//
+// Thread-safe: executors may be made at the same time.
+class PackedWeights {
+ public:
+  PackedWeights();
+  ~PackedWeights();
+  PackedWeights(const PackedWeights&) = delete;
+  PackedWeights& operator=(const PackedWeights&) = delete;
+
+  // What to give to XNNPACK; lives as long as this.
+  [[nodiscard]] xnn_weights_cache_provider* provider() { return provider_.get(); }
+  // Bytes held; 0 while nothing was packed.
+  [[nodiscard]] std::size_t bytes() const;
+
+ private:
+  using Block = std::unique_ptr<void, CountedFree>;
+
+  std::size_t look_up() const;
+  void* reserve(std::size_t bytes);
+  std::size_t look_up_or_insert(void* packed, std::size_t bytes);
+  void* address() const;
+  static PackedWeights& of(void* context) { return *static_cast<PackedWeights*>(context); }
+
+  mutable std::mutex mutex_;
+  Block packed_;
+  std::size_t bytes_ = 0;
+  std::vector<Block> reserved_;  // handed out by reserve(), not offered yet
+  std::unique_ptr<xnn_weights_cache_provider> provider_;
+};
+
+// The entries of ops [0, op_count); ops without weights keep an empty one.
+class WeightCache {
+ public:
+  explicit WeightCache(std::size_t op_count) {
+    entries_.reserve(op_count);
+    for (std::size_t i = 0; i < op_count; ++i) entries_.push_back(std::make_unique<PackedWeights>());
+  }
+  // Thread-safe, as the entry is.
+  [[nodiscard]] PackedWeights& entry(std::size_t op) const { return *entries_[op]; }
+
+ private:
+  std::vector<std::unique_ptr<PackedWeights>> entries_;
+};
+
+// A provider that claims to hold everything and holds nothing: operators made from it can be
+// reshaped (to learn their workspace) but must never run. For planning without weights.
+[[nodiscard]] xnn_weights_cache_provider* planning_only_provider();
+
+}  // namespace cleave

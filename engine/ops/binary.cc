@@ -1,0 +1,50 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "engine/ops/binary.h"
+
+#include <array>
+
+namespace cleave::ops {
+namespace {
+
+std::array<std::size_t, 4> dimensions(std::uint32_t batch, const fbs::Shape& shape) {
+  return {batch, shape.height(), shape.width(), shape.channels()};
+}
+
+class BinaryOp final : public XnnOp {
+ public:
+  BinaryOp(XnnOperator op, const OpSpec& spec)
+      : XnnOp(std::move(op)), first_(spec.inputs[0]), second_(spec.inputs[1]) {}
+
+  Result<std::size_t> reshape(std::uint32_t batch, pthreadpool_t pool) override {
+    const auto first = dimensions(batch, first_);
+    const auto second = dimensions(batch, second_);
+    CLEAVE_RETURN_IF_ERROR(to_status(
+        xnn_reshape_binary_elementwise_nd(handle(), first.size(), first.data(), second.size(),
+                                          second.data(), pool),
+        "reshape"));
+    return std::size_t{0};
+  }
+
+  Status setup(const OpBuffers& buffers) override {
+    return to_status(xnn_setup_binary_elementwise_nd(handle(), buffers.inputs[0], buffers.inputs[1],
+                                                     buffers.output),
+                     "setup");
+  }
+
+ private:
+  fbs::Shape first_;
+  fbs::Shape second_;
+};
+
+}  // namespace
+
+OpResult create_binary(const OpSpec& spec, xnn_binary_operator kind) {
+  xnn_operator_t op = nullptr;
+  CLEAVE_RETURN_IF_ERROR(to_status(
+      xnn_create_binary_elementwise_nd(kind, xnn_datatype_fp32, nullptr, nullptr, nullptr,
+                                       /*flags=*/0, &op),
+      "create"));
+  return OpResult(std::make_unique<BinaryOp>(XnnOperator(op), spec));
+}
+
+}  // namespace cleave::ops

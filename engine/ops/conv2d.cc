@@ -1,0 +1,16 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "engine/ops/convolution.h"
+#include "engine/ops/op_factories.h"
+
+namespace cleave::ops {
+
+OpResult create_conv2d(const OpSpec& spec) {
+  const fbs::Conv2D& conv = *spec.op->options_as_Conv2D();
+  return create_convolution(spec, {.window = conv.window(),
+                                   .padding = conv.padding(),
+                                   .groups = conv.groups(),
+                                   .group_inputs = spec.inputs[0].channels() / conv.groups(),
+                                   .group_outputs = spec.output.channels() / conv.groups()});
+}
+
+}  // namespace cleave::ops

@@ -1,0 +1,22 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// What Conv2D and DepthwiseConv2D share: both are XNNPACK's convolution, with the kernel stored
+// differently.
+#pragma once
+
+#include "engine/ops/xnnpack_runtime.h"
+
+namespace cleave::ops {
+
+struct ConvolutionShape {
+  const fbs::Window* window = nullptr;
+  const fbs::Padding* padding = nullptr;
+  std::uint32_t groups = 1;
+  std::size_t group_inputs = 0;   // input channels of a group
+  std::size_t group_outputs = 0;  // output channels of a group
+  bool depthwise_kernel = false;  // [window][output], not [output][window][input of its group]
+};
+
+[[nodiscard]] OpResult create_convolution(const OpSpec& spec, const ConvolutionShape& shape);
+
+}  // namespace cleave::ops

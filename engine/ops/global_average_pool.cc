@@ -1,0 +1,48 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <array>
+
+#include "engine/ops/op_factories.h"
+#include "engine/ops/xnnpack_runtime.h"
+
+namespace cleave::ops {
+namespace {
+
+class GlobalAveragePoolOp final : public XnnOp {
+ public:
+  GlobalAveragePoolOp(XnnOperator op, const fbs::Shape& input)
+      : XnnOp(std::move(op)), input_(input) {}
+
+  Result<std::size_t> reshape(std::uint32_t batch, pthreadpool_t pool) override {
+    const std::array<std::size_t, 4> shape{batch, input_.height(), input_.width(),
+                                           input_.channels()};
+    const std::array<std::int64_t, 2> axes{1, 2};
+    std::size_t workspace = 0;
+    std::size_t alignment = 0;
+    CLEAVE_RETURN_IF_ERROR(
+        to_status(xnn_reshape_reduce_nd(handle(), axes.size(), axes.data(), shape.size(),
+                                        shape.data(), &workspace, &alignment, pool),
+                  "reshape"));
+    return workspace;
+  }
+
+  Status setup(const OpBuffers& buffers) override {
+    return to_status(
+        xnn_setup_reduce_nd(handle(), buffers.workspace, buffers.inputs[0], buffers.output),
+        "setup");
+  }
+
+ private:
+  fbs::Shape input_;
+};
+
+}  // namespace
+
+OpResult create_global_average_pool(const OpSpec& spec) {
+  xnn_operator_t op = nullptr;
+  CLEAVE_RETURN_IF_ERROR(to_status(
+      xnn_create_reduce_nd(xnn_reduce_mean, xnn_datatype_fp32, nullptr, nullptr, /*flags=*/0, &op),
+      "create"));
+  return OpResult(std::make_unique<GlobalAveragePoolOp>(XnnOperator(op), spec.inputs[0]));
+}
+
+}  // namespace cleave::ops

@@ -1,0 +1,83 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// What the executor sees of an operator, whoever computes it: XNNPACK or a kernel of our own.
+//
+//   create  once per executor; weights are taken from the cache, or packed into it
+//   reshape for a batch; says how much workspace a run needs; may allocate
+//   setup   where inputs, output and workspace are; allocates nothing
+//   run     computes; allocates nothing
+//
+// Files: one operator each. A new one gets a file with a `create_...` function, a line in
+// op_factories.h and a case in op_registry.cc.
+#pragma once
+
+#include <pthreadpool.h>
+
+#include <cstddef>
+#include <cstdint>
+#include <limits>
+#include <memory>
+#include <span>
+#include <vector>
+
+#include "engine/tensor.h"
+#include "schemas/model_reader.h"
+#include "schemas/status.h"
+
+struct xnn_weights_cache_provider;
+
+namespace cleave::ops {
+
+// The op's clamp; all of the line when it has none.
+struct ClampRange {
+  float minimum = -std::numeric_limits<float>::infinity();
+  float maximum = std::numeric_limits<float>::infinity();
+  [[nodiscard]] bool clamps() const {
+    return minimum != -std::numeric_limits<float>::infinity() ||
+           maximum != std::numeric_limits<float>::infinity();
+  }
+};
+
+// All that an operator is made from. Pointers stay valid only while it is made, `packed` as long as
+// the operator.
+struct OpSpec {
+  const fbs::Op* op = nullptr;
+  std::vector<fbs::Shape> inputs;
+  fbs::Shape output;
+  ClampRange clamp;
+  const float* kernel = nullptr;  // layouts: schemas/model.fbs
+  const float* bias = nullptr;    // nullptr: zero
+  xnn_weights_cache_provider* packed = nullptr;
+};
+
+// Shapes and clamp of op `index`; weights are left out.
+[[nodiscard]] OpSpec make_op_spec(const fbs::Variant& variant, OpIndex index);
+
+// Tensors are [batch][height][width][channels]. REQUIRES: aligned to 64 bytes, with
+// kBufferSlackBytes behind them that may be read.
+struct OpBuffers {
+  std::span<const float* const> inputs;
+  float* output = nullptr;
+  void* workspace = nullptr;  // nullptr when reshape asked for none
+};
+
+class Op {
+ public:
+  virtual ~Op() = default;
+  Op(const Op&) = delete;
+  Op& operator=(const Op&) = delete;
+
+  // Bytes of workspace, to be aligned to 64. `pool` is the one that run() gets; nullptr: no threads.
+  [[nodiscard]] virtual Result<std::size_t> reshape(std::uint32_t batch, pthreadpool_t pool) = 0;
+  // REQUIRES: reshaped. May be called again with other buffers.
+  [[nodiscard]] virtual Status setup(const OpBuffers& buffers) = 0;
+  // REQUIRES: set up; the workspace is the op's own while it runs.
+  [[nodiscard]] virtual Status run(pthreadpool_t pool) = 0;
+
+ protected:
+  Op() = default;
+};
+
+using OpResult = Result<std::unique_ptr<Op>>;
+
+}  // namespace cleave::ops

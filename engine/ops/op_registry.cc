@@ -1,0 +1,93 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "engine/ops/op_registry.h"
+
+#include <string>
+
+#include "engine/ops/clamped_op.h"
+#include "engine/ops/op_factories.h"
+
+namespace cleave::ops {
+namespace {
+
+struct Factory {
+  OpResult (*create)(const OpSpec&) = nullptr;
+  bool applies_clamp = false;
+};
+
+Factory find_factory(fbs::OpOptions kind) {
+  switch (kind) {
+    case fbs::OpOptions::Conv2D:
+      return {create_conv2d, true};
+    case fbs::OpOptions::DepthwiseConv2D:
+      return {create_depthwise_conv2d, true};
+    case fbs::OpOptions::FullyConnected:
+      return {create_fully_connected, true};
+    case fbs::OpOptions::MaxPool2D:
+      return {create_max_pool2d, true};
+    case fbs::OpOptions::AveragePool2D:
+      return {create_average_pool2d, true};
+    case fbs::OpOptions::GlobalAveragePool:
+      return {create_global_average_pool};
+    case fbs::OpOptions::ClampOnly:
+      return {create_clamp, true};
+    case fbs::OpOptions::LeakyRelu:
+      return {create_leaky_relu};
+    case fbs::OpOptions::HardSwish:
+      return {create_hard_swish};
+    case fbs::OpOptions::Sigmoid:
+      return {create_sigmoid};
+    case fbs::OpOptions::Add:
+      return {create_add};
+    case fbs::OpOptions::Multiply:
+      return {create_multiply};
+    case fbs::OpOptions::Concat:
+      return {create_concat};
+    case fbs::OpOptions::Pad:
+      return {create_pad};
+    case fbs::OpOptions::Lrn:
+      return {create_lrn};
+    case fbs::OpOptions::Softmax:
+      return {create_softmax};
+    case fbs::OpOptions::NONE:
+      break;
+  }
+  return {};
+}
+
+std::string describe(const fbs::Op& op) {
+  const std::string kind = fbs::EnumNameOpOptions(op.options_type());
+  return op.name() == nullptr ? kind : kind + " " + op.name()->str();
+}
+
+OpResult create_unnamed(const OpSpec& spec) {
+  const Factory factory = find_factory(spec.op->options_type());
+  if (factory.create == nullptr) {
+    return Status{StatusCode::kUnsupported, "an operator that this build does not know"};
+  }
+  if (factory.applies_clamp || !spec.clamp.clamps()) return factory.create(spec);
+  CLEAVE_ASSIGN_OR_RETURN(std::unique_ptr<Op> inner, factory.create(spec));
+  return add_clamp(std::move(inner), spec);
+}
+
+}  // namespace
+
+OpSpec make_op_spec(const fbs::Variant& variant, OpIndex index) {
+  const fbs::Op& op = *variant.ops()->Get(index);
+  OpSpec spec;
+  spec.op = &op;
+  spec.inputs.reserve(op.inputs()->size());
+  for (const TensorId input : *op.inputs()) {
+    spec.inputs.push_back(*variant.tensors()->Get(input)->shape());
+  }
+  spec.output = *variant.tensors()->Get(op.output())->shape();
+  if (op.clamp() != nullptr) spec.clamp = {op.clamp()->minimum(), op.clamp()->maximum()};
+  return spec;
+}
+
+OpResult create_op(const OpSpec& spec) {
+  OpResult result = create_unnamed(spec);
+  if (!result.is_ok()) return result.status().with_context(describe(*spec.op));
+  return result;
+}
+
+}  // namespace cleave::ops

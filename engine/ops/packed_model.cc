@@ -1,0 +1,57 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "engine/ops/packed_model.h"
+
+#include <algorithm>
+
+#include "engine/ops/op_registry.h"
+
+namespace cleave::ops {
+namespace {
+
+// REQUIRES (checked by the reader): views begin at multiples of 64 bytes.
+Result<const float*> f32_weights(const ModelFile& model, const fbs::Op& op,
+                                 const fbs::WeightView* view) {
+  if (view == nullptr) return nullptr;
+  if (view->dtype() != fbs::DType::F32) {
+    return Status{StatusCode::kUnsupported, "weights that are not f32"};
+  }
+  return reinterpret_cast<const float*>(model.weight_bytes(op, *view).data());
+}
+
+}  // namespace
+
+PackedModel::PackedModel(std::shared_ptr<const ModelFile> model, const fbs::Variant& variant,
+                         OpRange range)
+    : model_(std::move(model)),
+      variant_(variant),
+      range_(range),
+      cache_(std::size_t{range.last} - range.first) {}
+
+std::uint64_t PackedModel::packed_bytes(OpRange ops) const {
+  std::uint64_t bytes = 0;
+  const OpIndex last = std::min(ops.last, range_.last);
+  for (OpIndex op = std::max(ops.first, range_.first); op < last; ++op) {
+    bytes += cache_.entry(op - range_.first).bytes();
+  }
+  return bytes;
+}
+
+Result<OpSpec> PackedModel::spec(OpIndex index) const {
+  OpSpec spec = make_op_spec(variant_, index);
+  if (spec.op->segment() < 0) return spec;
+  CLEAVE_ASSIGN_OR_RETURN(spec.kernel, f32_weights(*model_, *spec.op, spec.op->kernel()));
+  CLEAVE_ASSIGN_OR_RETURN(spec.bias, f32_weights(*model_, *spec.op, spec.op->bias()));
+  spec.packed = cache_.entry(index - range_.first).provider();
+  return spec;
+}
+
+OpResult PackedModel::create_op(OpIndex index) const {
+  CLEAVE_ASSIGN_OR_RETURN(const OpSpec op, spec(index));
+  OpResult result = ops::create_op(op);
+  if (op.op->segment() >= 0) {
+    model_->release_segment_pages(static_cast<std::uint32_t>(op.op->segment()));
+  }
+  return result;
+}
+
+}  // namespace cleave::ops

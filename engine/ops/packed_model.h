@@ -1,0 +1,34 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The Weights that this engine makes: the model file with a packed entry for each op of a range.
+#pragma once
+
+#include "engine/memory/weight_cache.h"
+#include "engine/ops/op.h"
+#include "engine/weights.h"
+
+namespace cleave::ops {
+
+class PackedModel final : public Weights {
+ public:
+  PackedModel(std::shared_ptr<const ModelFile> model, const fbs::Variant& variant, OpRange range);
+
+  [[nodiscard]] const ModelFile& model() const override { return *model_; }
+  [[nodiscard]] const fbs::Variant& variant() const override { return variant_; }
+  [[nodiscard]] OpRange range() const override { return range_; }
+  [[nodiscard]] std::uint64_t packed_bytes(OpRange ops) const override;
+
+  // Makes op `index` from its packed weights, packing them when that was not done yet, and gives the
+  // pages of the file back. Thread-safe. REQUIRES: index in range().
+  [[nodiscard]] OpResult create_op(OpIndex index) const;
+
+ private:
+  [[nodiscard]] Result<OpSpec> spec(OpIndex index) const;
+
+  std::shared_ptr<const ModelFile> model_;
+  const fbs::Variant& variant_;
+  OpRange range_;
+  WeightCache cache_;  // by op - range_.first
+};
+
+}  // namespace cleave::ops

@@ -1,0 +1,33 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "engine/weights.h"
+
+#include <string>
+
+#include "engine/ops/packed_model.h"
+#include "engine/ops/xnnpack_runtime.h"
+
+namespace cleave {
+
+Result<std::shared_ptr<const Weights>> Weights::create(std::shared_ptr<const ModelFile> model,
+                                                       std::uint32_t variant, OpRange range) {
+  const auto& variants = *model->header().variants();
+  if (variant >= variants.size()) {
+    return Status{StatusCode::kOutOfRange,
+                  "variant " + std::to_string(variant) + " of " + std::to_string(variants.size())};
+  }
+  const fbs::Variant& chosen = *variants.Get(variant);
+  if (range.first > range.last || range.last > chosen.ops()->size()) {
+    return Status{StatusCode::kOutOfRange, "ops " + std::to_string(range.first) + " to " +
+                                               std::to_string(range.last) + " of " +
+                                               std::to_string(chosen.ops()->size())};
+  }
+  CLEAVE_RETURN_IF_ERROR(ops::initialize_xnnpack());
+  auto packed = std::make_shared<ops::PackedModel>(std::move(model), chosen, range);
+  for (OpIndex op = range.first; op < range.last; ++op) {
+    // Only what it leaves in the cache is wanted.
+    CLEAVE_RETURN_IF_ERROR(packed->create_op(op).status());
+  }
+  return std::shared_ptr<const Weights>(std::move(packed));
+}
+
+}  // namespace cleave
