@@ -85,8 +85,8 @@ std::vector<std::byte> pack_header(const fbs::ModelT& model) {
 
 std::vector<std::byte> assemble_file(const std::vector<std::byte>& header,
                                      const std::vector<std::vector<std::byte>>& segments) {
-  std::vector<std::byte> file(kModelPreambleBytes);
-  file.insert(file.end(), header.begin(), header.end());
+  std::vector<std::byte> file(kModelPreambleBytes + header.size());
+  std::ranges::copy(header, file.begin() + kModelPreambleBytes);
   for (const std::vector<std::byte>& segment : segments) {
     file.resize(next_segment_offset(file.size()));
     file.insert(file.end(), segment.begin(), segment.end());
