@@ -28,7 +28,7 @@ struct Transfer {
                                  // by the device's monotonic clock
 };
 
-// Not safe for use by several threads at once. 112 bytes, no allocation.
+// Not safe for use by several threads at once. No allocation, under 200 bytes.
 class LinkEstimator {
  public:
   static constexpr std::size_t kWindow = 5;
@@ -64,8 +64,8 @@ class LinkEstimator {
 
    private:
     std::array<std::uint64_t, kWindow> values_{};
-    std::uint32_t count_ = 0;
-    std::uint32_t next_ = 0;
+    std::size_t count_ = 0;
+    std::size_t next_ = 0;
   };
 
   void observe_rtt(std::uint64_t rtt_ns);
