@@ -1,0 +1,40 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0
+#
+# Gets ONNX Runtime's C library, the peer that tests compare with, from the npm package
+# onnxruntime-node into the per-user cache, and prints its path. The package's install scripts do
+# not run. With --path only prints where the library is, or would be.
+set -euo pipefail
+
+readonly VERSION=1.30.0
+readonly CACHE="${CLEAVE_CACHE:-${XDG_CACHE_HOME:-${HOME:?HOME is not set}/.cache}/cleave}"
+readonly LIBRARY="$CACHE/onnxruntime-$VERSION/libonnxruntime.so.1"
+
+die() {
+  printf '[onnxruntime] error: %s\n' "$*" >&2
+  exit 1
+}
+
+case "$(uname -m)" in
+  x86_64) ARCHITECTURE=x64 ;;
+  aarch64) ARCHITECTURE=arm64 ;;
+  *) die "onnxruntime-node has no library for $(uname -m)" ;;
+esac
+
+if [ "${1:-}" != --path ] && [ ! -e "$LIBRARY" ]; then
+  command -v npm >/dev/null || die "npm is missing: install the Debian package npm"
+  mkdir -p "$CACHE"
+  WORK="$(mktemp -d "$CACHE/onnxruntime.XXXXXX")"
+  trap 'rm -rf -- "$WORK"' EXIT
+  npm install --prefix "$WORK" --ignore-scripts --no-audit --no-fund --loglevel=error \
+    "onnxruntime-node@$VERSION" >&2 || die "npm could not install onnxruntime-node $VERSION"
+  FOUND="$(find "$WORK/node_modules/onnxruntime-node/bin" \
+    -path "*/linux/$ARCHITECTURE/libonnxruntime.so.1" -print -quit)"
+  [ -n "$FOUND" ] || die "onnxruntime-node $VERSION holds no library for linux/$ARCHITECTURE"
+  # Complete once it has its final name; the rest of the package (other systems) goes.
+  mkdir -p "$WORK/keep"
+  mv "$FOUND" "$WORK/keep/"
+  mv -T "$WORK/keep" "$(dirname "$LIBRARY")" 2>/dev/null || [ -e "$LIBRARY" ] ||
+    die "cannot write $LIBRARY"
+fi
+printf '%s\n' "$LIBRARY"
