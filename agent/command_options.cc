@@ -1,0 +1,231 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "agent/command_options.h"
+
+#include <unistd.h>
+
+#include <algorithm>
+#include <cstdio>
+#include <random>
+#include <utility>
+
+#include "agent/edge_profile.h"
+#include "planner/link_estimator.h"
+
+namespace cleave::agent {
+namespace {
+
+std::string host_name() {
+  char name[256] = {};
+  if (gethostname(name, sizeof(name) - 1) != 0 || name[0] == '\0') return "agent";
+  return name;
+}
+
+Result<std::uint32_t> pick_variant(const fbs::Model& model, const std::string& name) {
+  for (std::uint32_t i = 0; i < model.variants()->size(); ++i) {
+    const fbs::Variant& variant = *model.variants()->Get(i);
+    if (name.empty() ? variant.precision() == fbs::Precision::F32
+                     : variant.name()->string_view() == name) {
+      return i;
+    }
+  }
+  return Status(StatusCode::kNotFound, "the model has no variant '" + name + "'");
+}
+
+Status override_cap(const std::string& text, const char* flag, Cap& cap) {
+  if (text.empty()) return Status::ok();
+  auto bytes = parse_bytes(text);
+  if (!bytes.is_ok()) return bytes.status().with_context(flag);
+  cap = {*bytes, CapSource::kGiven};
+  return Status::ok();
+}
+
+}  // namespace
+
+void add_model_options(CLI::App& command, CommandOptions& options) {
+  command.add_option("--model", options.model_path, "Model file, as cleave-import writes it")
+      ->required()
+      ->type_name("FILE");
+  command.add_option("--variant", options.variant, "Precision to run, by its name in the file");
+  command.add_option("--threads", options.threads, "Threads of one computation")
+      ->check(CLI::Range(1U, 256U))
+      ->capture_default_str();
+  command.add_flag("--json", options.json, "Machine-readable output");
+}
+
+void add_plan_options(CLI::App& command, CommandOptions& options) {
+  command.add_option("--server", options.server, "Server to share the work with")
+      ->type_name("HOST:PORT");
+  command.add_option("--device", options.device,
+                     "Name this device gives itself (default: host name)");
+  command
+      .add_option(
+          "--policy", options.policy,
+          "lmos: a point of the latency-memory front; loa: least latency; eco: device only; "
+          "sco: server only; rs: at random")
+      ->check(CLI::IsMember({"lmos", "loa", "eco", "sco", "rs"}))
+      ->capture_default_str();
+  command
+      .add_option(
+          "--rank", options.rank,
+          "How lmos picks from the front. factor: deepest within the best latency times "
+          "--latency-factor; budget: deepest within --latency-budget; literal: as published")
+      ->check(CLI::IsMember({"factor", "budget", "literal"}))
+      ->capture_default_str();
+  command.add_option("--latency-factor", options.latency_factor, "For --rank factor")
+      ->check(CLI::Range(1.0, 1000.0))
+      ->capture_default_str();
+  command.add_option("--latency-budget", options.budget, "For --rank budget, as in 200ms")
+      ->type_name("TIME");
+  command.add_option("--seed", options.seed, "Of --policy rs")->capture_default_str();
+  command.add_option("--profile", options.profile_path,
+                     "Table of this device (default: FILE.profile beside the model)");
+  command.add_option("--ram", options.ram, "Memory cap (default: what the system has to give)")
+      ->type_name("SIZE");
+  command.add_option("--storage", options.storage, "Storage cap (default: what is free)")
+      ->type_name("SIZE");
+  command
+      .add_option("--min-split", options.min_split,
+                  "Privacy floor: at least this many layers stay on the device")
+      ->check(CLI::Range(0U, 65535U));
+  command
+      .add_option("--bandwidth", options.bandwidth,
+                  "Uplink to plan with, as in 10mbit (default: estimated from transfers)")
+      ->type_name("RATE");
+  command
+      .add_option("--rtt", options.rtt, "Round trip to plan with, as in 40ms (default: measured)")
+      ->type_name("TIME");
+  command
+      .add_option("--uplink-limit", options.uplink_limit, "Send no faster than this, as in 10mbit")
+      ->type_name("RATE");
+}
+
+int fail(ExitCode code, const std::string& message) {
+  std::fprintf(stderr, "cleave-agent: %s\n", message.c_str());
+  return static_cast<int>(code);
+}
+
+ExitCode exit_code_of(const Status& status) {
+  switch (status.code()) {
+    case StatusCode::kOk:
+      return ExitCode::kOk;
+    case StatusCode::kInvalidArgument:
+      return ExitCode::kUsage;
+    case StatusCode::kNotFound:
+      return ExitCode::kNotFound;
+    case StatusCode::kCorrupt:
+    case StatusCode::kUnsupported:
+      return ExitCode::kCorruptModel;
+    case StatusCode::kOutOfRange:
+      return ExitCode::kSplitOutOfRange;
+    case StatusCode::kResourceExhausted:
+      return ExitCode::kCapTooSmall;
+    case StatusCode::kMismatch:
+      return ExitCode::kModelMismatch;
+    case StatusCode::kUnavailable:
+    case StatusCode::kDeadlineExceeded:
+      return ExitCode::kServerUnreachable;
+    case StatusCode::kIo:
+      return ExitCode::kIo;
+    case StatusCode::kInternal:
+      return ExitCode::kInternal;
+  }
+  return ExitCode::kInternal;
+}
+
+Result<Device> open_device(const CommandOptions& options) {
+  Device device;
+  auto model = ModelFile::open(options.model_path);
+  if (!model.is_ok()) return model.status().with_context(options.model_path);
+  device.model = std::move(model).value();
+  CLEAVE_ASSIGN_OR_RETURN(device.variant, pick_variant(device.model->header(), options.variant));
+  device.overhead_bytes = resident_bytes();
+  device.caps = detect_caps(options.model_path, device.model->file_bytes());
+  CLEAVE_RETURN_IF_ERROR(override_cap(options.ram, "--ram", device.caps.ram));
+  CLEAVE_RETURN_IF_ERROR(override_cap(options.storage, "--storage", device.caps.storage));
+  return device;
+}
+
+planner::Caps planner_caps(const Device& device, const CommandOptions& options) {
+  return {.ram_bytes = device.caps.ram.bytes,
+          .storage_bytes = device.caps.storage.bytes,
+          .min_split = static_cast<std::uint16_t>(options.min_split)};
+}
+
+Result<planner::Request> planner_request(const CommandOptions& options) {
+  static constexpr std::pair<const char*, planner::Policy> kPolicies[] = {
+      {"lmos", planner::Policy::kLmos},
+      {"loa", planner::Policy::kLatencyOnly},
+      {"eco", planner::Policy::kEdgeOnly},
+      {"sco", planner::Policy::kServerOnly},
+      {"rs", planner::Policy::kRandom}};
+  planner::Request request;
+  for (const auto& [name, policy] : kPolicies) {
+    if (options.policy == name) request.policy = policy;
+  }
+  request.seed = options.seed;
+  request.latency_factor = {static_cast<std::uint32_t>(options.latency_factor * 1000.0 + 0.5),
+                            1000};
+  if (options.rank == "literal") request.rank = planner::Rank::kLiteral;
+  if (options.rank == "budget" || !options.budget.empty()) {
+    request.rank = planner::Rank::kWithinBudget;
+    auto budget = parse_duration_ns(options.budget);
+    if (!budget.is_ok()) return budget.status().with_context("--latency-budget");
+    request.latency_budget_ns = *budget;
+  }
+  return request;
+}
+
+Result<GivenLink> planner_link(const CommandOptions& options) {
+  GivenLink given{.link = planner::LinkEstimator().link()};
+  const std::string& rate = options.bandwidth.empty() ? options.uplink_limit : options.bandwidth;
+  if (!rate.empty()) {
+    auto bits = parse_bits_per_second(rate);
+    if (!bits.is_ok()) return bits.status().with_context("--bandwidth");
+    if (*bits == 0) return Status(StatusCode::kInvalidArgument, "a bandwidth of 0 carries nothing");
+    given.link.bandwidth_bps = *bits;
+    given.given = !options.bandwidth.empty();
+  }
+  if (!options.rtt.empty()) {
+    auto rtt = parse_duration_ns(options.rtt);
+    if (!rtt.is_ok()) return rtt.status().with_context("--rtt");
+    given.link.rtt_ns = *rtt;
+  }
+  return given;
+}
+
+Result<std::optional<ConnectionOptions>> connection_options(const CommandOptions& options,
+                                                            const Device& device) {
+  if (options.server.empty()) return std::optional<ConnectionOptions>{};
+  ConnectionOptions connection;
+  CLEAVE_ASSIGN_OR_RETURN(connection.server, parse_endpoint(options.server));
+  connection.device = options.device.empty() ? host_name() : options.device;
+  connection.model_identity = device.model->identity();
+  const fbs::Variant& variant = *device.model->header().variants()->Get(device.variant);
+  connection.score_count = element_count(*variant.tensors()->Get(variant.output())->shape());
+  if (!options.uplink_limit.empty()) {
+    auto bits = parse_bits_per_second(options.uplink_limit);
+    if (!bits.is_ok()) return bits.status().with_context("--uplink-limit");
+    if (*bits < 1000) {
+      return Status(StatusCode::kInvalidArgument, "--uplink-limit: at least 1kbit");
+    }
+    connection.uplink_bits_per_second = *bits;
+  }
+  connection.seed = std::random_device{}();
+  return std::optional<ConnectionOptions>{connection};
+}
+
+Result<ProfileData> edge_profile_for(const CommandOptions& options, const Device& device) {
+  const std::string path = options.profile_path.empty() ? default_profile_path(options.model_path)
+                                                        : options.profile_path;
+  auto loaded = load_profile(path, *device.model, options.threads);
+  if (loaded.is_ok() || !options.profile_path.empty()) return loaded;
+  std::fprintf(stderr,
+               "cleave-agent: measuring this device (%s); 'cleave-agent profile' keeps it\n",
+               loaded.status().message().c_str());
+  return measure_profile(
+      device.model,
+      {.threads = options.threads, .runs = 3, .weight_budget_bytes = device.caps.ram.bytes / 4},
+      {});
+}
+
+}  // namespace cleave::agent

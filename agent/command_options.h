@@ -1,0 +1,86 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Options that several commands share: the same flag means the same thing in each.
+#pragma once
+
+#include <CLI/CLI.hpp>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "agent/connection.h"
+#include "agent/device_caps.h"
+#include "agent/split_planner.h"
+#include "planner/planner.h"
+#include "schemas/exit_code.h"
+#include "schemas/model_reader.h"
+#include "schemas/status.h"
+
+namespace cleave::agent {
+
+// As written on the command line; read by the functions below.
+struct CommandOptions {
+  std::string model_path;
+  std::string variant;  // empty: the first that this build runs
+  std::string server;
+  std::string split = "auto";
+  std::string policy = "lmos";
+  std::string rank = "factor";
+  std::string budget;  // --latency-budget
+  double latency_factor = 1.1;
+  std::uint64_t seed = 1;
+  std::string profile_path;
+  std::string ram, storage;  // caps
+  std::uint32_t min_split = 0;
+  std::string bandwidth, rtt;  // the link, when the user knows it
+  std::string uplink_limit;
+  unsigned threads = 1;
+  unsigned runs = 0;
+  std::string output;
+  std::string device;
+  bool json = false;
+  bool scores = false;
+  unsigned top = 5;
+  std::vector<std::string> images;
+};
+
+void add_model_options(CLI::App& command, CommandOptions& options);
+void add_plan_options(CLI::App& command, CommandOptions& options);
+
+// One line on standard error; gives back the exit code for `return`.
+int fail(ExitCode code, const std::string& message);
+// The exit code that a failure to open or run a model means.
+ExitCode exit_code_of(const Status& status);
+
+// Everything that run and plan need before the first picture.
+struct Device {
+  std::shared_ptr<const ModelFile> model;
+  std::uint32_t variant = 0;
+  DeviceCaps caps;
+  std::uint64_t overhead_bytes = 0;  // RSS before any weights are packed
+};
+
+// Opens the model, picks the variant, detects the caps and applies the overrides.
+Result<Device> open_device(const CommandOptions& options);
+planner::Caps planner_caps(const Device& device, const CommandOptions& options);
+// Policy, rank and budget. Errors: kInvalidArgument.
+Result<planner::Request> planner_request(const CommandOptions& options);
+
+struct GivenLink {
+  planner::Link link;
+  bool given = false;  // the user said the bandwidth: it is not estimated
+};
+// --bandwidth and --rtt, else --uplink-limit as the first belief, else the planner's default.
+Result<GivenLink> planner_link(const CommandOptions& options);
+
+// The connection's options, or nothing when no server was named.
+Result<std::optional<ConnectionOptions>> connection_options(const CommandOptions& options,
+                                                            const Device& device);
+
+// The device's own table: --profile, else the one beside the model, else measured now (and said so
+// on standard error).
+Result<ProfileData> edge_profile_for(const CommandOptions& options, const Device& device);
+
+}  // namespace cleave::agent

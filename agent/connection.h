@@ -1,0 +1,113 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The agent's side of a session with one server: connects when needed, shakes hands, sends one
+// request at a time and waits for its answer. Every await has a deadline; errors are values. After
+// any error the connection is closed and the next call connects anew, no sooner than the backoff
+// says.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "agent/backoff.h"
+#include "agent/deadline.h"
+#include "agent/net.h"
+#include "agent/uplink_pacer.h"
+#include "schemas/endpoint.h"
+#include "schemas/frame.h"
+#include "schemas/model_reader.h"
+#include "schemas/profile_reader.h"
+#include "schemas/wire_reader.h"
+
+namespace cleave::agent {
+
+struct ConnectionOptions {
+  Endpoint server;
+  std::string device = "agent";
+  ModelIdentity model_identity{};
+  std::size_t score_count = 0;  // of this model; an answer with another count is refused
+  std::uint64_t uplink_bits_per_second = 0;  // 0: no limit
+  std::chrono::milliseconds connect_timeout{5'000};
+  std::chrono::milliseconds handshake_timeout{30'000};
+  std::chrono::milliseconds stall_timeout{15'000};    // no byte moved
+  std::chrono::milliseconds answer_timeout{120'000};  // sent, no answer
+  std::chrono::milliseconds first_backoff{200};
+  std::chrono::milliseconds longest_backoff{30'000};
+  std::uint64_t seed = 1;  // of the backoff's jitter
+};
+
+// One request's bytes; everything pointed to must live until the exchange ends.
+struct Outgoing {
+  std::uint64_t request_id = 0;
+  std::uint32_t variant = 0;
+  std::uint32_t cut = 0;
+  fbs::Codec codec = fbs::Codec::RawF32;
+  std::vector<std::span<const std::byte>> attachment;  // sent in order, as one
+};
+
+struct ServerAnswer {
+  std::vector<float> scores;
+  ServerTimes times;
+  std::uint64_t wait_ns = 0;         // first byte out to last byte in
+  std::uint64_t frame_bytes_up = 0;  // everything written for this request
+};
+
+class Connection {
+ public:
+  Connection(asio::any_io_executor executor, const ConnectionOptions& options);
+
+  // Ready to send: connects and shakes hands if there is no connection. Errors: kUnavailable (no
+  // server, or it is too early to try again), kMismatch (the server holds another model or speaks
+  // another protocol; trying again is pointless), kCorrupt, kDeadlineExceeded.
+  asio::awaitable<Status> ensure_ready();
+
+  // Sends `request` and waits for its answer into `answer`. Errors: as above; kResourceExhausted
+  // when the server is busy, kInvalidArgument when it refuses the request (its words).
+  asio::awaitable<Status> exchange(const Outgoing& request, ServerAnswer& answer);
+
+  // Says Goodbye and closes. Does not fail.
+  asio::awaitable<void> close();
+
+  [[nodiscard]] bool is_open() const { return ready_; }
+  // Of the last handshake.
+  [[nodiscard]] const std::optional<ProfileData>& server_profile() const { return profile_; }
+  [[nodiscard]] std::uint64_t rtt_ns() const { return rtt_ns_; }
+  // When ensure_ready() will really try again; for messages.
+  [[nodiscard]] Clock::time_point retry_at() const { return retry_at_; }
+
+ private:
+  struct Incoming {
+    const fbs::Envelope* envelope = nullptr;
+  };
+
+  asio::awaitable<Status> connect();
+  asio::awaitable<Status> handshake();
+  asio::awaitable<Status> measure_rtt();
+  asio::awaitable<Status> send(std::span<const std::byte> bytes);
+  asio::awaitable<Status> receive(Clock::duration patience, Incoming& frame);
+  asio::awaitable<Status> receive_exactly(std::span<std::byte> bytes, Clock::duration patience);
+  asio::awaitable<Status> receive_answer(const Outgoing& request, ServerAnswer& answer);
+  [[nodiscard]] Status broken(const error_code& error, const char* during) const;
+  [[nodiscard]] Status server_error(const fbs::Error& error) const;
+  void drop();
+
+  const ConnectionOptions options_;
+  tcp::resolver resolver_;
+  tcp::socket socket_;
+  Deadline deadline_;
+  asio::steady_timer pace_timer_;
+  UplinkPacer pacer_;
+  Backoff backoff_;
+  Clock::time_point retry_at_{};
+  bool ready_ = false;
+  std::optional<Status> refused_;  // a mismatch: final
+  std::optional<ProfileData> profile_;
+  std::uint64_t rtt_ns_ = 0;
+  std::vector<std::uint64_t> message_storage_;  // 8-byte aligned, as FlatBuffers wants it
+};
+
+}  // namespace cleave::agent

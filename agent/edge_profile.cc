@@ -1,0 +1,110 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "agent/edge_profile.h"
+
+#include <algorithm>
+#include <utility>
+#include <vector>
+
+#include "agent/device_caps.h"
+#include "agent/range_runner.h"
+#include "engine/image/prepare_timing.h"
+
+namespace cleave::agent {
+namespace {
+
+std::uint64_t weight_bytes(const fbs::Op& op) {
+  std::uint64_t bytes = 0;
+  if (op.kernel() != nullptr) bytes += op.kernel()->bytes();
+  if (op.bias() != nullptr) bytes += op.bias()->bytes();
+  return bytes;
+}
+
+// The longest stretch from `first` whose weights fit, at least one op.
+OpRange next_stretch(const fbs::Variant& variant, OpIndex first, std::uint64_t budget_bytes) {
+  OpRange range{first, first};
+  std::uint64_t bytes = 0;
+  while (range.last < variant.ops()->size()) {
+    bytes += weight_bytes(*variant.ops()->Get(range.last));
+    if (bytes > budget_bytes && range.last > first) break;
+    ++range.last;
+  }
+  return range;
+}
+
+Status measure_stretch(Executor& executor, unsigned runs, Profiler& profiler) {
+  for (const BoundaryBuffer& input : executor.inputs()) {
+    std::fill_n(input.data, input.elements, 0.0F);
+  }
+  CLEAVE_RETURN_IF_ERROR(executor.run());  // warm-up
+  for (unsigned i = 0; i < runs; ++i) CLEAVE_RETURN_IF_ERROR(executor.run(&profiler));
+  return Status::ok();
+}
+
+Result<VariantProfile> measure_variant(
+    const std::shared_ptr<const ModelFile>& model, std::uint32_t index,
+    const MeasureOptions& options, const std::function<void(std::size_t, std::size_t)>& progress) {
+  const fbs::Variant& variant = *model->header().variants()->Get(index);
+  const OpIndex op_count = variant.ops()->size();
+  Profiler profiler(op_count, options.runs);
+  RangeRunner runner(model, index, options.threads);
+  for (OpIndex op = 0; op < op_count;) {
+    const OpRange range = next_stretch(variant, op, options.weight_budget_bytes);
+    runner.release();
+    CLEAVE_RETURN_IF_ERROR(runner.prepare(range));
+    CLEAVE_RETURN_IF_ERROR(measure_stretch(runner.executor(), options.runs, profiler));
+    op = range.last;
+    if (progress) progress(op, op_count);
+  }
+  VariantProfile profile;
+  profile.variant = variant.name()->str();
+  profile.threads = options.threads;
+  profile.runs = options.runs;
+  for (OpIndex op = 0; op < op_count; ++op) {
+    profile.op_median_ns.push_back(profiler.median_ns(op));
+    profile.op_p95_ns.push_back(profiler.percentile_ns(op, 95));
+  }
+  return profile;
+}
+
+}  // namespace
+
+Result<ProfileData> measure_profile(const std::shared_ptr<const ModelFile>& model,
+                                    const MeasureOptions& options,
+                                    const std::function<void(std::size_t, std::size_t)>& progress) {
+  const fbs::Model& header = model->header();
+  ProfileData profile;
+  profile.model_identity = model->identity();
+  profile.processor = processor_name();
+  for (std::uint32_t v = 0; v < header.variants()->size(); ++v) {
+    if (header.variants()->Get(v)->precision() != fbs::Precision::F32) continue;
+    CLEAVE_ASSIGN_OR_RETURN(VariantProfile variant, measure_variant(model, v, options, progress));
+    profile.variants.push_back(std::move(variant));
+  }
+  const fbs::Variant& first = *header.variants()->Get(0);
+  CLEAVE_ASSIGN_OR_RETURN(
+      profile.input_ns,
+      measure_picture_preparation_ns(*header.preprocessing(),
+                                     *first.tensors()->Get(first.input())->shape(), options.runs));
+  return profile;
+}
+
+std::string default_profile_path(const std::string& model_path) { return model_path + ".profile"; }
+
+Result<ProfileData> load_profile(const std::string& path, const ModelFile& model,
+                                 unsigned threads) {
+  CLEAVE_ASSIGN_OR_RETURN(ProfileData profile, read_profile(path, model.identity()));
+  if (profile.processor != processor_name()) {
+    return Status(StatusCode::kMismatch,
+                  path + " was measured on another processor (" + profile.processor + ")");
+  }
+  for (const VariantProfile& variant : profile.variants) {
+    if (variant.threads != threads) {
+      return Status(StatusCode::kMismatch,
+                    path + " was measured with " + std::to_string(variant.threads) +
+                        " threads; profile again with --threads " + std::to_string(threads));
+    }
+  }
+  return profile;
+}
+
+}  // namespace cleave::agent

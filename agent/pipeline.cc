@@ -1,0 +1,214 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "agent/pipeline.h"
+
+#include <algorithm>
+#include <utility>
+
+namespace cleave::agent {
+namespace {
+
+// A decision changes at most this often, and only for a gain that pays for packing another head.
+constexpr planner::SwitchRule kSwitchRule{
+    .dwell_ns = 2'000'000'000, .switching_cost_ns = 50'000'000, .requests_per_switch = 20};
+
+std::uint64_t monotonic_ns() {
+  return static_cast<std::uint64_t>(
+      std::chrono::duration_cast<std::chrono::nanoseconds>(Clock::now().time_since_epoch())
+          .count());
+}
+
+}  // namespace
+
+Pipeline::Pipeline(std::shared_ptr<const ModelFile> model, const PipelineOptions& options,
+                   SplitPlanner* planner, Connection* connection)
+    : model_(std::move(model)),
+      options_(options),
+      planner_(planner),
+      connection_(connection),
+      variant_(*model_->header().variants()->Get(options.variant)),
+      op_count_(variant_.ops()->size()),
+      input_shape_(*variant_.tensors()->Get(variant_.input())->shape()),
+      head_(model_, options.variant, options.threads),
+      tail_(model_, options.variant, options.threads),
+      pixels_(element_count(input_shape_)),
+      link_(options.initial_link),
+      hysteresis_(kSwitchRule),
+      random_seed_(options.request.seed) {}
+
+asio::awaitable<Record> Pipeline::process(std::string image) {
+  Work work;
+  work.record.image = std::move(image);
+  work.started = Clock::now();
+  Status status = load(work);
+  if (status.is_ok()) status = co_await choose_split(work);
+  if (status.is_ok()) status = run_head(work);
+  work.record.edge_ns = ns_between(work.started, Clock::now());
+  if (status.is_ok() && work.split.op_boundary < op_count_) status = co_await ask_server(work);
+  work.record.status = status;
+  work.record.total_ns = ns_between(work.started, Clock::now());
+  if (work.record.split > 0) {
+    work.record.split_name = model_->header().layers()->Get(work.record.split - 1)->name()->str();
+  }
+  co_return std::move(work.record);
+}
+
+Status Pipeline::load(Work& work) const {
+  CLEAVE_ASSIGN_OR_RETURN(work.file, read_picture_file(work.record.image, options_.picture));
+  const auto format = detect_format(work.file);
+  if (!format.is_ok()) return format.status().with_context(work.record.image);
+  work.is_jpeg = *format == PictureFormat::kJpeg;
+  return Status::ok();
+}
+
+asio::awaitable<Status> Pipeline::choose_split(Work& work) {
+  if (options_.fixed_split) {
+    work.split = *options_.fixed_split;
+  } else {
+    Status reached(StatusCode::kUnavailable, "no server was given");
+    if (connection_ != nullptr) reached = co_await connection_->ensure_ready();
+    if (reached.code() == StatusCode::kMismatch) co_return reached;
+    if (reached.is_ok() && connection_->server_profile()) {
+      if (Status s = planner_->set_server_profile(*connection_->server_profile()); !s.is_ok()) {
+        co_return s;
+      }
+    }
+    planner::Link link = options_.keep_link ? options_.initial_link : link_.link();
+    link.available = reached.is_ok();
+    if (!options_.keep_link && reached.is_ok() && link.rtt_ns == 0) {
+      link.rtt_ns = connection_->rtt_ns();
+    }
+    planner::Request request = options_.request;
+    request.seed = random_seed_++;
+    const PictureCost picture{work.is_jpeg, work.file.size()};
+    Plan plan = planner_->decide(picture, link, options_.caps, request);
+    if (!plan.chosen) co_return Status(StatusCode::kResourceExhausted, plan.why);
+    std::vector<planner::Score> scores;
+    for (const PlannedSplit& row : plan.splits) scores.push_back(row.score);
+    std::size_t chosen = *plan.chosen;
+    if (request.policy == planner::Policy::kLmos) {
+      chosen = hysteresis_.settle(plan.decision, scores, monotonic_ns());
+    }
+    work.split = plan.splits[chosen].split;
+  }
+  work.record.split = work.record.planned_split = work.split.layers_on_device;
+  co_return Status::ok();
+}
+
+Status Pipeline::prepare_input(const Work& work, std::span<float> input) {
+  const fbs::Preprocessing& preprocessing = *model_->header().preprocessing();
+  const Status decoded =
+      decode_to_model_size(work.file, preprocessing, input_shape_, options_.picture, pixels_);
+  if (!decoded.is_ok()) return decoded.with_context(work.record.image);
+  if (!input.empty()) normalize(pixels_, preprocessing, input_shape_.channels(), input);
+  return Status::ok();
+}
+
+Status Pipeline::run_head(Work& work) {
+  if (work.split.op_boundary == 0) {
+    // A JPEG goes as it came; the server decodes it with the same code.
+    return work.is_jpeg ? Status::ok() : prepare_input(work, {});
+  }
+  const OpRange range{0, work.split.op_boundary};
+  CLEAVE_RETURN_IF_ERROR(head_.prepare(range));
+  use_head_buffers();
+  const BoundaryBuffer& input = head_.executor().inputs()[0];
+  CLEAVE_RETURN_IF_ERROR(prepare_input(work, {input.data, input.elements}));
+  CLEAVE_RETURN_IF_ERROR(head_.executor().run());
+  if (range.last == op_count_) {
+    const BoundaryBuffer& scores = head_.executor().outputs()[0];
+    work.record.scores.assign(scores.data, scores.data + scores.elements);
+  }
+  return Status::ok();
+}
+
+void Pipeline::use_head_buffers() {
+  const auto outputs = head_.executor().outputs();
+  boundary_.resize(outputs.size());
+  for (std::size_t i = 0; i < outputs.size(); ++i) {
+    const std::size_t bytes = outputs[i].elements * sizeof(float);
+    if (boundary_[i].capacity() < bytes) boundary_[i] = AlignedBuffer(bytes);
+    // Without memory for a buffer of its own, the executor's serves until the next picture.
+    if (boundary_[i].data() != nullptr) (void)head_.executor().bind_output(i, boundary_[i].f32());
+  }
+}
+
+Outgoing Pipeline::make_request(Work& work) {
+  Outgoing request;
+  request.request_id = next_request_id_++;
+  request.variant = options_.variant;
+  request.cut = work.split.op_boundary;
+  if (work.split.op_boundary == 0) {
+    request.codec = work.is_jpeg ? fbs::Codec::Jpeg : fbs::Codec::PixelsU8;
+    request.attachment.push_back(work.is_jpeg ? std::span<const std::byte>(work.file)
+                                              : std::as_bytes(std::span(pixels_)));
+  } else {
+    for (const BoundaryBuffer& output : head_.executor().outputs()) {
+      request.attachment.push_back(std::as_bytes(std::span(output.data, output.elements)));
+    }
+  }
+  return request;
+}
+
+asio::awaitable<Status> Pipeline::ask_server(Work& work) {
+  if (connection_ == nullptr) {
+    co_return finish_locally(work, {StatusCode::kUnavailable, "no server was given"});
+  }
+  const auto start = Clock::now();
+  const Outgoing request = make_request(work);
+  work.record.encode_ns = ns_between(start, Clock::now());
+  ServerAnswer answer;
+  Status status;
+  // The server may have closed an idle connection: one try more, on a new one, before giving up.
+  for (int attempt = 0; attempt < 2; ++attempt) {
+    const bool was_open = connection_->is_open();
+    status = co_await connection_->exchange(request, answer);
+    if (status.code() != StatusCode::kUnavailable || !was_open) break;
+  }
+  if (status.is_ok()) {
+    take_answer(work, answer);
+    for (const auto& part : request.attachment) work.record.bytes_up += part.size();
+    co_return status;
+  }
+  if (status.code() == StatusCode::kMismatch) co_return status;
+  if (status.code() == StatusCode::kInvalidArgument)
+    co_return status.with_context(work.record.image);
+  co_return finish_locally(work, status);
+}
+
+void Pipeline::take_answer(Work& work, ServerAnswer& answer) {
+  Record& record = work.record;
+  record.scores = std::move(answer.scores);
+  record.server_ns = std::min(answer.times.residence_ns, answer.wait_ns);
+  const std::uint64_t on_link = answer.wait_ns - record.server_ns;
+  record.rx_ns = std::min(connection_->rtt_ns() / 2, on_link);
+  record.tx_ns = on_link - record.rx_ns;
+  link_.observe({.bytes_up = answer.frame_bytes_up, .elapsed_ns = on_link});
+}
+
+Status Pipeline::finish_locally(Work& work, const Status& why) {
+  const auto start = Clock::now();
+  if (planner_ != nullptr && planner_->whole_network_ram_bytes() > options_.caps.ram_bytes) {
+    return {StatusCode::kUnavailable,
+            why.message() + "; the whole network does not fit the RAM cap, so it was not run here"};
+  }
+  CLEAVE_RETURN_IF_ERROR(tail_.prepare({work.split.op_boundary, op_count_}));
+  Executor& tail = tail_.executor();
+  if (work.split.op_boundary == 0) {
+    const BoundaryBuffer& input = tail.inputs()[0];
+    CLEAVE_RETURN_IF_ERROR(prepare_input(work, {input.data, input.elements}));
+  } else {
+    const auto outputs = head_.executor().outputs();
+    for (std::size_t i = 0; i < outputs.size(); ++i) {
+      CLEAVE_RETURN_IF_ERROR(tail.bind_input(i, outputs[i].data));
+    }
+  }
+  CLEAVE_RETURN_IF_ERROR(tail.run());
+  const BoundaryBuffer& scores = tail.outputs()[0];
+  work.record.scores.assign(scores.data, scores.data + scores.elements);
+  work.record.split = model_->header().layers()->size();
+  work.record.fallback = why.message();
+  work.record.edge_ns += ns_between(start, Clock::now());
+  return Status::ok();
+}
+
+}  // namespace cleave::agent

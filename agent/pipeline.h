@@ -1,0 +1,84 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// One picture from its file to its record: prepare, decide, run the head, exchange with the server,
+// or finish on the device.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "agent/connection.h"
+#include "agent/range_runner.h"
+#include "agent/record.h"
+#include "agent/split_planner.h"
+#include "engine/aligned_buffer.h"
+#include "engine/image/picture.h"
+#include "planner/hysteresis.h"
+#include "planner/link_estimator.h"
+
+namespace cleave::agent {
+
+struct PipelineOptions {
+  std::uint32_t variant = 0;
+  unsigned threads = 1;
+  std::optional<Split> fixed_split;  // else planned per picture
+  planner::Request request;          // policy and rank when planned
+  planner::Caps caps;
+  planner::Link initial_link;  // what is believed before the first transfer
+  bool keep_link = false;      // the user gave the link: do not estimate
+  PictureLimits picture;
+};
+
+class Pipeline {
+ public:
+  // `connection` may be null: no server. It and `planner` must outlive the pipeline; `planner` may
+  // be null when the split is fixed and nothing is planned.
+  Pipeline(std::shared_ptr<const ModelFile> model, const PipelineOptions& options,
+           SplitPlanner* planner, Connection* connection);
+
+  // Answers one picture. Never fails: what goes wrong is in the record.
+  asio::awaitable<Record> process(std::string image);
+
+ private:
+  struct Work {
+    Record record;
+    Clock::time_point started;
+    std::vector<std::byte> file;
+    bool is_jpeg = false;
+    Split split;
+  };
+
+  [[nodiscard]] Status load(Work& work) const;
+  asio::awaitable<Status> choose_split(Work& work);
+  Status run_head(Work& work);
+  Status prepare_input(const Work& work, std::span<float> input);  // empty: only the pixels
+  asio::awaitable<Status> ask_server(Work& work);
+  Status finish_locally(Work& work, const Status& why);
+  Outgoing make_request(Work& work);
+  void take_answer(Work& work, ServerAnswer& answer);
+  void use_head_buffers();
+
+  std::shared_ptr<const ModelFile> model_;
+  const PipelineOptions options_;
+  SplitPlanner* planner_;
+  Connection* connection_;
+  const fbs::Variant& variant_;
+  const OpIndex op_count_;
+  const fbs::Shape input_shape_;
+  RangeRunner head_;
+  RangeRunner tail_;                     // only after a fallback
+  std::vector<AlignedBuffer> boundary_;  // what the head writes and the link sends
+  OpRange bound_range_;
+  std::vector<std::uint8_t> pixels_;
+  planner::LinkEstimator link_;
+  planner::Hysteresis hysteresis_;
+  std::uint64_t next_request_id_ = 1;
+  std::uint64_t random_seed_ = 0;
+};
+
+}  // namespace cleave::agent

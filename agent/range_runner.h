@@ -1,0 +1,42 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Packed weights and an executor for one range of ops, made when first needed. The agent has one
+// for its head and, once it had to finish alone, one for the tail.
+#pragma once
+
+#include <memory>
+#include <span>
+
+#include "engine/executor.h"
+#include "engine/weights.h"
+#include "schemas/model_reader.h"
+#include "schemas/status.h"
+
+namespace cleave::agent {
+
+class RangeRunner {
+ public:
+  RangeRunner(std::shared_ptr<const ModelFile> model, std::uint32_t variant, unsigned threads)
+      : model_(std::move(model)), variant_(variant), threads_(threads) {}
+
+  // Ready to run `range`: packs its weights unless those held cover it. Errors: as Weights::create
+  // and Executor::prepare.
+  Status prepare(OpRange range);
+
+  // Frees weights and executor.
+  void release();
+
+  // REQUIRES: prepare() was ok.
+  [[nodiscard]] Executor& executor() { return *executor_; }
+
+ private:
+  std::shared_ptr<const ModelFile> model_;
+  std::uint32_t variant_;
+  unsigned threads_;
+  std::shared_ptr<const Weights> weights_;
+  std::unique_ptr<Executor> executor_;
+  OpRange prepared_;
+  bool is_prepared_ = false;
+};
+
+}  // namespace cleave::agent

@@ -1,0 +1,57 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Records as lines for people or as JSON lines, and a progress bar on a terminal.
+#pragma once
+
+#include <cstddef>
+#include <cstdio>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "agent/record.h"
+#include "schemas/generated/model_generated.h"
+
+namespace cleave::agent {
+
+struct ReportOptions {
+  bool json = false;
+  bool scores = false;
+  unsigned top = 5;
+};
+
+// One answer of the top list.
+struct RankedLabel {
+  std::size_t index = 0;
+  std::string label;  // empty when the model has no labels
+  float score = 0;
+};
+
+// The `count` greatest scores, equal ones by index.
+[[nodiscard]] std::vector<RankedLabel> rank_scores(std::span<const float> scores,
+                                                   const fbs::Model& model, unsigned count);
+
+// One JSON object, no newline; fields as README.md documents them.
+[[nodiscard]] std::string record_json(const Record& record, const fbs::Model& model,
+                                      const ReportOptions& options);
+// Lines for a person, newline included.
+[[nodiscard]] std::string record_text(const Record& record, const fbs::Model& model,
+                                      const ReportOptions& options);
+
+// Redraws one line of standard error while it is a terminal and there is enough to wait for; does
+// nothing otherwise.
+class ProgressBar {
+ public:
+  ProgressBar(std::size_t total, bool wanted);
+  ~ProgressBar();
+  void advance();
+  void clear();
+
+ private:
+  void draw();
+  std::size_t total_;
+  std::size_t done_ = 0;
+  bool shown_;
+};
+
+}  // namespace cleave::agent

@@ -1,0 +1,133 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <boost/asio/co_spawn.hpp>
+#include <boost/asio/detached.hpp>
+#include <boost/asio/io_context.hpp>
+#include <cstdio>
+#include <memory>
+#include <optional>
+#include <utility>
+
+#include "agent/commands.h"
+#include "agent/picture_source.h"
+#include "agent/pipeline.h"
+#include "agent/report.h"
+
+namespace cleave::agent {
+namespace {
+
+// What the run ends with: the first failure decides the exit code when nothing was answered.
+struct Tally {
+  std::size_t answered = 0;
+  std::size_t failed = 0;
+  Status first_failure;
+  bool output_broken = false;
+};
+
+ExitCode picture_exit_code(const Status& status) {
+  switch (status.code()) {
+    case StatusCode::kCorrupt:
+    case StatusCode::kUnsupported:
+    case StatusCode::kOutOfRange:
+    case StatusCode::kInvalidArgument:
+      return ExitCode::kBadInput;
+    default:
+      return exit_code_of(status);
+  }
+}
+
+asio::awaitable<void> process_all(Pipeline& pipeline, Connection* connection,
+                                  const std::vector<std::string>& pictures, const fbs::Model& model,
+                                  const ReportOptions& report, Tally& tally) {
+  ProgressBar progress(pictures.size(), isatty(STDOUT_FILENO) == 0);
+  for (const std::string& picture : pictures) {
+    const Record record = co_await pipeline.process(picture);
+    record.status.is_ok() ? ++tally.answered : ++tally.failed;
+    if (!record.status.is_ok() && tally.first_failure.is_ok()) tally.first_failure = record.status;
+    const std::string text = report.json ? record_json(record, model, report) + "\n"
+                                         : record_text(record, model, report);
+    const bool written = std::fputs(text.c_str(), stdout) >= 0 && std::fflush(stdout) == 0;
+    if (!record.status.is_ok()) {
+      progress.clear();
+      std::fprintf(stderr, "cleave-agent: %s\n", record.status.message().c_str());
+    }
+    progress.advance();
+    if (!written) {
+      tally.output_broken = true;
+      break;
+    }
+    // The other model will not appear by waiting; every further picture would fail the same way.
+    if (record.status.code() == StatusCode::kMismatch) break;
+  }
+  if (connection != nullptr) co_await connection->close();
+}
+
+int finish(const Tally& tally) {
+  if (tally.output_broken)
+    return fail(ExitCode::kIo, "cannot write the answers to standard output");
+  if (tally.failed == 0) return static_cast<int>(ExitCode::kOk);
+  if (tally.answered > 0) return static_cast<int>(ExitCode::kPartial);
+  return static_cast<int>(picture_exit_code(tally.first_failure));
+}
+
+// Whether the fixed split fits the caps; a plan checks that by itself.
+Status check_fixed_split(const SplitPlanner& planner, const Split& split, const Device& device) {
+  const std::uint64_t needed = planner.ram_bytes_at(split.op_boundary);
+  if (needed <= device.caps.ram.bytes) return Status::ok();
+  return {StatusCode::kResourceExhausted, "this split needs " + std::to_string(needed) +
+                                              " bytes of memory and the cap is " +
+                                              std::to_string(device.caps.ram.bytes) + " (" +
+                                              cap_source_name(device.caps.ram.source) +
+                                              "); choose a smaller --split or --split auto"};
+}
+
+Status configure(const CommandOptions& options, const Device& device, SplitPlanner& planner,
+                 PipelineOptions& pipeline) {
+  pipeline.variant = device.variant;
+  pipeline.threads = options.threads;
+  pipeline.caps = planner_caps(device, options);
+  CLEAVE_ASSIGN_OR_RETURN(const GivenLink link, planner_link(options));
+  pipeline.initial_link = link.link;
+  pipeline.keep_link = link.given;
+  if (options.split != "auto") {
+    CLEAVE_ASSIGN_OR_RETURN(const Split split,
+                            parse_split(device.model->header(), device.variant, options.split));
+    CLEAVE_RETURN_IF_ERROR(check_fixed_split(planner, split, device));
+    pipeline.fixed_split = split;
+    return Status::ok();
+  }
+  CLEAVE_ASSIGN_OR_RETURN(pipeline.request, planner_request(options));
+  CLEAVE_ASSIGN_OR_RETURN(const ProfileData profile, edge_profile_for(options, device));
+  return planner.set_edge_profile(profile);
+}
+
+}  // namespace
+
+int run_command(const CommandOptions& options) {
+  auto pictures = list_pictures(options.images);
+  if (!pictures.is_ok()) return fail(exit_code_of(pictures.status()), pictures.status().message());
+  auto device = open_device(options);
+  if (!device.is_ok()) return fail(exit_code_of(device.status()), device.status().message());
+  auto planner = SplitPlanner::create(*device->model, device->variant, device->overhead_bytes);
+  if (!planner.is_ok()) return fail(ExitCode::kInternal, planner.status().message());
+
+  auto remote = connection_options(options, *device);
+  if (!remote.is_ok()) return fail(ExitCode::kUsage, remote.status().message());
+  PipelineOptions pipeline_options;
+  if (Status status = configure(options, *device, *planner, pipeline_options); !status.is_ok()) {
+    return fail(exit_code_of(status), status.message());
+  }
+  asio::io_context io(1);
+  std::unique_ptr<Connection> connection;
+  if (*remote) connection = std::make_unique<Connection>(io.get_executor(), **remote);
+  Pipeline pipeline(device->model, pipeline_options, &*planner, connection.get());
+  Tally tally;
+  const ReportOptions report{options.json, options.scores, options.top};
+  asio::co_spawn(
+      io,
+      process_all(pipeline, connection.get(), *pictures, device->model->header(), report, tally),
+      asio::detached);
+  io.run();
+  return finish(tally);
+}
+
+}  // namespace cleave::agent

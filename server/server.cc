@@ -1,0 +1,114 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "server/server.h"
+
+#include <spdlog/spdlog.h>
+
+#include <boost/asio/co_spawn.hpp>
+#include <boost/asio/detached.hpp>
+#include <utility>
+
+namespace cleave::server {
+namespace {
+
+// Out of descriptors, say: accepting again at once would only spin.
+constexpr std::chrono::milliseconds kAcceptPause{100};
+
+}  // namespace
+
+Server::Server(asio::io_context& io, const ModelStore& models, const ServerOptions& options)
+    : io_(io),
+      options_(options),
+      pool_(options_),
+      context_{models, pool_, options_, stats_},
+      acceptor_(io),
+      drain_timer_(io) {}
+
+Status Server::listen() {
+  CLEAVE_ASSIGN_OR_RETURN(const Endpoint wanted, parse_endpoint(options_.listen));
+  const auto failed = [&](const error_code& error) {
+    return Status(StatusCode::kUnavailable, "cannot listen on " + to_string(wanted) + ": " +
+                                                error.message() + "; choose another --listen");
+  };
+  error_code error;
+  tcp::resolver resolver(io_);
+  const auto found =
+      resolver.resolve(wanted.host, std::to_string(wanted.port),
+                       tcp::resolver::passive | tcp::resolver::numeric_service, error);
+  if (error) return failed(error);
+  const tcp::endpoint endpoint = found.begin()->endpoint();
+  acceptor_.open(endpoint.protocol(), error);
+  if (!error) acceptor_.set_option(tcp::acceptor::reuse_address(true), error);
+  if (!error) acceptor_.bind(endpoint, error);
+  if (!error) acceptor_.listen(asio::socket_base::max_listen_connections, error);
+  if (error) return failed(error);
+  if (!endpoint.address().is_loopback()) {
+    spdlog::warn("listening beyond loopback without encryption: use a trusted network or a tunnel");
+  }
+  asio::co_spawn(
+      io_, [this]() { return accept_loop(); }, asio::detached);
+  return Status::ok();
+}
+
+Endpoint Server::local_endpoint() const {
+  error_code ignored;
+  const tcp::endpoint endpoint = acceptor_.local_endpoint(ignored);
+  return {endpoint.address().to_string(), endpoint.port()};
+}
+
+asio::awaitable<void> Server::accept_loop() {
+  while (acceptor_.is_open()) {
+    auto [error, socket] = co_await acceptor_.async_accept(as_result);
+    if (error) {
+      if (!acceptor_.is_open()) break;
+      spdlog::warn("cannot accept a connection: {}", error.message());
+      asio::steady_timer pause(io_, kAcceptPause);
+      co_await pause.async_wait(as_result);
+      continue;
+    }
+    if (sessions_.size() >= options_.max_connections) {
+      ++stats_.refused_connections;
+      continue;  // the socket closes here
+    }
+    ++stats_.connections;
+    const std::uint64_t id = next_session_id_++;
+    auto session = std::make_shared<Session>(std::move(socket), id, context_);
+    sessions_.emplace(id, session);
+    session->start([this](std::uint64_t closed) {
+      sessions_.erase(closed);
+      if (shutting_down_ && sessions_.empty()) drain_timer_.cancel();
+    });
+  }
+}
+
+void Server::shutdown() {
+  if (shutting_down_) return abort_all();
+  shutting_down_ = true;
+  error_code ignored;
+  acceptor_.close(ignored);
+  spdlog::info("shutting down: {} connections to finish", sessions_.size());
+  // drain() may end a session at once and so change the map.
+  auto sessions = sessions_;
+  for (auto& [id, session] : sessions) session->drain("the server is shutting down");
+  asio::co_spawn(
+      io_, [this]() { return drain(); }, asio::detached);
+}
+
+asio::awaitable<void> Server::drain() {
+  drain_timer_.expires_after(options_.drain_timeout);
+  while (!sessions_.empty() && Clock::now() < drain_timer_.expiry()) {
+    co_await drain_timer_.async_wait(as_result);  // cancelled when the last session ends
+  }
+  if (!sessions_.empty()) {
+    spdlog::warn("{} connections did not finish in time", sessions_.size());
+    abort_all();
+  }
+  on_drained_();
+}
+
+void Server::abort_all() {
+  auto sessions = sessions_;
+  for (auto& [id, session] : sessions) session->abort();
+  drain_timer_.cancel();
+}
+
+}  // namespace cleave::server

@@ -1,0 +1,57 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Accepts connections and owns the sessions. One network thread runs everything here; the tail pool
+// has threads of its own.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <unordered_map>
+
+#include "schemas/endpoint.h"
+#include "schemas/status.h"
+#include "server/net.h"
+#include "server/session.h"
+
+namespace cleave::server {
+
+class Server {
+ public:
+  // `models` must outlive the server.
+  Server(asio::io_context& io, const ModelStore& models, const ServerOptions& options);
+
+  // Binds and starts to accept. Errors: kInvalidArgument (not an address), kUnavailable (the port
+  // is taken, or may not be used).
+  Status listen();
+  // The address really bound. REQUIRES: listen() was ok.
+  [[nodiscard]] Endpoint local_endpoint() const;
+
+  // Orderly end: no new connections, Goodbye to every session, what is under way is answered,
+  // at most drain_timeout long. The io_context runs out of work when it is over. A second call
+  // ends at once.
+  void shutdown();
+
+  // Called once when shutdown() is over.
+  void on_drained(std::function<void()> callback) { on_drained_ = std::move(callback); }
+
+  [[nodiscard]] const ServerStats& stats() const { return stats_; }
+
+ private:
+  asio::awaitable<void> accept_loop();
+  asio::awaitable<void> drain();
+  void abort_all();
+
+  asio::io_context& io_;
+  const ServerOptions options_;
+  ServerStats stats_;
+  TailPool pool_;
+  SessionContext context_;
+  tcp::acceptor acceptor_;
+  asio::steady_timer drain_timer_;
+  std::unordered_map<std::uint64_t, std::shared_ptr<Session>> sessions_;
+  std::uint64_t next_session_id_ = 1;
+  bool shutting_down_ = false;
+  std::function<void()> on_drained_ = [] {};
+};
+
+}  // namespace cleave::server

@@ -1,0 +1,178 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <spdlog/sinks/stdout_color_sinks.h>
+#include <spdlog/spdlog.h>
+
+#include <CLI/CLI.hpp>
+#include <boost/asio/signal_set.hpp>
+#include <cstdio>
+#include <nlohmann/json.hpp>
+#include <thread>
+
+#include "schemas/exit_code.h"
+#include "server/server.h"
+
+namespace cleave::server {
+namespace {
+
+struct Arguments {
+  ServerOptions options;
+  bool json = false;
+  std::string log_level = "info";
+  std::uint64_t max_picture_mib = 64;
+  std::uint64_t max_megapixels = 100;
+};
+
+void define_options(CLI::App& app, Arguments& arguments) {
+  ServerOptions& options = arguments.options;
+  app.add_option("--model", options.model_paths, "Model file to serve; may be given several times")
+      ->required()
+      ->type_name("FILE")
+      ->expected(1)
+      ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
+  app.add_option("--listen", options.listen, "Address to listen on; port 0 takes any free port")
+      ->type_name("HOST:PORT")
+      ->capture_default_str();
+  app.add_option("--workers", options.workers, "Pictures computed at the same time")
+      ->check(CLI::Range(1U, 1024U))
+      ->capture_default_str();
+  app.add_option("--threads", options.threads, "Threads of one computation")
+      ->check(CLI::Range(1U, 256U))
+      ->capture_default_str();
+  app.add_option("--queue", options.queue_capacity,
+                 "Requests that may wait for a worker; more are answered Busy")
+      ->check(CLI::Range(1U, 1'000'000U))
+      ->capture_default_str();
+  app.add_option("--max-connections", options.max_connections, "Agents connected at the same time")
+      ->check(CLI::Range(1U, 1'000'000U))
+      ->capture_default_str();
+  app.add_option("--max-inflight", options.max_inflight,
+                 "Requests of one agent under way; more are answered Busy")
+      ->check(CLI::Range(1U, 1024U))
+      ->capture_default_str();
+  app.add_option("--max-picture", arguments.max_picture_mib, "Largest picture file accepted, MiB")
+      ->check(CLI::Range(1U, 1024U))
+      ->capture_default_str();
+  app.add_option("--max-megapixels", arguments.max_megapixels, "Largest picture decoded")
+      ->check(CLI::Range(1U, 10'000U))
+      ->capture_default_str();
+  app.add_option("--log-level", arguments.log_level, "What is logged on standard error")
+      ->check(CLI::IsMember({"debug", "info", "warn", "error", "off"}))
+      ->capture_default_str();
+  app.add_flag("--json", arguments.json, "Events on standard output as JSON lines");
+  app.set_config("--config", "", "Read options from a file of `name = value` lines");
+}
+
+int fail(ExitCode code, const std::string& message) {
+  std::fprintf(stderr, "cleave-server: %s\n", message.c_str());
+  return static_cast<int>(code);
+}
+
+ExitCode exit_code_of_load(const Status& status) {
+  switch (status.code()) {
+    case StatusCode::kNotFound:
+      return ExitCode::kNotFound;
+    case StatusCode::kCorrupt:
+    case StatusCode::kUnsupported:
+      return ExitCode::kCorruptModel;
+    case StatusCode::kInvalidArgument:
+      return ExitCode::kUsage;
+    case StatusCode::kIo:
+      return ExitCode::kIo;
+    default:
+      return ExitCode::kInternal;
+  }
+}
+
+void announce(const Arguments& arguments, const ModelStore& models, const Endpoint& endpoint) {
+  if (arguments.json) {
+    nlohmann::json line{{"event", "listening"}, {"address", to_string(endpoint)}};
+    for (const auto& model : models.models()) {
+      line["models"].push_back({{"name", model->file->header().name()->str()},
+                                {"identity", to_hex(model->file->identity())}});
+    }
+    std::printf("%s\n", line.dump().c_str());
+  } else {
+    for (const auto& model : models.models()) {
+      std::printf("model %s %s\n", model->file->header().name()->c_str(),
+                  to_hex(model->file->identity()).substr(0, 16).c_str());
+    }
+    std::printf("listening on %s\n", to_string(endpoint).c_str());
+  }
+  std::fflush(stdout);
+}
+
+void report(const Arguments& arguments, const ServerStats& stats) {
+  if (arguments.json) {
+    const nlohmann::json line{{"event", "stopped"},         {"connections", stats.connections},
+                              {"requests", stats.requests}, {"answers", stats.answers},
+                              {"errors", stats.errors},     {"busy", stats.busy},
+                              {"bytes_in", stats.bytes_in}};
+    std::printf("%s\n", line.dump().c_str());
+  } else {
+    std::printf("stopped after %llu connections, %llu answers, %llu errors\n",
+                static_cast<unsigned long long>(stats.connections),
+                static_cast<unsigned long long>(stats.answers),
+                static_cast<unsigned long long>(stats.errors));
+  }
+}
+
+int serve(const Arguments& arguments) {
+  auto models = ModelStore::load(arguments.options.model_paths, arguments.options.threads,
+                                 arguments.options.profile_runs);
+  if (!models.is_ok()) {
+    return fail(exit_code_of_load(models.status()), models.status().message());
+  }
+  asio::io_context io(1);
+  Server server(io, **models, arguments.options);
+  if (const Status status = server.listen(); !status.is_ok()) {
+    const bool usage = status.code() == StatusCode::kInvalidArgument;
+    return fail(usage ? ExitCode::kUsage : ExitCode::kPortUnavailable, status.message());
+  }
+  announce(arguments, **models, server.local_endpoint());
+  asio::signal_set signals(io, SIGINT, SIGTERM);
+  std::function<void()> wait_for_signal = [&] {
+    signals.async_wait([&](const error_code& error, int) {
+      if (error) return;
+      server.shutdown();
+      wait_for_signal();
+    });
+  };
+  wait_for_signal();
+  server.on_drained([&signals] { signals.cancel(); });
+  io.run();
+  report(arguments, server.stats());
+  return static_cast<int>(ExitCode::kOk);
+}
+
+int run(int argc, char** argv) {
+  CLI::App app{
+      "cleave-server: runs the tail of split networks for cleave agents.\n\n"
+      "  cleave-server --model mobilenet_v2.cleave --listen 0.0.0.0:7433\n"};
+  Arguments arguments;
+  define_options(app, arguments);
+  app.footer("Exit codes:\n" + std::string(exit_code_help()));
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError& error) {
+    const int code = app.exit(error);
+    return code == 0 ? 0 : static_cast<int>(ExitCode::kUsage);
+  }
+  arguments.options.picture.max_file_bytes = arguments.max_picture_mib << 20;
+  arguments.options.picture.max_pixels = arguments.max_megapixels * 1'000'000;
+  spdlog::set_default_logger(spdlog::stderr_color_mt("cleave-server"));
+  spdlog::set_level(
+      spdlog::level::from_str(arguments.log_level == "warn" ? "warning" : arguments.log_level));
+  return serve(arguments);
+}
+
+}  // namespace
+}  // namespace cleave::server
+
+int main(int argc, char** argv) {
+  try {
+    return cleave::server::run(argc, argv);
+  } catch (const std::exception& error) {
+    std::fprintf(stderr, "cleave-server: internal error: %s\n", error.what());
+    return static_cast<int>(cleave::ExitCode::kInternal);
+  }
+}

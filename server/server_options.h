@@ -1,0 +1,32 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// What the operator chose; filled by server_main.cc from the command line or a configuration file.
+#pragma once
+
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "engine/image/picture.h"
+
+namespace cleave::server {
+
+struct ServerOptions {
+  std::vector<std::string> model_paths;
+  std::string listen = "127.0.0.1:7433";
+  unsigned workers = 1;             // pictures computed at the same time
+  unsigned threads = 1;             // threads of one computation
+  std::size_t queue_capacity = 64;  // requests waiting for a worker before Busy
+  std::size_t max_connections = 10000;
+  std::uint32_t max_inflight = 4;  // requests of one connection before Busy
+  PictureLimits picture;
+  std::chrono::milliseconds handshake_timeout{5'000};
+  std::chrono::milliseconds idle_timeout{60'000};   // silence between frames
+  std::chrono::milliseconds stall_timeout{15'000};  // no byte moved within a frame
+  std::chrono::milliseconds drain_timeout{10'000};
+  unsigned profile_runs = 5;  // runs behind the table sent to agents
+};
+
+}  // namespace cleave::server

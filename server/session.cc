@@ -1,0 +1,133 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "server/session.h"
+
+#include <spdlog/spdlog.h>
+
+#include <array>
+#include <boost/asio/co_spawn.hpp>
+#include <boost/asio/detached.hpp>
+#include <boost/asio/write.hpp>
+#include <tuple>
+#include <utility>
+
+namespace cleave::server {
+namespace {
+
+constexpr std::chrono::seconds kLingerTimeout{2};
+
+std::string peer_name(const tcp::socket& socket) {
+  error_code error;
+  const tcp::endpoint endpoint = socket.remote_endpoint(error);
+  if (error) return "?";
+  return endpoint.address().to_string() + ":" + std::to_string(endpoint.port());
+}
+
+}  // namespace
+
+Session::Session(tcp::socket socket, std::uint64_t id, const SessionContext& context)
+    : socket_(std::move(socket)),
+      id_(id),
+      context_(context),
+      watchdog_(socket_),
+      outbox_signal_(socket_.get_executor()),
+      buffers_(context.options.max_inflight),
+      peer_(peer_name(socket_)) {
+  error_code ignored;
+  socket_.set_option(tcp::no_delay(true), ignored);
+  outbox_signal_.expires_at(Clock::time_point::max());
+}
+
+void Session::start(std::function<void(std::uint64_t)> on_closed) {
+  on_closed_ = std::move(on_closed);
+  const auto executor = socket_.get_executor();
+  const auto self = shared_from_this();
+  asio::co_spawn(
+      executor, [self]() { return self->watchdog_.watch(); }, asio::detached);
+  asio::co_spawn(
+      executor, [self]() { return self->write_loop(); }, asio::detached);
+  asio::co_spawn(
+      executor, [self]() { return self->run(); }, asio::detached);
+}
+
+void Session::drain(std::string_view reason) {
+  if (draining_ || closing_) return;
+  draining_ = true;
+  send(make_goodbye(reason));
+  if (inflight_ == 0) {
+    closing_ = true;
+    outbox_signal_.cancel();
+  }
+}
+
+void Session::abort() {
+  closing_ = true;
+  error_code ignored;
+  socket_.close(ignored);
+  outbox_signal_.cancel();
+}
+
+asio::awaitable<void> Session::run() {
+  if (co_await handshake()) {
+    const FrameLimits limits{
+        .max_message_bytes = 4096,
+        .max_attachment_bytes =
+            std::max(model_->max_boundary_bytes, context_.options.picture.max_file_bytes)};
+    Incoming frame;
+    while (!closing_ && co_await read_frame(limits, frame) && co_await handle(frame)) {
+    }
+  }
+  if (watchdog_.fired()) spdlog::info("{} {}: silent or stalled, closed", peer_, device_);
+  watchdog_.read_done();
+  reading_ended_ = true;
+  closing_ = true;
+  outbox_signal_.cancel();
+}
+
+asio::awaitable<void> Session::write_loop() {
+  while (socket_.is_open()) {
+    if (outbox_.empty()) {
+      // Answers of a draining session are still coming; otherwise a closing one is done.
+      if (closing_ && (inflight_ == 0 || !draining_)) break;
+      co_await outbox_signal_.async_wait(as_result);
+      continue;
+    }
+    const FrameBytes frame = std::move(outbox_.front());
+    outbox_.pop_front();
+    watchdog_.expect_write(context_.options.stall_timeout);
+    const auto [error, written] =
+        co_await asio::async_write(socket_, asio::buffer(frame.data(), frame.size()), as_result);
+    watchdog_.write_done();
+    if (error) break;
+  }
+  if (reading_ended_) co_await linger();
+  error_code ignored;
+  socket_.close(ignored);
+  watchdog_.stop();
+  on_closed_(id_);
+}
+
+asio::awaitable<void> Session::linger() {
+  // Closing with unread bytes resets the connection, and the last frame could be lost on its way.
+  error_code error;
+  socket_.shutdown(tcp::socket::shutdown_send, error);
+  watchdog_.expect_read(kLingerTimeout);
+  std::array<std::byte, 4096> scrap;
+  while (!error) {
+    std::size_t count = 0;
+    std::tie(error, count) = co_await socket_.async_read_some(asio::buffer(scrap), as_result);
+  }
+}
+
+void Session::send(FrameBytes frame) {
+  outbox_.push_back(std::move(frame));
+  outbox_signal_.cancel();
+}
+
+void Session::refuse(fbs::ErrorCode code, std::string_view text) {
+  spdlog::info("{} {}: refused: {}", peer_, device_, text);
+  ++context_.stats.errors;
+  send(make_error(0, code, text));
+  closing_ = true;
+}
+
+}  // namespace cleave::server

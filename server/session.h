@@ -1,0 +1,99 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// One agent's connection: handshake, requests in, answers out. Everything here runs on the network
+// thread; only TailJob::done comes from a worker, and posts itself back.
+#pragma once
+
+#include <deque>
+#include <functional>
+#include <memory>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "engine/aligned_buffer.h"
+#include "schemas/frame.h"
+#include "schemas/wire_reader.h"
+#include "server/model_store.h"
+#include "server/net.h"
+#include "server/server_options.h"
+#include "server/server_stats.h"
+#include "server/tail_pool.h"
+#include "server/watchdog.h"
+
+namespace cleave::server {
+
+// What sessions share; owned by the Server and alive as long as any session.
+struct SessionContext {
+  const ModelStore& models;
+  TailPool& pool;
+  const ServerOptions& options;
+  ServerStats& stats;
+};
+
+class Session : public std::enable_shared_from_this<Session> {
+ public:
+  Session(tcp::socket socket, std::uint64_t id, const SessionContext& context);
+
+  // Starts the session; it keeps itself alive until the connection ends. `on_closed` is then
+  // called once with the id.
+  void start(std::function<void(std::uint64_t)> on_closed);
+
+  // Orderly end: tells the agent Goodbye, refuses further requests, finishes those under way.
+  void drain(std::string_view reason);
+  // Ends the connection now.
+  void abort();
+
+  [[nodiscard]] std::size_t inflight() const { return inflight_; }
+
+ private:
+  struct Incoming {
+    FrameHeader header;
+    const fbs::Envelope* envelope = nullptr;
+  };
+
+  asio::awaitable<void> run();
+  asio::awaitable<void> write_loop();
+  asio::awaitable<void> linger();
+
+  // session_handshake.cc
+  asio::awaitable<bool> handshake();
+  [[nodiscard]] FrameBytes make_welcome() const;
+
+  // session_read.cc: reading with progress deadlines. False: the connection is over.
+  asio::awaitable<bool> read_exactly(std::span<std::byte> bytes, Clock::duration first_byte);
+  asio::awaitable<bool> read_frame(const FrameLimits& limits, Incoming& frame);
+  asio::awaitable<bool> skip_attachment(std::uint64_t bytes);
+
+  // session_request.cc
+  asio::awaitable<bool> handle(const Incoming& frame);
+  asio::awaitable<bool> handle_request(const fbs::Request& request, std::uint64_t attachment_bytes);
+  asio::awaitable<bool> receive_attachment(TailJob& job, std::uint64_t attachment_bytes);
+  // Why the request does not fit the model, or empty.
+  [[nodiscard]] std::string check_request(const fbs::Request& request,
+                                          std::uint64_t attachment_bytes) const;
+  void finish(std::unique_ptr<TailJob> job);
+
+  void send(FrameBytes frame);
+  // Sends an Error about the connection and closes it once it is written.
+  void refuse(fbs::ErrorCode code, std::string_view text);
+
+  tcp::socket socket_;
+  const std::uint64_t id_;
+  const SessionContext& context_;
+  Watchdog watchdog_;
+  asio::steady_timer outbox_signal_;
+  std::deque<FrameBytes> outbox_;
+  BufferPool buffers_;
+  std::vector<std::uint64_t> message_storage_;  // 8-byte aligned, as FlatBuffers wants it
+  const LoadedModel* model_ = nullptr;
+  std::string device_;
+  std::string peer_;
+  std::size_t inflight_ = 0;
+  bool draining_ = false;
+  bool reading_ended_ = false;
+  bool closing_ = false;  // no more reading; close when the outbox is empty
+  std::function<void(std::uint64_t)> on_closed_;
+};
+
+}  // namespace cleave::server

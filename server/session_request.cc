@@ -1,0 +1,154 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <spdlog/spdlog.h>
+
+#include <boost/asio/post.hpp>
+#include <utility>
+
+#include "server/session.h"
+
+namespace cleave::server {
+
+asio::awaitable<bool> Session::handle(const Incoming& frame) {
+  const std::uint64_t attachment_bytes = frame.header.attachment_bytes;
+  const fbs::Message type = frame.envelope->message_type();
+  if (type == fbs::Message::Request) {
+    co_return co_await handle_request(*frame.envelope->message_as_Request(), attachment_bytes);
+  }
+  if (attachment_bytes != 0) {
+    refuse(fbs::ErrorCode::Protocol, "only a Request carries an attachment");
+    co_return false;
+  }
+  switch (type) {
+    case fbs::Message::Ping:
+      send(make_pong(frame.envelope->message_as_Ping()->nonce()));
+      co_return true;
+    case fbs::Message::Pong:
+      co_return true;
+    case fbs::Message::Goodbye:
+      draining_ = true;  // answers under way are still written
+      co_return false;
+    default:
+      refuse(fbs::ErrorCode::Protocol, "this message is not the agent's to send");
+      co_return false;
+  }
+}
+
+std::string Session::check_request(const fbs::Request& request,
+                                   std::uint64_t attachment_bytes) const {
+  if (request.variant() >= model_->variants.size()) return "no such variant";
+  const LoadedVariant& variant = model_->variants[request.variant()];
+  if (variant.weights == nullptr) return "this server cannot run that variant";
+  if (request.cut() >= variant.cuts.size()) return "no such cut";
+  if (request.codec() != fbs::Codec::RawF32 && request.cut() != 0) {
+    return "pictures are for cut 0 only";
+  }
+  switch (request.codec()) {
+    case fbs::Codec::RawF32:
+      if (attachment_bytes == variant.cuts[request.cut()].boundary_bytes) return "";
+      break;
+    case fbs::Codec::PixelsU8:
+      if (attachment_bytes == element_count(variant.input_shape)) return "";
+      break;
+    case fbs::Codec::Jpeg:
+      if (attachment_bytes > 0 && attachment_bytes <= context_.options.picture.max_file_bytes) {
+        return "";
+      }
+      break;
+  }
+  return "the attachment does not have the size of this cut";
+}
+
+asio::awaitable<bool> Session::handle_request(const fbs::Request& request,
+                                              std::uint64_t attachment_bytes) {
+  ++context_.stats.requests;
+  const std::uint64_t request_id = request.request_id();
+  if (const std::string why = check_request(request, attachment_bytes); !why.empty()) {
+    // Nothing after a request of the wrong size can be trusted to start at a frame.
+    ++context_.stats.errors;
+    send(make_error(request_id, fbs::ErrorCode::BadRequest, why));
+    closing_ = true;
+    co_return false;
+  }
+  if (draining_ || inflight_ >= context_.options.max_inflight) {
+    if (!co_await skip_attachment(attachment_bytes)) co_return false;
+    ++context_.stats.busy;
+    send(make_error(request_id, draining_ ? fbs::ErrorCode::ShuttingDown : fbs::ErrorCode::Busy,
+                    draining_ ? "the server is shutting down" : "too many requests at once",
+                    context_.pool.retry_after_ms()));
+    co_return true;
+  }
+  auto job = std::make_unique<TailJob>();
+  job->request_id = request_id;
+  job->model = model_;
+  job->variant = request.variant();
+  job->cut = request.cut();
+  job->codec = request.codec();
+  const std::uint64_t remaining_ns = request.remaining_ns();
+  ++inflight_;
+  const bool received = co_await receive_attachment(*job, attachment_bytes);
+  --inflight_;
+  if (!received) co_return false;
+  job->arrived = Clock::now();
+  // A longer wait than a day is no deadline, and must not overflow the clock.
+  if (remaining_ns != 0 && remaining_ns < 86'400'000'000'000ULL) {
+    job->deadline = job->arrived + std::chrono::nanoseconds(remaining_ns);
+  }
+  job->done = [self = shared_from_this()](std::unique_ptr<TailJob> finished) {
+    asio::post(self->socket_.get_executor(),
+               [self, owned = std::move(finished)]() mutable { self->finish(std::move(owned)); });
+  };
+  ++inflight_;
+  if (!context_.pool.try_submit(job)) {
+    job->fail(fbs::ErrorCode::Busy, "the server's queue is full");
+    finish(std::move(job));
+  }
+  co_return true;
+}
+
+asio::awaitable<bool> Session::receive_attachment(TailJob& job, std::uint64_t attachment_bytes) {
+  job.attachment_bytes = static_cast<std::size_t>(attachment_bytes);
+  std::vector<std::size_t> sizes;
+  if (job.codec == fbs::Codec::RawF32) {
+    const auto& tensors = *model_->file->header().variants()->Get(job.variant)->tensors();
+    for (const TensorId tensor : model_->variants[job.variant].cuts[job.cut].boundary_tensors) {
+      sizes.push_back(f32_bytes(*tensors.Get(tensor)->shape()));
+    }
+  } else {
+    sizes.push_back(job.attachment_bytes);
+  }
+  for (const std::size_t bytes : sizes) {
+    AlignedBuffer buffer = buffers_.take(bytes);
+    if (buffer.data() == nullptr) {
+      refuse(fbs::ErrorCode::Internal, "the server is out of memory");
+      co_return false;
+    }
+    job.buffers.push_back(std::move(buffer));
+    const std::span target(job.buffers.back().data(), bytes);
+    if (!co_await read_exactly(target, context_.options.stall_timeout)) co_return false;
+  }
+  co_return true;
+}
+
+void Session::finish(std::unique_ptr<TailJob> job) {
+  --inflight_;
+  for (AlignedBuffer& buffer : job->buffers) buffers_.give_back(std::move(buffer));
+  if (job->error != fbs::ErrorCode::None) {
+    const bool busy = job->error == fbs::ErrorCode::Busy;
+    ++(busy ? context_.stats.busy : context_.stats.errors);
+    send(make_error(job->request_id, job->error, job->error_text,
+                    busy ? context_.pool.retry_after_ms() : 0));
+  } else {
+    ++context_.stats.answers;
+    send(make_answer(job->request_id, job->scores,
+                     {.residence_ns = nanoseconds_between(job->arrived, Clock::now()),
+                      .queue_ns = job->queue_ns,
+                      .decode_ns = job->decode_ns,
+                      .compute_ns = job->compute_ns}));
+  }
+  if (draining_ && inflight_ == 0) {
+    closing_ = true;
+    outbox_signal_.cancel();
+  }
+}
+
+}  // namespace cleave::server

@@ -1,0 +1,47 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// One request on its way through the server: filled by the session, computed by a worker, answered
+// by the session. Exactly one of them owns it at any time.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <vector>
+
+#include "engine/aligned_buffer.h"
+#include "schemas/generated/wire_generated.h"
+#include "server/model_store.h"
+#include "server/net.h"
+
+namespace cleave::server {
+
+struct TailJob {
+  // Set by the session; all checked against the model.
+  std::uint64_t request_id = 0;
+  const LoadedModel* model = nullptr;
+  std::uint32_t variant = 0;
+  std::uint32_t cut = 0;
+  fbs::Codec codec = fbs::Codec::RawF32;
+  std::vector<AlignedBuffer> buffers;  // RawF32: one per boundary tensor; else the attachment
+  std::size_t attachment_bytes = 0;
+  Clock::time_point arrived;  // last byte in
+  std::optional<Clock::time_point> deadline;
+
+  // Set by the worker.
+  fbs::ErrorCode error = fbs::ErrorCode::None;
+  std::string error_text;
+  std::vector<float> scores;
+  std::uint64_t queue_ns = 0, decode_ns = 0, compute_ns = 0;
+
+  // Called once, on the worker's thread, with the finished job.
+  std::function<void(std::unique_ptr<TailJob>)> done;
+
+  void fail(fbs::ErrorCode code, std::string text) {
+    error = code;
+    error_text = std::move(text);
+  }
+};
+
+}  // namespace cleave::server

@@ -1,0 +1,48 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The threads that compute tails, behind one bounded queue, so that the network thread never waits
+// for arithmetic.
+#pragma once
+
+#include <condition_variable>
+#include <deque>
+#include <memory>
+#include <mutex>
+#include <thread>
+#include <vector>
+
+#include "server/server_options.h"
+#include "server/tail_job.h"
+
+namespace cleave::server {
+
+class TailPool {
+ public:
+  explicit TailPool(const ServerOptions& options);
+  ~TailPool();  // stop()
+  TailPool(const TailPool&) = delete;
+  TailPool& operator=(const TailPool&) = delete;
+
+  // Takes `job` and gives true, or leaves it with the caller and gives false when the queue is full
+  // or the pool is stopping. Thread-safe, does not block.
+  [[nodiscard]] bool try_submit(std::unique_ptr<TailJob>& job);
+
+  // A guess of how long a new request would wait now, for Error.retry_after_ms. Thread-safe.
+  [[nodiscard]] std::uint32_t retry_after_ms() const;
+
+  // Finishes what is queued (calling every done) and joins the threads. Idempotent.
+  void stop();
+
+ private:
+  void work(unsigned threads, const PictureLimits& limits);
+
+  const std::size_t capacity_;
+  mutable std::mutex mutex_;
+  std::condition_variable wake_;
+  std::deque<std::unique_ptr<TailJob>> queue_;  // guarded by mutex_
+  bool stopping_ = false;                       // guarded by mutex_
+  std::uint64_t recent_compute_ns_ = 0;         // guarded by mutex_; a slow moving average
+  std::vector<std::thread> threads_;
+};
+
+}  // namespace cleave::server

@@ -1,0 +1,96 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "server/tail_worker.h"
+
+#include <span>
+
+namespace cleave::server {
+namespace {
+
+fbs::ErrorCode wire_code(StatusCode code) {
+  switch (code) {
+    case StatusCode::kCorrupt:
+    case StatusCode::kUnsupported:
+    case StatusCode::kOutOfRange:
+      return fbs::ErrorCode::BadPicture;
+    case StatusCode::kResourceExhausted:
+      return fbs::ErrorCode::Busy;
+    default:
+      return fbs::ErrorCode::Internal;
+  }
+}
+
+}  // namespace
+
+Result<TailWorker::Prepared*> TailWorker::prepare(const TailJob& job) {
+  const LoadedVariant& variant = job.model->variants[job.variant];
+  Prepared& prepared = prepared_[{job.model, job.variant}];
+  if (prepared.executor == nullptr) {
+    CLEAVE_ASSIGN_OR_RETURN(prepared.executor,
+                            Executor::create(variant.weights, {.threads = threads_}));
+    prepared.pixels.resize(element_count(variant.input_shape));
+    prepared.input = AlignedBuffer(f32_bytes(variant.input_shape));
+    if (prepared.input.data() == nullptr) {
+      prepared.executor.reset();
+      return Status(StatusCode::kResourceExhausted, "no memory for the input tensor");
+    }
+    prepared.range = {};
+  }
+  const OpRange range{job.cut, static_cast<OpIndex>(variant.cuts.size() - 1)};
+  if (!(prepared.range == range)) {
+    prepared.range = {};
+    CLEAVE_RETURN_IF_ERROR(prepared.executor->prepare(range, 1));
+    prepared.range = range;
+  }
+  return &prepared;
+}
+
+Status TailWorker::decode_picture(const TailJob& job, Prepared& prepared) {
+  const fbs::Model& model = job.model->file->header();
+  const fbs::Shape& shape = job.model->variants[job.variant].input_shape;
+  std::span<const std::byte> attachment(job.buffers[0].data(), job.attachment_bytes);
+  std::span<const std::uint8_t> pixels(reinterpret_cast<const std::uint8_t*>(attachment.data()),
+                                       attachment.size());
+  if (job.codec == fbs::Codec::Jpeg) {
+    CLEAVE_RETURN_IF_ERROR(
+        decode_to_model_size(attachment, *model.preprocessing(), shape, limits_, prepared.pixels));
+    pixels = prepared.pixels;
+  }
+  normalize(pixels, *model.preprocessing(), shape.channels(),
+            std::span(prepared.input.f32(), pixels.size()));
+  return Status::ok();
+}
+
+Status TailWorker::bind_inputs(TailJob& job, Prepared& prepared) {
+  if (job.codec != fbs::Codec::RawF32) {
+    CLEAVE_RETURN_IF_ERROR(decode_picture(job, prepared));
+    return prepared.executor->bind_input(0, prepared.input.f32());
+  }
+  for (std::size_t i = 0; i < job.buffers.size(); ++i) {
+    CLEAVE_RETURN_IF_ERROR(prepared.executor->bind_input(i, job.buffers[i].f32()));
+  }
+  return Status::ok();
+}
+
+void TailWorker::compute(TailJob& job) {
+  const auto started = Clock::now();
+  job.queue_ns = nanoseconds_between(job.arrived, started);
+  if (job.deadline && started >= *job.deadline) {
+    job.fail(fbs::ErrorCode::DeadlineExceeded, "the time left was used up in the queue");
+    return;
+  }
+  auto prepared = prepare(job);
+  Status status = prepared.status();
+  if (status.is_ok()) status = bind_inputs(job, **prepared);
+  const auto decoded = Clock::now();
+  job.decode_ns = nanoseconds_between(started, decoded);
+  if (status.is_ok()) status = (*prepared)->executor->run();
+  job.compute_ns = nanoseconds_between(decoded, Clock::now());
+  if (!status.is_ok()) {
+    job.fail(wire_code(status.code()), status.message());
+    return;
+  }
+  const BoundaryBuffer& scores = (*prepared)->executor->outputs()[0];
+  job.scores.assign(scores.data, scores.data + scores.elements);
+}
+
+}  // namespace cleave::server

@@ -1,0 +1,42 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Turns one job into scores: decode what was sent, run ops [cut, N). One worker per thread of the
+// pool; it keeps one executor per model variant and prepares it anew when the cut changes.
+#pragma once
+
+#include <map>
+#include <memory>
+#include <utility>
+#include <vector>
+
+#include "engine/executor.h"
+#include "engine/image/picture.h"
+#include "server/tail_job.h"
+
+namespace cleave::server {
+
+class TailWorker {
+ public:
+  TailWorker(unsigned threads, const PictureLimits& limits) : threads_(threads), limits_(limits) {}
+
+  // Fills the worker's part of `job`: scores, or an error. Does not call job.done.
+  void compute(TailJob& job);
+
+ private:
+  struct Prepared {
+    std::unique_ptr<Executor> executor;
+    OpRange range;
+    AlignedBuffer input;  // for decoded pictures
+    std::vector<std::uint8_t> pixels;
+  };
+
+  Result<Prepared*> prepare(const TailJob& job);
+  Status decode_picture(const TailJob& job, Prepared& prepared);
+  Status bind_inputs(TailJob& job, Prepared& prepared);
+
+  unsigned threads_;
+  PictureLimits limits_;
+  std::map<std::pair<const LoadedModel*, std::uint32_t>, Prepared> prepared_;
+};
+
+}  // namespace cleave::server
