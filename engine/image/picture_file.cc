@@ -6,34 +6,12 @@
 #include <algorithm>
 #include <array>
 #include <cerrno>
-#include <cstdio>
-#include <system_error>
 
 #include "engine/image/picture.h"
+#include "schemas/file_descriptor.h"
 
 namespace cleave {
 namespace {
-
-class FileDescriptor {
- public:
-  explicit FileDescriptor(const std::string& path)
-      : fd_(::open(path.c_str(), O_RDONLY | O_CLOEXEC)) {}
-  ~FileDescriptor() {
-    if (fd_ >= 0) ::close(fd_);
-  }
-  FileDescriptor(const FileDescriptor&) = delete;
-  FileDescriptor& operator=(const FileDescriptor&) = delete;
-  [[nodiscard]] int get() const { return fd_; }
-
- private:
-  int fd_;
-};
-
-Status io_error(const std::string& path, int error) {
-  const bool missing = error == ENOENT || error == ENOTDIR;
-  return {missing ? StatusCode::kNotFound : StatusCode::kIo,
-          path + ": " + std::generic_category().message(error)};
-}
 
 Status too_large(const std::string& path, const PictureLimits& limits) {
   return {StatusCode::kOutOfRange, path + ": larger than the limit of " +
@@ -73,17 +51,17 @@ Result<PictureFormat> detect_format(std::span<const std::byte> file) {
 
 Result<std::vector<std::byte>> read_picture_file(const std::string& path,
                                                  const PictureLimits& limits) {
-  const FileDescriptor file(path);
+  const FileDescriptor file(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
   struct stat info {};
-  if (file.get() < 0 || ::fstat(file.get(), &info) != 0) return io_error(path, errno);
-  if (S_ISDIR(info.st_mode)) return io_error(path, EISDIR);
+  if (!file.is_open() || ::fstat(file.get(), &info) != 0) return os_error(path);
+  if (S_ISDIR(info.st_mode)) return Status(StatusCode::kIo, path + ": is a directory");
   const auto claimed = static_cast<std::uint64_t>(std::max<off_t>(info.st_size, 0));
   if (claimed > limits.max_file_bytes) return too_large(path, limits);
   std::vector<std::byte> bytes(first_chunk(claimed));
   std::size_t used = 0;
   while (true) {
     const ssize_t got = read_some(file.get(), std::span(bytes).subspan(used));
-    if (got < 0) return io_error(path, errno);
+    if (got < 0) return os_error(path);
     if (got == 0) break;
     used += static_cast<std::size_t>(got);
     if (used > limits.max_file_bytes) return too_large(path, limits);

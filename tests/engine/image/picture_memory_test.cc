@@ -1,0 +1,109 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Decoding a large photo takes a few rows of memory. Measured from outside: growth of the peak
+// resident set of a child process that does nothing else.
+#include <doctest/doctest.h>
+#include <malloc.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cstdio>
+#include <fstream>
+#include <optional>
+
+#include "tests/engine/image/test_pictures.h"
+
+namespace cleave::test {
+namespace {
+
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+constexpr bool kResidentSetIsOurs = false;  // a sanitizer's shadow memory counts as well
+#else
+constexpr bool kResidentSetIsOurs = true;
+#endif
+
+constexpr std::uint32_t kWidth = 4000;
+constexpr std::uint32_t kHeight = 3000;
+constexpr long kBudgetKib = 4 * 1024;
+
+// A line "VmHWM:   1234 kB" of /proc/self/status.
+long status_kib(const std::string& field) {
+  std::ifstream status("/proc/self/status");
+  for (std::string line; std::getline(status, line);) {
+    if (line.rfind(field + ":", 0) == 0) return std::stol(line.substr(field.size() + 1));
+  }
+  return 0;
+}
+
+// Decodes in a child; its growth in KiB, or nothing when it could not decode.
+std::optional<long> peak_growth_kib(const Bytes& file) {
+  malloc_trim(0);  // what the parent has freed must not serve the child unseen
+  int ends[2];
+  REQUIRE(pipe(ends) == 0);
+  const pid_t child = fork();
+  REQUIRE(child >= 0);
+  if (child == 0) {
+    const long before = status_kib("VmHWM");
+    const bool decoded = decode(file, 224, 224).is_ok();
+    const long growth = decoded ? status_kib("VmHWM") - before : -1;
+    const bool sent = write(ends[1], &growth, sizeof(growth)) == sizeof(growth);
+    _exit(sent ? 0 : 1);
+  }
+  close(ends[1]);
+  long growth = -1;
+  const bool received = read(ends[0], &growth, sizeof(growth)) == sizeof(growth);
+  close(ends[0]);
+  int exit_status = 0;
+  REQUIRE(waitpid(child, &exit_status, 0) == child);
+  return received && growth >= 0 ? std::optional(growth) : std::nullopt;
+}
+
+// Textured, so that the file has the size of a real photo's.
+void draw_texture(std::uint32_t y, std::span<std::uint8_t> row) {
+  std::uint32_t state = y;
+  for (std::size_t i = 0; i < row.size(); ++i) {
+    state = state * 1664525u + 1013904223u;
+    row[i] = static_cast<std::uint8_t>(y / 16 + i / 48 + (state >> 27));
+  }
+}
+
+TEST_CASE("a 12-megapixel photo is decoded in a few rows of memory") {
+  if (!kResidentSetIsOurs) {
+    std::printf("skipped: under a sanitizer the resident set is not ours alone\n");
+    return;
+  }
+  JpegSpec spec{.width = kWidth, .height = kHeight, .quality = 80};
+  const Bytes jpeg = make_jpeg(spec, draw_texture);
+  const Bytes png = make_png({.width = kWidth, .height = kHeight}, draw_texture);
+  spec.progressive = true;
+  const Bytes progressive = make_jpeg(spec, draw_texture);
+
+  const auto jpeg_growth = peak_growth_kib(jpeg);
+  const auto png_growth = peak_growth_kib(png);
+  const auto progressive_growth = peak_growth_kib(progressive);
+  REQUIRE(jpeg_growth.has_value());
+  REQUIRE(png_growth.has_value());
+  REQUIRE(progressive_growth.has_value());
+  std::printf("peak growth for %u x %u: JPEG %ld KiB, PNG %ld KiB, progressive JPEG %ld KiB\n",
+              kWidth, kHeight, *jpeg_growth, *png_growth, *progressive_growth);
+  CHECK(*jpeg_growth < kBudgetKib);
+  CHECK(*png_growth < kBudgetKib);
+  // It has to hold 36 MB of coefficients: what shows that the measurement sees memory at all.
+  CHECK(*progressive_growth > 30 * 1024);
+}
+
+TEST_CASE("a small file that unpacks to a large picture takes a few rows of memory") {
+  if (!kResidentSetIsOurs) return;
+  constexpr std::uint32_t kSide = 8000;
+  const auto draw_black = [](std::uint32_t, std::span<std::uint8_t>) {};
+  const Bytes bomb = make_png({.width = kSide, .height = kSide, .bit_depth = 16}, draw_black);
+  CHECK(bomb.size() * 500 < std::size_t{kSide} * kSide * 6);
+  const auto growth = peak_growth_kib(bomb);
+  REQUIRE(growth.has_value());
+  std::printf("peak growth for %zu bytes that unpack to %u x %u: %ld KiB\n", bomb.size(), kSide,
+              kSide, *growth);
+  CHECK(*growth < kBudgetKib);
+}
+
+}  // namespace
+}  // namespace cleave::test
