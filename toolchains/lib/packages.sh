@@ -21,44 +21,41 @@ missing_packages() {
   done
 }
 
-# Runs a command as root.
-as_root() {
-  if [ "$(id -u)" = 0 ]; then
-    "$@"
-  elif command -v sudo >/dev/null; then
-    sudo "$@"
-  else
-    die "missing packages and no root rights: run as root: apt-get install --no-remove ${MISSING[*]}"
-  fi
+# Sets AS_ROOT to what makes a command run as root.
+find_root() {
+  AS_ROOT=()
+  [ "$(id -u)" != 0 ] || return 0
+  command -v sudo >/dev/null ||
+    die "missing packages, and neither root nor sudo: run as root: apt-get install --no-remove ${MISSING[*]}"
+  AS_ROOT=(sudo)
 }
 
-apt_install() {
+# apt_get LOG ARGUMENTS...: never removes a package; waits for another apt to finish.
+apt_get() {
   local log="$1"
   shift
-  as_root env DEBIAN_FRONTEND=noninteractive apt-get install --yes --no-remove \
-    --no-install-recommends "$@" >"$log" 2>&1
+  "${AS_ROOT[@]}" env DEBIAN_FRONTEND=noninteractive LC_ALL=C apt-get --yes --no-remove \
+    --no-install-recommends -o DPkg::Lock::Timeout=300 "$@" >"$log" 2>&1
 }
 
+# The package lists of the machine are refreshed only when they do not serve.
 install_missing() {
   local log
   log="$(mktemp)"
-  if ! apt_install "$log" --dry-run "${MISSING[@]}"; then
-    as_root apt-get update >"$log" 2>&1 || true
+  if ! apt_get "$log" --dry-run install "${MISSING[@]}" && ! grep -q 'remove is disabled' "$log"; then
+    apt_get "$log" update || true
   fi
-  if ! apt_install "$log" "${MISSING[@]}"; then
-    tail -n 15 "$log" >&2
-    explain_apt_failure "$log"
-  fi
+  apt_get "$log" install "${MISSING[@]}" || explain_apt_failure "$log"
   rm -f -- "$log"
 }
 
 explain_apt_failure() {
   local unknown
-  unknown="$(sed -n 's/^E: Unable to locate package //p; s/^E: Package .\(.*\). has no installation candidate/\1/p' "$1" | tr '\n' ' ')"
+  unknown="$(sed -n "s/^E: Unable to locate package //p; s/^E: Package '\(.*\)' has no installation candidate/\1/p" "$1" | tr '\n' ' ')"
   [ -z "$unknown" ] || die "apt does not know: ${unknown}(check that apt's sources hold Debian 12 main)"
   ! grep -q 'remove is disabled' "$1" ||
     die "installing ${MISSING[*]} would remove packages of yours, so nothing was done: see apt-get install -s ${MISSING[*]}"
-  die "apt-get could not install ${MISSING[*]}: its last lines are above (log: $1)"
+  die "apt-get could not install ${MISSING[*]}: $({ grep '^E:' "$1" || cat "$1"; } | tail -n 1) (log: $1)"
 }
 
 install_packages() {
@@ -69,5 +66,6 @@ install_packages() {
   mapfile -t MISSING < <(missing_packages)
   [ "${#MISSING[@]}" -gt 0 ] || return 0
   [ "$NO_APT" = 0 ] || die "missing packages: ${MISSING[*]} (install them, or run without --no-apt)"
+  find_root
   stage "packages: ${MISSING[*]}" install_missing
 }

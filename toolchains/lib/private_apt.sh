@@ -7,7 +7,7 @@
 machine_sources() {
   local etc="${CLEAVE_APT_ETC:-/etc/apt}"
   cat_stanzas "$etc/sources.list" "$etc"/sources.list.d/*.list | awk '
-    $1 != "deb" { next }
+    $1 != "deb" || /cdrom:/ { next }
     {
       key = "-"; first = 2
       if ($2 ~ /^\[/) {
@@ -26,7 +26,7 @@ machine_sources() {
       if ((" " field["types"] " ") ~ / deb / && (" " field["components"] " ") ~ / main / &&
           tolower(field["enabled"]) !~ /no|false|0/)
         for (i = 1; i <= u; i++) for (j = 1; j <= s; j++)
-          print uris[i], suites[j], (field["signed-by"] ~ /^\// ? field["signed-by"] : "-")
+          if (uris[i] !~ /^cdrom:/) print uris[i], suites[j], (field["signed-by"] ~ /^\// ? field["signed-by"] : "-")
       delete field
     }
     /^#/ { next }
@@ -49,7 +49,7 @@ debian_codename() { sed -n 's/^VERSION_CODENAME=//p' /etc/os-release; }
 # The machine's entry for its own Debian release: "URI KEYRING".
 debian_mirror() {
   machine_sources | awk -v release="$(debian_codename)" '
-    ($2 == release || $2 == "stable" || $2 == "oldstable") && $1 !~ /^cdrom:/ { print $1, $3; exit }'
+    $2 == release || $2 == "stable" || $2 == "oldstable" { print $1, $3; exit }'
 }
 
 # Writes source lines of each SUITE at the machine's mirror.
@@ -107,9 +107,10 @@ Dir::Etc::sourceparts "-";
 Dir::Etc::preferences "-";
 Dir::Etc::preferencesparts "-";
 Acquire::Retries "3";
+APT::Update::Error-Mode "any";
 CONF
   apt-get --config-file="$dir/apt.conf" update >"$dir/log" 2>&1 || {
-    tail -n 5 "$dir/log" >&2
+    grep '^[EW]:' "$dir/log" | head -n 3 >&2 || true
     die "cannot reach the Debian mirror named in this machine's apt sources: check the network, or give the archives with --sources DIR"
   }
 }
