@@ -22,9 +22,10 @@ constexpr std::size_t kHashOffset = 32;
 Status corrupt(std::string message) { return {StatusCode::kCorrupt, std::move(message)}; }
 
 Status check_lengths(const ModelPreamble& preamble) {
-  if (preamble.header_bytes == 0 || preamble.header_bytes > kMaxModelHeaderBytes) {
+  if (preamble.header_bytes == 0 || preamble.header_bytes > kMaxModelHeaderBytes ||
+      preamble.header_bytes % kModelHeaderUnit != 0) {
     return corrupt("model preamble: header_bytes is " + std::to_string(preamble.header_bytes) +
-                   ", must be 1.." + std::to_string(kMaxModelHeaderBytes));
+                   ", must be a multiple of 4 up to " + std::to_string(kMaxModelHeaderBytes));
   }
   if (preamble.file_bytes < kModelPreambleBytes + preamble.header_bytes ||
       preamble.file_bytes > kMaxModelFileBytes) {

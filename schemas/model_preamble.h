@@ -33,6 +33,8 @@ inline constexpr std::uint64_t kSegmentAlignment = 65536;
 inline constexpr std::uint64_t kWeightViewAlignment = 64;
 
 inline constexpr std::uint64_t kMaxModelHeaderBytes = 64u << 20;
+// A finished FlatBuffer is a multiple of this long, so that not even its last padding can be lost.
+inline constexpr std::uint64_t kModelHeaderUnit = 4;
 inline constexpr std::uint64_t kMaxModelFileBytes = std::uint64_t{1} << 40;
 
 struct ModelPreamble {

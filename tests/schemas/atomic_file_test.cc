@@ -1,0 +1,63 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "schemas/atomic_file.h"
+
+#include <doctest/doctest.h>
+
+#include <filesystem>
+#include <string_view>
+
+#include "tests/support/temporary_folder.h"
+
+namespace cleave {
+namespace {
+
+namespace fs = std::filesystem;
+
+std::span<const std::byte> bytes_of(std::string_view text) {
+  return std::as_bytes(std::span(text));
+}
+
+std::string text_of(const Result<std::vector<std::byte>>& bytes) {
+  return {reinterpret_cast<const char*>(bytes->data()), bytes->size()};
+}
+
+std::size_t entries(const fs::path& folder) {
+  return static_cast<std::size_t>(
+      std::distance(fs::directory_iterator(folder), fs::directory_iterator()));
+}
+
+TEST_CASE("a file is replaced whole, and nothing is left beside it") {
+  const test::TemporaryFolder folder;
+  const std::string path = folder / "state";
+  REQUIRE(write_file_atomically(path, bytes_of("first and longer")).is_ok());
+  REQUIRE(write_file_atomically(path, bytes_of("second")).is_ok());
+  CHECK(text_of(read_file(path, 100)) == "second");
+  REQUIRE(write_file_atomically(path, {}).is_ok());
+  CHECK(read_file(path, 100)->empty());
+  CHECK(entries(folder.path()) == 1);
+}
+
+TEST_CASE("what cannot be written is said with its path, and the old content stays") {
+  const test::TemporaryFolder folder;
+  const std::string missing = folder / "no/such/file";
+  const Status status = write_file_atomically(missing, bytes_of("x"));
+  CHECK(status.code() == StatusCode::kIo);
+  CHECK(status.message().find(missing) == 0);
+  // A folder cannot be renamed over: the write gets as far as it can and cleans up.
+  fs::create_directories(folder / "taken/inside");
+  CHECK(write_file_atomically(folder / "taken", bytes_of("x")).code() == StatusCode::kIo);
+  CHECK(fs::is_directory(folder / "taken/inside"));
+  CHECK(entries(folder.path()) == 1);
+}
+
+TEST_CASE("reading names what is wrong") {
+  const test::TemporaryFolder folder;
+  CHECK(read_file(folder / "nothing", 10).status().code() == StatusCode::kNotFound);
+  CHECK(read_file(folder.path().string(), 10).status().code() == StatusCode::kCorrupt);
+  REQUIRE(write_file_atomically(folder / "eleven", bytes_of("12345678901")).is_ok());
+  CHECK(read_file(folder / "eleven", 10).status().code() == StatusCode::kOutOfRange);
+  CHECK(read_file(folder / "eleven", 11)->size() == 11);
+}
+
+}  // namespace
+}  // namespace cleave

@@ -1,0 +1,26 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// One frame of each message with fixed content: frozen in tests/golden, and seeds of the fuzzers.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "schemas/profile_reader.h"
+#include "schemas/wire_reader.h"
+
+namespace cleave::test {
+
+struct SampleFrame {
+  std::string name;  // "hello", "welcome_profile", ...
+  FrameBytes bytes;  // without attachment
+};
+
+[[nodiscard]] std::vector<SampleFrame> sample_frames();
+
+// Identity 00 01 02 .. 1f.
+[[nodiscard]] Sha256Digest sample_identity();
+// Two variants of three ops.
+[[nodiscard]] ProfileData sample_profile();
+
+}  // namespace cleave::test
