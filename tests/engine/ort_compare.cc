@@ -1,0 +1,101 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "tests/engine/ort_compare.h"
+
+#include <algorithm>
+#include <cstdio>
+#include <set>
+#include <utility>
+
+#include "engine/importer/importer.h"
+#include "tests/support/graph_interpreter.h"
+#include "tests/support/onnx_engine.h"
+#include "tests/support/onnx_writer.h"
+#include "tests/support/ort_session.h"
+
+namespace cleave::test {
+namespace {
+
+std::set<std::string> written_names(const onnx::GraphProto& graph) {
+  std::set<std::string> names;
+  for (const onnx::NodeProto& node : graph.node()) {
+    names.insert(node.output().begin(), node.output().end());
+  }
+  return names;
+}
+
+// The input's extents as the model says them, its batch (which may have a name) being 1.
+std::vector<std::int64_t> input_dims(const onnx::GraphProto& graph, const std::string& name) {
+  std::vector<std::int64_t> dims;
+  for (const onnx::ValueInfoProto& input : graph.input()) {
+    if (input.name() != name) continue;
+    for (const auto& dim : input.type().tensor_type().shape().dim()) {
+      dims.push_back(dims.empty() ? 1 : dim.dim_value());
+    }
+  }
+  return dims;
+}
+
+Result<std::map<std::string, OrtTensor>> run_in_ort(onnx::ModelProto model,
+                                                    const std::string& input,
+                                                    std::vector<float> nchw,
+                                                    const std::vector<std::string>& names) {
+  OrtTensor tensor{input_dims(model.graph(), input), std::move(nchw)};
+  for (const std::string& name : names) add_output(*model.mutable_graph(), name);
+  const std::vector<std::byte> bytes = to_bytes(model);
+  model.Clear();
+  CLEAVE_ASSIGN_OR_RETURN(const std::unique_ptr<OrtSession> session, OrtSession::create(bytes));
+  return session->run(input, tensor, names);
+}
+
+double spread(const std::vector<float>& scores) {
+  const auto [low, high] = std::minmax_element(scores.begin(), scores.end());
+  return double{*high} - *low;
+}
+
+}  // namespace
+
+Result<OrtComparison> compare_with_ort(onnx::ModelProto model, importer::Graph graph,
+                                       std::uint64_t seed) {
+  CLEAVE_ASSIGN_OR_RETURN(const auto compiled, compile_graph(std::move(graph)));
+  const std::string input = input_name(*compiled), output = output_name(*compiled);
+  const fbs::Shape shape = shape_of(*compiled, input);
+  const std::vector<float> nhwc = seeded_values(element_count(shape), seed);
+  CLEAVE_ASSIGN_OR_RETURN(const NamedTensors ours, run_every_cut(compiled, nhwc, 1));
+
+  OrtComparison result;
+  const std::set<std::string> written = written_names(model.graph());
+  std::vector<std::string> names;
+  for (const auto& [name, data] : ours) {
+    if (name != input) (written.contains(name) ? names : result.absent).push_back(name);
+  }
+  CLEAVE_ASSIGN_OR_RETURN(const auto theirs,
+                          run_in_ort(std::move(model), input, nhwc_to_nchw(nhwc, shape, 1), names));
+  for (const auto& [name, tensor] : theirs) {
+    const std::vector<float> expected = nchw_to_nhwc(tensor.data, shape_of(*compiled, name), 1);
+    const double error = relative_error(expected, ours.at(name));
+    ++result.tensors;
+    if (error >= result.worst) {
+      result.worst = error;
+      result.worst_tensor = name;
+    }
+    if (name != output) continue;
+    result.scores = error;
+    result.scores_spread = spread(expected);
+  }
+  return result;
+}
+
+Result<OrtComparison> compare_import_with_ort(const onnx::ModelProto& model, std::uint64_t seed) {
+  CLEAVE_ASSIGN_OR_RETURN(importer::Graph graph, importer::read_onnx(to_bytes(model)));
+  return compare_with_ort(model, std::move(graph), seed);
+}
+
+std::string to_text(const std::string& name, const OrtComparison& comparison) {
+  char text[256];
+  std::snprintf(text, sizeof(text), "%s: %zu tensors, scores %.1e, worst %.1e (%s)", name.c_str(),
+                comparison.tensors, comparison.scores, comparison.worst,
+                comparison.worst_tensor.c_str());
+  return text;
+}
+
+}  // namespace cleave::test
