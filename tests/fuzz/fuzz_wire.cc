@@ -1,0 +1,54 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// One message, without its frame: parsed, and everything in it read as a peer reads it.
+#include "schemas/text_check.h"
+#include "schemas/wire_reader.h"
+#include "tests/fuzz/fuzz_check.h"
+
+namespace {
+
+using namespace cleave;
+
+void require_text(const flatbuffers::String* text) {
+  if (text == nullptr) return;
+  fuzz::require(check_text(text->string_view(), kMaxTextBytes).is_ok(), "texts are clean");
+}
+
+void walk(const fbs::Envelope& envelope) {
+  if (const auto* hello = envelope.message_as_Hello()) {
+    fuzz::require(hello->model_identity()->size() == 32, "an identity has 32 bytes");
+    require_text(hello->device());
+  } else if (const auto* welcome = envelope.message_as_Welcome()) {
+    require_text(welcome->server());
+    if (welcome->profile() != nullptr) {
+      fuzz::require(profile_from_message(*welcome->profile()).is_ok(), "a profile was checked");
+    }
+  } else if (const auto* request = envelope.message_as_Request()) {
+    fuzz::require(request->request_id() != 0, "a request has an id");
+    fuzz::require(request->codec() <= fbs::Codec::MAX, "a codec is known");
+  } else if (const auto* answer = envelope.message_as_Answer()) {
+    float sum = 0;
+    for (const float score : *answer->scores()) sum += score;
+    fuzz::require(answer->scores()->size() <= kMaxScores || sum != sum, "scores are under the cap");
+  } else if (const auto* error = envelope.message_as_Error()) {
+    require_text(error->text());
+  } else if (const auto* goodbye = envelope.message_as_Goodbye()) {
+    require_text(goodbye->reason());
+  } else {
+    fuzz::require(envelope.message_as_Ping() != nullptr || envelope.message_as_Pong() != nullptr,
+                  "a message is of a known type");
+  }
+}
+
+}  // namespace
+
+extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
+  const std::vector<std::byte> bytes = fuzz::aligned_copy(data, size);
+  const auto envelope = parse_message(bytes);
+  if (envelope.is_ok()) {
+    walk(**envelope);
+  } else {
+    fuzz::require_clean_error(envelope.status());
+  }
+  return 0;
+}

@@ -1,0 +1,91 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Writes tests/golden and the seeds of tests/fuzz/corpus from the sample models and frames:
+//   cleave_make_seeds tests
+// Golden files of a released version are never written again; this is how a new version's are made.
+#include <cstdio>
+#include <filesystem>
+#include <string>
+
+#include "schemas/atomic_file.h"
+#include "schemas/frame.h"
+#include "tests/support/sample_frames.h"
+#include "tests/support/sample_models.h"
+
+namespace {
+
+using namespace cleave;
+using Bytes = std::vector<std::byte>;
+
+class Folder {
+ public:
+  explicit Folder(std::filesystem::path path) : path_(std::move(path)) {
+    std::filesystem::create_directories(path_);
+  }
+  void write(const std::string& name, std::span<const std::byte> bytes) {
+    const Status status = write_file_atomically((path_ / name).string(), bytes);
+    if (!status.is_ok()) throw std::runtime_error(status.message());
+  }
+
+ private:
+  std::filesystem::path path_;
+};
+
+Bytes profile_bytes() {
+  flatbuffers::FlatBufferBuilder builder;
+  fbs::FinishProfileBuffer(builder, build_profile(builder, test::sample_profile()));
+  const auto bytes = std::as_bytes(std::span(builder.GetBufferPointer(), builder.GetSize()));
+  return {bytes.begin(), bytes.end()};
+}
+
+void write_golden(const std::filesystem::path& tests) {
+  Folder golden(tests / "golden");
+  golden.write("model_v1.cleave", test::full_header_model().build());
+  golden.write("profile_v1.clvp", profile_bytes());
+  Folder wire(tests / "golden/wire_v1");
+  for (const auto& sample : test::sample_frames()) wire.write(sample.name + ".frame", sample.bytes);
+}
+
+// Preamble and header are all that the reader's checks depend on; the target makes up the weights.
+Bytes without_segments(Bytes file) {
+  file.resize(64 + test::header_bytes_of(file));
+  return file;
+}
+
+void write_seeds(const std::filesystem::path& tests) {
+  Folder models(tests / "fuzz/corpus/fuzz_model_reader");
+  models.write("all_ops", without_segments(test::all_ops_model().build()));
+  models.write("full_header", without_segments(test::full_header_model().build()));
+  models.write("weightless", test::weightless_model().build());
+  models.write("cut_short", Bytes(40, std::byte{0x89}));
+  Folder profiles(tests / "fuzz/corpus/fuzz_profile");
+  profiles.write("two_variants", profile_bytes());
+  Folder frames(tests / "fuzz/corpus/fuzz_frame");
+  Folder messages(tests / "fuzz/corpus/fuzz_wire");
+  Bytes stream;
+  for (const auto& sample : test::sample_frames()) {
+    frames.write(sample.name, sample.bytes);
+    messages.write(sample.name, std::span(sample.bytes).subspan(kFrameHeaderBytes));
+    if (sample.name.find("request") != 0) {
+      stream.insert(stream.end(), sample.bytes.begin(), sample.bytes.end());
+    }
+  }
+  frames.write("stream", stream);
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  if (argc != 2) {
+    std::fprintf(stderr, "usage: cleave_make_seeds TESTS_FOLDER\n");
+    return 2;
+  }
+  try {
+    write_golden(argv[1]);
+    write_seeds(argv[1]);
+  } catch (const std::exception& error) {
+    std::fprintf(stderr, "cleave_make_seeds: %s\n", error.what());
+    return 1;
+  }
+  return 0;
+}

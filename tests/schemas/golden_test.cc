@@ -1,0 +1,66 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Files and frames of every version that was ever released, in both directions: they must still be
+// read, and what is written today must be the same bytes. When one of these fails, the format has
+// changed: see "Rule for change" in schemas/model_format.md and schemas/wire_format.md.
+#include <doctest/doctest.h>
+
+#include "schemas/atomic_file.h"
+#include "schemas/frame.h"
+#include "schemas/model_reader.h"
+#include "tests/support/model_walk.h"
+#include "tests/support/sample_frames.h"
+#include "tests/support/sample_models.h"
+
+namespace cleave {
+namespace {
+
+// Tests run in the source tree.
+std::vector<std::byte> golden(const std::string& name) {
+  const auto bytes = read_file("tests/golden/" + name, 1u << 20);
+  REQUIRE_MESSAGE(bytes.is_ok(), bytes.status().message());
+  return *bytes;
+}
+
+TEST_CASE("the model file of version 1 opens, and is still written so") {
+  const std::vector<std::byte> bytes = golden("model_v1.cleave");
+  const auto file = ModelFile::from_bytes(bytes, {.verify_segments = true});
+  REQUIRE_MESSAGE(file.is_ok(), file.status().message());
+  const fbs::Model& model = (*file)->header();
+  CHECK(model.name()->str() == "full");
+  CHECK(model.preprocessing()->crop_ppm() == 875000);
+  CHECK(model.labels()->Get(0)->str() == "one");
+  CHECK(model.layers()->Get(1)->name()->str() == "classifier");
+  CHECK(model.self_test()->scores()->Get(1) == 0.5f);
+  CHECK(model.codec_tables()->Get(0)->data()->size() == 3);
+  const fbs::Op& classifier = *model.variants()->Get(0)->ops()->Get(1);
+  CHECK(classifier.kernel()->quantization()->scale()->Get(2) == 0.03f);
+  CHECK(test::full_header_model().build() == bytes);
+}
+
+TEST_CASE("the frames of version 1 parse, and are still written so") {
+  for (const test::SampleFrame& sample : test::sample_frames()) {
+    CAPTURE(sample.name);
+    const std::vector<std::byte> bytes = golden("wire_v1/" + sample.name + ".frame");
+    const auto header = decode_frame_header(std::span(bytes).first<kFrameHeaderBytes>(),
+                                            {.max_attachment_bytes = 1u << 20});
+    REQUIRE(header.is_ok());
+    CHECK(header->message_bytes + kFrameHeaderBytes == bytes.size());
+    CHECK(parse_message(std::span(bytes).subspan(kFrameHeaderBytes)).is_ok());
+    CHECK(sample.bytes == bytes);
+  }
+}
+
+TEST_CASE("the profile of version 1 is read, and still written so") {
+  const auto profile = parse_profile(golden("profile_v1.clvp"));
+  REQUIRE_MESSAGE(profile.is_ok(), profile.status().message());
+  CHECK(*profile == test::sample_profile());
+  flatbuffers::FlatBufferBuilder builder;
+  fbs::FinishProfileBuffer(builder, build_profile(builder, test::sample_profile()));
+  const auto bytes = std::as_bytes(std::span(builder.GetBufferPointer(), builder.GetSize()));
+  const std::vector<std::byte> expected = golden("profile_v1.clvp");
+  CHECK(std::equal(bytes.begin(), bytes.end(), expected.begin(), expected.end()));
+}
+
+}  // namespace
+}  // namespace cleave
