@@ -62,6 +62,11 @@ void fuse(Graph& graph);
 // op's output. REQUIRES: fused. Errors: kUnsupported (nothing is computed), as validate().
 Status lower(Graph& graph);
 
+// --- compile.cc
+// All of the above in their order, the source graph being checked first. Errors: as validate() and
+// lower().
+Status compile(Graph& graph);
+
 // --- model_writer.cc, model_file_write.cc
 // A picture at model size with the scores that the model gives it.
 struct SelfTestPicture {

@@ -1,0 +1,35 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The commands of cleave-import. Each adds its flags to the command line, and gives what is to be
+// run once that is read.
+#pragma once
+
+#include <CLI/CLI.hpp>
+#include <functional>
+#include <string>
+
+#include "engine/importer/graph.h"
+#include "engine/importer/importer.h"
+#include "schemas/exit_code.h"
+#include "schemas/status.h"
+
+namespace cleave::importer {
+
+// Runs one command; prints its own results on standard output, errors on standard error.
+using Command = std::function<ExitCode()>;
+
+Command add_import_command(CLI::App& app);
+Command add_zoo_command(CLI::App& app);
+Command add_inspect_command(CLI::App& app);
+
+// Prints "cleave-import: error: <message>" and gives `code`.
+ExitCode fail(const Status& status, ExitCode code);
+// The code for an error about a source model or an option.
+ExitCode exit_code_of(const Status& status);
+
+// Compiles `graph`, writes it to `path`, and prints what was written: a line, or JSON.
+// `self_test_picture` may be empty.
+ExitCode write_model(Graph graph, const std::string& path, const std::string& self_test_picture,
+                     bool json);
+
+}  // namespace cleave::importer
