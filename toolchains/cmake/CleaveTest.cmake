@@ -1,16 +1,27 @@
 # SPDX-License-Identifier: Apache-2.0
 #
-# cleave_add_test(NAME n SOURCES a.cc ... [LIBS lib ...] [LABELS unit|integration|slow ...]
+# cleave_add_test(NAME n SOURCES a.cc ... [LIBS lib ...] [LABELS label ...]
 #                 [ENVIRONMENT K=V ...] [TIMEOUT seconds])
-# One doctest program per call, with the shared main of tests/support.
+# One doctest program per call, with the shared main of tests/support. Labels:
+#   unit         seconds, no processes, no network
+#   integration  starts programs, runs real networks
+#   slow         not part of tests/run.sh without --slow
+#   asan, tsan, qemu   also part of that tier (unit implies asan)
+# Each tier has a target cleave_<tier>_tests that builds just its programs.
+foreach(tier asan tsan qemu)
+  add_custom_target(cleave_${tier}_tests)
+endforeach()
+
 function(cleave_add_test)
   cmake_parse_arguments(T "" "NAME;TIMEOUT" "SOURCES;LIBS;LABELS;ENVIRONMENT" ${ARGN})
   add_executable(${T_NAME} ${T_SOURCES})
   target_link_libraries(${T_NAME} PRIVATE cleave_test_main ${T_LIBS})
-  set(command ${T_NAME})
-  add_test(NAME ${T_NAME} COMMAND ${command} WORKING_DIRECTORY "${PROJECT_SOURCE_DIR}")
+  add_test(NAME ${T_NAME} COMMAND ${T_NAME} WORKING_DIRECTORY "${PROJECT_SOURCE_DIR}")
   if(NOT T_LABELS)
     set(T_LABELS unit)
+  endif()
+  if("unit" IN_LIST T_LABELS AND NOT "asan" IN_LIST T_LABELS)
+    list(APPEND T_LABELS asan)
   endif()
   if(NOT T_TIMEOUT)
     set(T_TIMEOUT 300)
@@ -19,4 +30,9 @@ function(cleave_add_test)
   if(T_ENVIRONMENT)
     set_tests_properties(${T_NAME} PROPERTIES ENVIRONMENT "${T_ENVIRONMENT}")
   endif()
+  foreach(tier asan tsan qemu)
+    if(tier IN_LIST T_LABELS)
+      add_dependencies(cleave_${tier}_tests ${T_NAME})
+    endif()
+  endforeach()
 endfunction()

@@ -1,0 +1,96 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0
+#
+# Sets up, builds and runs every test. Ends with the summary of the main suite.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+usage() {
+  cat <<'TEXT'
+usage: bash tests/run.sh [--quick | --slow] [--jobs N]
+
+Installs what is missing, builds, and runs the tests in tiers:
+  asan      unit and short integration tests under AddressSanitizer and UBSan
+  tsan      agent, server and their pools under ThreadSanitizer
+  qemu      kernels, operators and planner as aarch64 code under qemu-aarch64
+  fuzz      each parser for 20 seconds
+  release   everything but `slow`
+
+  --quick   only the release tier's unit tests
+  --slow    also the slow tests and an hour of fuzzing for each parser
+  --jobs N  parallel compile jobs and tests (default: all cores)
+TEXT
+}
+
+mode=full
+jobs=$(nproc)
+while [ $# -gt 0 ]; do
+  case "$1" in
+    --quick) mode=quick ;;
+    --slow) mode=slow ;;
+    --jobs)
+      [ $# -ge 2 ] || { usage >&2; exit 2; }
+      jobs=$2
+      shift
+      ;;
+    --help | -h) usage; exit 0 ;;
+    *) echo "run.sh: unknown option $1" >&2; usage >&2; exit 2 ;;
+  esac
+  shift
+done
+
+stage_times=()
+stage() {
+  local name=$1 start=$SECONDS
+  shift
+  echo "=== $name"
+  if ! "$@"; then
+    echo "=== $name FAILED after $((SECONDS - start)) s" >&2
+    exit 1
+  fi
+  stage_times+=("$(printf '%5d s  %s' $((SECONDS - start)) "$name")")
+  echo "=== $name: $((SECONDS - start)) s"
+}
+
+# Not every machine that runs the tests has a compiler for the checks' own sake: warnings are
+# errors here, and only here.
+build() {
+  local preset=$1
+  shift
+  cmake --preset "$preset" -DCLEAVE_WERROR=ON >"build/$preset.configure.log" 2>&1 ||
+    { cat "build/$preset.configure.log" >&2; return 1; }
+  cmake --build --preset "$preset" --parallel "$jobs" "$@"
+}
+
+tests() {
+  local preset=$1
+  shift
+  ctest --test-dir "build/$preset" --output-on-failure --parallel "$jobs" "$@"
+}
+
+mkdir -p build
+export CLEAVE_REQUIRE_ORT=1 CLEAVE_REQUIRE_TFJS=1
+
+if [ "$mode" = quick ]; then
+  stage "setup" bash toolchains/setup.sh --tests --jobs "$jobs"
+  stage "build release" build release
+  stage "release tests" tests release -L unit
+  exit 0
+fi
+
+stage "setup" bash toolchains/setup.sh --tests --tsan --cross --jobs "$jobs"
+stage "fetch peers" bash tests/support/fetch_peers.sh
+stage "build release" build release
+stage "build aarch64" build aarch64 --target cleave-agent cleave_qemu_tests
+stage "qemu tests" tests aarch64 -L qemu
+stage "build asan" build asan --target cleave-agent cleave-server cleave-import cleave_asan_tests
+stage "asan tests" tests asan -L asan -LE slow
+stage "build tsan" build tsan --target cleave_tsan_tests
+stage "tsan tests" tests tsan -L tsan -LE slow
+stage "fuzz" bash tests/fuzz/run_fuzzers.sh "$([ "$mode" = slow ] && echo 3600 || echo 20)"
+if [ "$mode" = slow ]; then
+  stage "slow tests" tests release -L slow
+fi
+echo "=== stages so far"
+printf '%s\n' "${stage_times[@]}"
+stage "release tests" tests release -LE slow
