@@ -19,10 +19,15 @@ struct SlidingWindow {
   fbs::Padding padding;
 };
 
-// Row `y` of the output of a max pool over `picture` ([height][width][channels]); padding never
-// wins. NaN in a window may be lost. REQUIRES: every window meets the input.
-void f32_max_pool_row_scalar(const SlidingWindow& pool, const float* picture, std::uint32_t y,
-                             float minimum, float maximum, float* row);
+// Row `y` of the output of a pool over `picture` ([height][width][channels]), clamped.
+// REQUIRES: every window meets the input.
+using PoolRow = void(const SlidingWindow& pool, const float* picture, std::uint32_t y,
+                     float minimum, float maximum, float* row);
+
+// Padding never wins. NaN in a window may be lost.
+PoolRow f32_max_pool_row_scalar;
+// Padding is not counted.
+PoolRow f32_average_pool_row_scalar;
 
 struct LrnConstants {
   std::uint32_t size = 5;

@@ -18,10 +18,10 @@ class BinaryOp final : public XnnOp {
   Result<std::size_t> reshape(std::uint32_t batch, pthreadpool_t pool) override {
     const auto first = dimensions(batch, first_);
     const auto second = dimensions(batch, second_);
-    CLEAVE_RETURN_IF_ERROR(to_status(
-        xnn_reshape_binary_elementwise_nd(handle(), first.size(), first.data(), second.size(),
-                                          second.data(), pool),
-        "reshape"));
+    CLEAVE_RETURN_IF_ERROR(
+        to_status(xnn_reshape_binary_elementwise_nd(handle(), first.size(), first.data(),
+                                                    second.size(), second.data(), pool),
+                  "reshape"));
     return std::size_t{0};
   }
 
@@ -40,10 +40,10 @@ class BinaryOp final : public XnnOp {
 
 OpResult create_binary(const OpSpec& spec, xnn_binary_operator kind) {
   xnn_operator_t op = nullptr;
-  CLEAVE_RETURN_IF_ERROR(to_status(
-      xnn_create_binary_elementwise_nd(kind, xnn_datatype_fp32, nullptr, nullptr, nullptr,
-                                       /*flags=*/0, &op),
-      "create"));
+  CLEAVE_RETURN_IF_ERROR(
+      to_status(xnn_create_binary_elementwise_nd(kind, xnn_datatype_fp32, nullptr, nullptr, nullptr,
+                                                 /*flags=*/0, &op),
+                "create"));
   return OpResult(std::make_unique<BinaryOp>(XnnOperator(op), spec));
 }
 

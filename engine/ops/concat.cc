@@ -15,10 +15,9 @@ class ConcatOp final : public Op {
     const std::size_t pixels = std::size_t{batch} * output_.height() * output_.width();
     for (std::size_t i = 0; i < copies_.size(); ++i) {
       const std::size_t channels = inputs_[i].channels();
-      CLEAVE_RETURN_IF_ERROR(
-          to_status(xnn_reshape_copy_nc_x32(copies_[i].get(), pixels, channels, channels,
-                                            output_.channels(), pool),
-                    "reshape"));
+      CLEAVE_RETURN_IF_ERROR(to_status(xnn_reshape_copy_nc_x32(copies_[i].get(), pixels, channels,
+                                                               channels, output_.channels(), pool),
+                                       "reshape"));
     }
     return std::size_t{0};
   }
@@ -26,8 +25,8 @@ class ConcatOp final : public Op {
   Status setup(const OpBuffers& buffers) override {
     float* output = buffers.output;
     for (std::size_t i = 0; i < copies_.size(); ++i) {
-      CLEAVE_RETURN_IF_ERROR(to_status(
-          xnn_setup_copy_nc_x32(copies_[i].get(), buffers.inputs[i], output), "setup"));
+      CLEAVE_RETURN_IF_ERROR(
+          to_status(xnn_setup_copy_nc_x32(copies_[i].get(), buffers.inputs[i], output), "setup"));
       output += inputs_[i].channels();
     }
     return Status::ok();

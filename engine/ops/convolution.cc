@@ -77,8 +77,8 @@ class Convolution final : public Op {
 OpResult create_convolution(const OpSpec& spec, const ConvolutionShape& shape) {
   const fbs::Window& window = *shape.window;
   const fbs::Padding& padding = *shape.padding;
-  // The indirection buffer is filled again in each run, in the workspace: it then needs no memory of
-  // its own for each op.
+  // The indirection buffer is filled again in each run, in the workspace: it then needs no memory
+  // of its own for each op.
   const std::uint32_t flags = XNN_FLAG_TRANSIENT_INDIRECTION_BUFFER |
                               (shape.depthwise_kernel ? XNN_FLAG_DEPTHWISE_CONVOLUTION : 0);
   xnn_operator_t op = nullptr;

@@ -1,14 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "engine/kernels/kernels.h"
 #include "engine/ops/op_factories.h"
+#include "engine/ops/scalar_pool.h"
 #include "engine/ops/xnnpack_runtime.h"
 
 namespace cleave::ops {
 namespace {
 
 // XNNPACK refuses a window of one element and strides wider than the window. With dilation it
-// replaces taps in the padding by others that it takes from outside the window, or the picture, when
-// a window begins in the trailing padding.
+// replaces taps in the padding by others that it takes from outside the window, or the picture,
+// when a window begins in the trailing padding.
 bool xnnpack_can(const fbs::Window& window, const fbs::Padding& padding) {
   const bool dilated = window.dilation_height() > 1 || window.dilation_width() > 1;
   const bool padded = (padding.top() | padding.right() | padding.bottom() | padding.left()) != 0;
@@ -36,58 +37,13 @@ class XnnMaxPool final : public XnnOp {
   }
 
   Status setup(const OpBuffers& buffers) override {
-    return to_status(
-        xnn_setup_max_pooling2d_nhwc_f32(handle(), buffers.inputs[0], buffers.output), "setup");
+    return to_status(xnn_setup_max_pooling2d_nhwc_f32(handle(), buffers.inputs[0], buffers.output),
+                     "setup");
   }
 
  private:
   fbs::Shape input_;
   fbs::Shape output_;
-};
-
-class ScalarMaxPool final : public Op {
- public:
-  explicit ScalarMaxPool(const OpSpec& spec)
-      : pool_{.input = spec.inputs[0],
-              .output = spec.output,
-              .window = *spec.op->options_as_MaxPool2D()->window(),
-              .padding = *spec.op->options_as_MaxPool2D()->padding()},
-        clamp_(spec.clamp) {}
-
-  Result<std::size_t> reshape(std::uint32_t batch, pthreadpool_t) override {
-    batch_ = batch;
-    return std::size_t{0};
-  }
-
-  Status setup(const OpBuffers& buffers) override {
-    input_ = buffers.inputs[0];
-    output_ = buffers.output;
-    return Status::ok();
-  }
-
-  Status run(pthreadpool_t pool) override {
-    pthreadpool_parallelize_2d(
-        pool,
-        [](void* self, std::size_t picture, std::size_t y) {
-          static_cast<ScalarMaxPool*>(self)->run_row(picture, y);
-        },
-        this, batch_, pool_.output.height(), PTHREADPOOL_FLAG_DISABLE_DENORMALS);
-    return Status::ok();
-  }
-
- private:
-  void run_row(std::size_t picture, std::size_t y) const {
-    const std::size_t row = std::size_t{pool_.output.width()} * pool_.output.channels();
-    kernels::f32_max_pool_row_scalar(pool_, input_ + picture * element_count(pool_.input),
-                                     static_cast<std::uint32_t>(y), clamp_.minimum, clamp_.maximum,
-                                     output_ + picture * element_count(pool_.output) + y * row);
-  }
-
-  kernels::SlidingWindow pool_;
-  ClampRange clamp_;
-  std::uint32_t batch_ = 0;
-  const float* input_ = nullptr;
-  float* output_ = nullptr;
 };
 
 }  // namespace
@@ -96,7 +52,9 @@ OpResult create_max_pool2d(const OpSpec& spec) {
   const fbs::MaxPool2D& pool = *spec.op->options_as_MaxPool2D();
   const fbs::Window& window = *pool.window();
   const fbs::Padding& padding = *pool.padding();
-  if (!xnnpack_can(window, padding)) return OpResult(std::make_unique<ScalarMaxPool>(spec));
+  if (!xnnpack_can(window, padding)) {
+    return create_scalar_pool(spec, window, padding, kernels::f32_max_pool_row_scalar);
+  }
   xnn_operator_t op = nullptr;
   CLEAVE_RETURN_IF_ERROR(to_status(
       xnn_create_max_pooling2d_nhwc_f32(

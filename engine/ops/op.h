@@ -67,7 +67,8 @@ class Op {
   Op(const Op&) = delete;
   Op& operator=(const Op&) = delete;
 
-  // Bytes of workspace, to be aligned to 64. `pool` is the one that run() gets; nullptr: no threads.
+  // Bytes of workspace, to be aligned to 64. `pool` is the one that run() gets; nullptr: no
+  // threads.
   [[nodiscard]] virtual Result<std::size_t> reshape(std::uint32_t batch, pthreadpool_t pool) = 0;
   // REQUIRES: reshaped. May be called again with other buffers.
   [[nodiscard]] virtual Status setup(const OpBuffers& buffers) = 0;

@@ -18,8 +18,8 @@ class PackedModel final : public Weights {
   [[nodiscard]] OpRange range() const override { return range_; }
   [[nodiscard]] std::uint64_t packed_bytes(OpRange ops) const override;
 
-  // Makes op `index` from its packed weights, packing them when that was not done yet, and gives the
-  // pages of the file back. Thread-safe. REQUIRES: index in range().
+  // Makes op `index` from its packed weights, packing them when that was not done yet, and gives
+  // the pages of the file back. Thread-safe. REQUIRES: index in range().
   [[nodiscard]] OpResult create_op(OpIndex index) const;
 
  private:

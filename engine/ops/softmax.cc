@@ -12,9 +12,9 @@ class SoftmaxOp final : public XnnOp {
   Result<std::size_t> reshape(std::uint32_t batch, pthreadpool_t pool) override {
     const std::size_t channels = shape_.channels();
     const std::size_t pixels = std::size_t{batch} * shape_.height() * shape_.width();
-    CLEAVE_RETURN_IF_ERROR(to_status(
-        xnn_reshape_softmax_nc_f32(handle(), channels, channels, channels, pixels, pool),
-        "reshape"));
+    CLEAVE_RETURN_IF_ERROR(
+        to_status(xnn_reshape_softmax_nc_f32(handle(), channels, channels, channels, pixels, pool),
+                  "reshape"));
     return std::size_t{0};
   }
 

@@ -20,9 +20,9 @@ class ThreadPool {
   [[nodiscard]] pthreadpool_t handle() const { return pool_.get(); }
 
   // Sends the workers to sleep. Without it they spin for milliseconds after the last piece of work,
-  // taking a core from others. XNNPACK has a flag for that on each operator, but it has no effect on
-  // one whose work is a single piece (a softmax at the end), and which op is last changes with the
-  // cut; so the pool is given one last, empty piece a thread.
+  // taking a core from others. XNNPACK has a flag for that on each operator, but it has no effect
+  // on one whose work is a single piece (a softmax at the end), and which op is last changes with
+  // the cut; so the pool is given one last, empty piece a thread.
   void rest() const;
 
  private:

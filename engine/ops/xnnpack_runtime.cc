@@ -11,9 +11,8 @@ namespace {
 const xnn_allocator kAllocator{
     .context = nullptr,
     .allocate = [](void*, std::size_t bytes) { return counted_allocate(bytes); },
-    .reallocate = [](void*, void* memory, std::size_t bytes) {
-      return counted_reallocate(memory, bytes);
-    },
+    .reallocate = [](void*, void* memory,
+                     std::size_t bytes) { return counted_reallocate(memory, bytes); },
     .deallocate = [](void*, void* memory) { counted_free(memory); },
     // XNNPACK never asks for more than 64.
     .aligned_allocate = [](void*, std::size_t alignment, std::size_t bytes) -> void* {

@@ -4,6 +4,7 @@
 #include "tests/engine/counting_new.h"
 
 #include <atomic>
+#include <cstddef>
 #include <cstdlib>
 #include <new>
 

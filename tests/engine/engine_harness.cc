@@ -51,7 +51,7 @@ std::shared_ptr<const ModelFile> branching_model() {
   const Tensor scaled = b.multiply(block, excited);
   const Tensor left = b.max_pool2d(scaled, WindowSpec{.window = 3, .stride = 2, .pad = 1});
   const Tensor right =
-      b.average_pool2d(b.leaky_relu(scaled, 0.1F), WindowSpec{.window = 2, .stride = 2, .pad = 1});
+      b.average_pool2d(b.leaky_relu(scaled, 0.1F), {{2, 2, 2, 2, 1, 1}, {1, 0, 1, 0}});
   const Tensor trimmed = b.conv2d(right, 6, WindowSpec{.window = 1}, 2);
   const Tensor joined = b.concat({trimmed, left});
   const Tensor grouped = b.conv2d(joined, 12, WindowSpec{.window = 3, .pad = 1}, 2);

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <doctest/doctest.h>
 
-
 #include "engine/executor.h"
 #include "engine/memory/counting_allocator.h"
 #include "engine/memory/lifetime.h"

@@ -86,7 +86,7 @@ TEST_CASE("cut twice: the middle passes on what it does not use") {
   }
 }
 
-TEST_CASE("a flipped bit in any boundary tensor changes the scores") {
+TEST_CASE("a change in any boundary tensor changes the scores") {
   const Network network;
   const auto executor = make_executor(network.weights);
   const TensorMap picture = network.picture(6);
@@ -95,7 +95,9 @@ TEST_CASE("a flipped bit in any boundary tensor changes the scores") {
     const TensorMap boundary = run_range(*executor, {0, cut}, 1, picture);
     for (const auto& entry : boundary) {
       TensorMap spoiled = boundary;
-      for (float& value : spoiled[entry.first]) value += 0.5F;
+      // Not all of them: a softmax does not see what is added to each.
+      Values& values = spoiled[entry.first];
+      for (std::size_t i = 0; i < values.size(); i += 2) values[i] += 0.5F;
       CAPTURE(cut);
       CAPTURE(entry.first);
       CHECK_FALSE(same_bytes(run_range(*executor, {cut, network.ops}, 1, spoiled), unsplit));

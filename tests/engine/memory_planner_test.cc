@@ -48,9 +48,10 @@ std::vector<BufferRequest> random_requests(std::mt19937& random) {
   std::vector<BufferRequest> requests(1 + random() % 60);
   for (BufferRequest& request : requests) {
     request.bytes = random() % 8 == 0 ? random() % 100000 : random() % 3000;
-    request.first = random() % 40;
+    request.first = static_cast<std::uint32_t>(random() % 40);
     // Most live for a step or two; some are skip connections.
-    request.last = request.first + (random() % 5 == 0 ? random() % 20 : random() % 3);
+    const bool skips = random() % 5 == 0;
+    request.last = request.first + static_cast<std::uint32_t>(random() % (skips ? 20 : 3));
   }
   return requests;
 }

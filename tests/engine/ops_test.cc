@@ -279,6 +279,12 @@ TEST_CASE("AveragePool2D divides by the elements that are not padding") {
        [](auto& b) {
          b.average_pool2d(b.input(), WindowSpec{.window = 4, .stride = 2, .pad = 2});
        }},
+      {"an output row that touches the padding above and below",
+       {3, 2, 2},
+       [](auto& b) {
+         b.average_pool2d(b.input(), {window(3, 1, 3, 3), {1, 1, 4, 0}});
+         b.clamp_last(-0.5F, 0.5F);
+       }},
       {"padding that no window reaches",
        {5, 5, 2},
        [](auto& b) {

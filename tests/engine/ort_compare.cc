@@ -36,15 +36,27 @@ std::vector<std::int64_t> input_dims(const onnx::GraphProto& graph, const std::s
 }
 
 Result<std::map<std::string, OrtTensor>> run_in_ort(onnx::ModelProto model,
-                                                    const std::string& input,
-                                                    std::vector<float> nchw,
+                                                    const std::string& input, const OrtTensor& fed,
                                                     const std::vector<std::string>& names) {
-  OrtTensor tensor{input_dims(model.graph(), input), std::move(nchw)};
   for (const std::string& name : names) add_output(*model.mutable_graph(), name);
   const std::vector<std::byte> bytes = to_bytes(model);
   model.Clear();
   CLEAVE_ASSIGN_OR_RETURN(const std::unique_ptr<OrtSession> session, OrtSession::create(bytes));
-  return session->run(input, tensor, names);
+  return session->run(input, fed, names);
+}
+
+// ONNX Runtime's tensor as height, width, channel. Its own extents say whether it is so already (a
+// model turned from another framework); test shapes keep the two apart.
+bool is_channels_last(const std::vector<std::int64_t>& dims, const fbs::Shape& shape) {
+  const std::vector<std::int64_t> nhwc{1, shape.height(), shape.width(), shape.channels()};
+  const std::vector<std::int64_t> nchw{1, shape.channels(), shape.height(), shape.width()};
+  return dims == nhwc && dims != nchw;
+}
+
+std::vector<float> to_our_order(const OrtTensor& tensor, const fbs::Shape& shape) {
+  const bool same_size = tensor.data.size() == element_count(shape);
+  if (!same_size || is_channels_last(tensor.dims, shape)) return tensor.data;
+  return nchw_to_nhwc(tensor.data, shape, 1);
 }
 
 double spread(const std::vector<float>& scores) {
@@ -68,11 +80,12 @@ Result<OrtComparison> compare_with_ort(onnx::ModelProto model, importer::Graph g
   for (const auto& [name, data] : ours) {
     if (name != input) (written.contains(name) ? names : result.absent).push_back(name);
   }
-  CLEAVE_ASSIGN_OR_RETURN(const auto theirs,
-                          run_in_ort(std::move(model), input, nhwc_to_nchw(nhwc, shape, 1), names));
+  OrtTensor fed{input_dims(model.graph(), input), nhwc};
+  if (!is_channels_last(fed.dims, shape)) fed.data = nhwc_to_nchw(nhwc, shape, 1);
+  CLEAVE_ASSIGN_OR_RETURN(const auto theirs, run_in_ort(std::move(model), input, fed, names));
   for (const auto& [name, tensor] : theirs) {
-    const std::vector<float> expected = nchw_to_nhwc(tensor.data, shape_of(*compiled, name), 1);
-    const double error = relative_error(expected, ours.at(name));
+    const std::vector<float> expected = to_our_order(tensor, shape_of(*compiled, name));
+    const double error = relative_error(expected, ours.at(name));  // infinite when sizes differ
     ++result.tensors;
     if (error >= result.worst) {
       result.worst = error;

@@ -177,7 +177,7 @@ void map_elements(Context& context, const Function& function) {
 template <typename Function>
 void combine(Context& context, const Function& function) {
   const Picture& second = context.inputs[1];
-  const bool broadcast = !(second.shape == context.inputs[0].shape);
+  const bool broadcast = second.values.size() != context.inputs[0].values.size();
   fill(context.output, [&](std::uint32_t y, std::uint32_t x, std::size_t c) {
     return function(context.inputs[0].at(y, x, c),
                     broadcast ? second.at(0, 0, c) : second.at(y, x, c));
