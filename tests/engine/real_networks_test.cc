@@ -1,0 +1,170 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Published networks of ../shared/data on its photos: imported, run in f32 by the engine, with the
+// reference's preprocessing (triangle-filter resize of the whole picture). Expected values are an
+// independent f32 reference's top-1 (labels.csv) and the accuracies that the data's README states.
+#include <doctest/doctest.h>
+
+#include <array>
+#include <cmath>
+#include <cstdio>
+#include <cstdlib>
+#include <fstream>
+#include <sstream>
+#include <string>
+#include <vector>
+
+#include "tests/support/photo_classifier.h"
+#include "tests/support/shared_data.h"
+
+namespace cleave::test {
+namespace {
+
+using importer::Graph;
+using importer::GraphPreprocessing;
+
+struct LabelledPhoto {
+  std::string file;
+  int label = 0;
+  std::array<int, 3> reference{};  // top-1 by the independent reference, a column for each network
+};
+
+std::vector<LabelledPhoto> read_labels(const std::filesystem::path& csv) {
+  std::ifstream file(csv);
+  std::vector<LabelledPhoto> photos;
+  std::string line;
+  std::getline(file, line);  // headings
+  while (std::getline(file, line)) {
+    std::istringstream fields(line);
+    LabelledPhoto photo;
+    char comma = 0;
+    std::getline(fields, photo.file, ',');
+    fields >> photo.label;
+    for (int& reference : photo.reference) fields >> comma >> reference;
+    if (fields) photos.push_back(photo);
+  }
+  return photos;
+}
+
+struct ImagenetNetwork {
+  const char* file;
+  std::size_t column;                // in LabelledPhoto::reference
+  std::size_t classes_before_first;  // 1 where class 0 is background
+  void (*adjust)(Graph&);
+  int least_agreeing, least_right;  // of 150
+};
+
+constexpr ImagenetNetwork kImagenetNetworks[] = {
+    // The file's own quantized input says its preprocessing.
+    {"mobilenet_v2_tf2_ptq.tflite", 0, 1, [](Graph&) {}, 147, 123},
+    {"mobilenet_v2_torchvision_ptq.tflite", 1, 0,
+     [](Graph& graph) {
+       graph.preprocessing.mean = {0.485F * 255, 0.456F * 255, 0.406F * 255};
+       graph.preprocessing.deviation = {0.229F * 255, 0.224F * 255, 0.225F * 255};
+     },
+     147, 123},
+    {"squeezenet_v1.1.onnx", 2, 0,
+     [](Graph& graph) {
+       graph.preprocessing.color_order = GraphPreprocessing::ColorOrder::kBgr;
+       graph.preprocessing.mean = {104, 117, 123};
+       graph.preprocessing.deviation = {1, 1, 1};
+     },
+     147, 90},
+};
+
+TEST_CASE("published ImageNet networks answer as the reference does") {
+  const auto data = shared_data();
+  if (!data) return;
+  const std::vector<LabelledPhoto> photos = read_labels(*data / "images/imagenet/labels.csv");
+  REQUIRE(photos.size() == 150);
+  for (const ImagenetNetwork& network : kImagenetNetworks) {
+    CAPTURE(network.file);
+    auto classifier =
+        PhotoClassifier::create((*data / "models" / network.file).string(), network.adjust);
+    REQUIRE_MESSAGE(classifier.is_ok(), classifier.status().message());
+    int agreeing = 0;
+    int right = 0;
+    for (const LabelledPhoto& photo : photos) {
+      const auto scores =
+          classifier->classify_file((*data / "images/imagenet" / photo.file).string());
+      REQUIRE_MESSAGE(scores.is_ok(), photo.file, ": ", scores.status().message());
+      const int answer = static_cast<int>(top_1(*scores) - network.classes_before_first);
+      agreeing += answer == photo.reference[network.column] ? 1 : 0;
+      right += answer == photo.label ? 1 : 0;
+    }
+    std::printf("%s: %d of 150 as the reference, %d right (%.1f %%)\n", network.file, agreeing,
+                right, right / 1.5);
+    CHECK(agreeing >= network.least_agreeing);
+    CHECK(right >= network.least_right);
+  }
+}
+
+// The least number right of n photos that agrees with a stated accuracy: 1.96 standard deviations
+// of a binomial below it, which a network of that accuracy undercuts in one sample of 40.
+int least_right(double accuracy, int photos) {
+  const double deviation = std::sqrt(accuracy * (1 - accuracy) * photos);
+  return static_cast<int>(std::ceil(accuracy * photos - 1.96 * deviation));
+}
+
+struct FolderNetwork {
+  const char* file;
+  const char* folder;                // one folder of photos a class below it
+  std::vector<const char*> classes;  // in the order of the network's scores
+  void (*adjust)(Graph&);
+  double stated_accuracy;
+};
+
+// Answers for every photo of every class; prints and checks the share that is right.
+void check_folder_network(const std::filesystem::path& data, const FolderNetwork& network) {
+  auto classifier =
+      PhotoClassifier::create((data / "models" / network.file).string(), network.adjust);
+  REQUIRE_MESSAGE(classifier.is_ok(), classifier.status().message());
+  int photos = 0;
+  int right = 0;
+  for (std::size_t label = 0; label < network.classes.size(); ++label) {
+    const auto folder = data / "images" / network.folder / network.classes[label];
+    for (const auto& entry : std::filesystem::directory_iterator(folder)) {
+      const auto scores = classifier->classify_file(entry.path().string());
+      REQUIRE_MESSAGE(scores.is_ok(), entry.path().string(), ": ", scores.status().message());
+      REQUIRE(scores->size() == network.classes.size());
+      ++photos;
+      right += top_1(*scores) == label ? 1 : 0;
+    }
+  }
+  REQUIRE(photos > 0);
+  const int least = least_right(network.stated_accuracy, photos);
+  std::printf("%s: %d of %d right (%.1f %%), stated %.1f %%, at least %d asked\n", network.file,
+              right, photos, 100.0 * right / photos, 100 * network.stated_accuracy, least);
+  CHECK(right >= least);
+}
+
+TEST_CASE("VGG-6 is as good on CIFAR-10 as stated") {
+  const auto data = shared_data();
+  if (!data) return;
+  check_folder_network(
+      *data,
+      {"vgg6_cifar10.onnx",
+       "cifar10",
+       {"airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck"},
+       [](Graph& graph) {
+         graph.preprocessing.mean = {0.4914F * 255, 0.4822F * 255, 0.4465F * 255};
+         graph.preprocessing.deviation = {0.2023F * 255, 0.1994F * 255, 0.2010F * 255};
+       },
+       0.767});
+}
+
+TEST_CASE("a Teachable Machine network is as good on TrashNet as stated") {
+  const auto data = shared_data();
+  if (!data) return;
+  check_folder_network(*data, {"trash6_teachable_machine.tflite",
+                               "trashnet",
+                               {"glass", "metal", "paper", "plastic", "trash", "cardboard"},
+                               [](Graph& graph) {
+                                 graph.preprocessing.mean.assign(3, 127.5F);
+                                 graph.preprocessing.deviation.assign(3, 127.5F);
+                               },
+                               0.846});
+}
+
+}  // namespace
+}  // namespace cleave::test
