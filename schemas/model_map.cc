@@ -107,7 +107,8 @@ Status ModelFile::check(const ModelOpenOptions& options) {
             "has " + std::to_string(bytes_.size()) + " bytes and should have " +
                 std::to_string(preamble.file_bytes) + ": copy or import it again"};
   }
-  const auto header = bytes_.subspan(kModelPreambleBytes, preamble.header_bytes);
+  const auto header =
+      bytes_.subspan(kModelPreambleBytes, static_cast<std::size_t>(preamble.header_bytes));
   CLEAVE_ASSIGN_OR_RETURN(identity_, sha256(header));
   if (identity_ != preamble.header_sha256) {
     return {StatusCode::kCorrupt, "header does not have the SHA-256 that the file states"};

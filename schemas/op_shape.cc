@@ -177,8 +177,9 @@ Status check_input_count(const fbs::Op& op, std::size_t count) {
 }  // namespace
 
 const char* op_kind_name(const fbs::Op& op) {
-  const char* name = fbs::EnumNameOpOptions(op.options_type());
-  return *name == '\0' ? "unknown operator" : name;
+  const fbs::OpOptions type = op.options_type();
+  const bool known = type > fbs::OpOptions::NONE && type <= fbs::OpOptions::MAX;
+  return known ? fbs::EnumNameOpOptions(type) : "unknown operator";
 }
 
 std::uint32_t dtype_bytes(fbs::DType dtype) {

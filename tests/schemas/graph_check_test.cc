@@ -6,6 +6,7 @@
 
 #include <limits>
 
+#include "schemas/model_preamble.h"
 #include "tests/schemas/spoiled_model.h"
 
 namespace cleave {
@@ -94,8 +95,23 @@ TEST_CASE("shapes are what the ops compute") {
          *m.variants[0]->tensors[3]->shape = {65536, 65536, 2};
        },
        "more than 2^31"},
-      {[](fbs::ModelT& m) { op(m, kSoftmax).options.Reset(); }, "well-formed FlatBuffer"},
   });
+}
+
+// A FlatBuffer may be well formed with a union type that the schema does not have.
+TEST_CASE("an operator that this build does not know") {
+  std::vector<std::byte> file = test::all_ops_model().build();
+  auto* model = const_cast<fbs::Model*>(fbs::GetModel(file.data() + kModelPreambleBytes));
+  const fbs::Op* softmax = model->variants()->Get(0)->ops()->Get(kSoftmax);
+  auto* table =
+      const_cast<flatbuffers::Table*>(reinterpret_cast<const flatbuffers::Table*>(softmax));
+  for (const std::uint8_t type : {std::uint8_t{0}, std::uint8_t{17}, std::uint8_t{255}}) {
+    REQUIRE(table->SetField<std::uint8_t>(fbs::Op::VT_OPTIONS_TYPE, type, 0));
+    test::reseal(file, test::header_bytes_of(file));
+    const Status status = ModelFile::from_bytes(file).status();
+    CHECK(status.code() == StatusCode::kCorrupt);
+    CHECK(status.message() == "variant 0: op 16 (unknown operator): unknown operator");
+  }
 }
 
 TEST_CASE("windows") {

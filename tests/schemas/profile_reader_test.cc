@@ -52,7 +52,11 @@ TEST_CASE("files that are no profile") {
 }
 
 TEST_CASE("profiles that break a rule are refused, and not written either") {
-  const std::vector<std::pair<std::function<void(ProfileData&)>, std::string>> spoils = {
+  struct Spoil {
+    std::function<void(ProfileData&)> change;
+    std::string expected;
+  };
+  const std::vector<Spoil> spoils = {
       {[](ProfileData& p) { p.variants.clear(); }, "0 variants"},
       {[](ProfileData& p) { p.variants.resize(17, p.variants[0]); }, "17 variants"},
       {[](ProfileData& p) { p.variants[0].threads = 0; }, "threads is 0"},
@@ -72,14 +76,14 @@ TEST_CASE("profiles that break a rule are refused, and not written either") {
       {[](ProfileData& p) { p.variants[1].variant = "\n"; }, "control character"},
   };
   const test::TemporaryFolder folder;
-  for (const auto& [change, expected] : spoils) {
+  for (const Spoil& spoil : spoils) {
     ProfileData profile = sample_profile();
-    change(profile);
+    spoil.change(profile);
     const Status read = parse_profile(bytes_of(profile)).status();
-    CAPTURE(expected);
+    CAPTURE(spoil.expected);
     CAPTURE(read.message());
     CHECK(read.code() == StatusCode::kCorrupt);
-    CHECK(read.message().find(expected) != std::string::npos);
+    CHECK(read.message().find(spoil.expected) != std::string::npos);
     CHECK(write_profile(folder / "p", profile).code() == StatusCode::kInvalidArgument);
     CHECK_FALSE(std::filesystem::exists(folder / "p"));
   }
