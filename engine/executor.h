@@ -29,7 +29,9 @@ struct ExecutorOptions {
   unsigned threads = 1;  // 1..256; 1 runs on the caller's thread only
 };
 
-// One tensor that enters or leaves the prepared range.
+// One tensor that enters or leaves the prepared range. Unbound buffers are the executor's own and
+// share its arena with everything that run() computes: run() may overwrite own inputs, and writing
+// to own inputs may overwrite own outputs. Copy the outputs, or bind, to keep them.
 struct BoundaryBuffer {
   TensorId tensor = 0;
   float* data = nullptr;     // [batch][height][width][channels]
@@ -63,8 +65,10 @@ class Executor {
 
   // Reads input (writes output) `index` in the caller's buffer from now on, until the next prepare.
   // A tensor that passes through the range untouched is copied from input to output by run().
-  // REQUIRES: aligned to kBufferAlignment, elements * 4 + kBufferSlackBytes bytes long, alive
-  // during run. nullptr goes back to the executor's own buffer.
+  // REQUIRES: elements * 4 + kBufferSlackBytes bytes long, alive during run, overlapping no other
+  // bound buffer. nullptr goes back to the executor's own buffer. Costs microseconds, allocates
+  // nothing. Errors: kOutOfRange (index; every index while unprepared), kInvalidArgument (not
+  // aligned to kBufferAlignment).
   [[nodiscard]] virtual Status bind_input(std::size_t index, float* data) = 0;
   [[nodiscard]] virtual Status bind_output(std::size_t index, float* data) = 0;
 
@@ -79,13 +83,15 @@ class Executor {
   Executor() = default;
 };
 
-// The arena that prepare(range, batch) would plan with unbound buffers, without packing or
-// allocating it (for `inspect` and the planner). Workspaces that XNNPACK asks for are included only
-// as far as they are known from shapes; see engine/README.md for the error seen.
+// The arena that prepare(range, batch) of a single-threaded executor plans, exactly, without
+// packing or allocating it (for `inspect` and the planner). More threads add a few row buffers to
+// the workspace of depthwise convolutions and average pools with large windows. Takes microseconds
+// an op. Errors: as Weights::create and Executor::prepare. Thread-safe.
 [[nodiscard]] Result<std::uint64_t> plan_arena_bytes(const fbs::Variant& variant, OpRange range,
                                                      std::uint32_t batch);
 
-// "avx512", "neon+dotprod", ...: the kernel set XNNPACK picked on this CPU. Thread-safe.
+// The kernel set that XNNPACK picks on this CPU: "avx512", "fma3", "avx", "sse", or for ARM the
+// extensions and the core type, by which it picks as well: "neon+dotprod/cortex-a76". Thread-safe.
 [[nodiscard]] const char* kernel_set_name();
 
 }  // namespace cleave

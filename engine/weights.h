@@ -16,7 +16,8 @@ namespace cleave {
 
 class Weights {
  public:
-  // Packs ops `range` of `variant`. Reads the model's segments and gives their pages back.
+  // Packs ops `range` of `variant`. Reads the model's segments and gives their pages back; those of
+  // depthwise convolutions (small) are read again whenever an executor is created.
   // Errors: kOutOfRange (variant or range), kUnsupported (an op this engine cannot run),
   // kResourceExhausted. Thread-safe; takes milliseconds to seconds (VGG-16: all weights once).
   static Result<std::shared_ptr<const Weights>> create(std::shared_ptr<const ModelFile> model,
