@@ -85,7 +85,7 @@ ExitCode exit_code_of_load(const Status& status) {
 
 void announce(const Arguments& arguments, const ModelStore& models, const Endpoint& endpoint) {
   if (arguments.json) {
-    nlohmann::json line{{"event", "listening"}, {"address", to_string(endpoint)}};
+    nlohmann::ordered_json line{{"event", "listening"}, {"address", to_string(endpoint)}};
     for (const auto& model : models.models()) {
       line["models"].push_back({{"name", model->file->header().name()->str()},
                                 {"identity", to_hex(model->file->identity())}});
@@ -103,7 +103,7 @@ void announce(const Arguments& arguments, const ModelStore& models, const Endpoi
 
 void report(const Arguments& arguments, const ServerStats& stats) {
   if (arguments.json) {
-    const nlohmann::json line{{"event", "stopped"},         {"connections", stats.connections},
+    const nlohmann::ordered_json line{{"event", "stopped"},         {"connections", stats.connections},
                               {"requests", stats.requests}, {"answers", stats.answers},
                               {"errors", stats.errors},     {"busy", stats.busy},
                               {"bytes_in", stats.bytes_in}};

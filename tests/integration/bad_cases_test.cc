@@ -1,0 +1,190 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// What a user can get wrong: each case ends with its documented exit code and one line that names
+// what, where and what to do.
+#include <doctest/doctest.h>
+
+#include <algorithm>
+#include <fstream>
+#include <iterator>
+
+#include "schemas/exit_code.h"
+#include "tests/support/programs.h"
+
+namespace cleave::test {
+namespace {
+
+std::string read_whole(const std::string& path) {
+  std::ifstream in(path, std::ios::binary);
+  return {std::istreambuf_iterator<char>(in), {}};
+}
+
+void check_refused(const AgentRun& run, ExitCode code, const std::string& words) {
+  CAPTURE(run.err);
+  CHECK(run.exit_code == static_cast<int>(code));
+  CHECK(std::ranges::count(run.err, '\n') == 1);
+  CHECK(run.err.find("cleave-agent: ") == 0);
+  CHECK(run.err.find(words) != std::string::npos);
+}
+
+struct Bench {
+  Workshop workshop;
+  std::string model = workshop.zoo("mobilenet_v2", {"--input", "32", "--width", "0.35"});
+  std::string picture = workshop.jpeg("picture.jpg", 1);
+};
+
+}  // namespace
+
+TEST_CASE("no such picture") {
+  const Bench bench;
+  check_refused(
+      run_agent({"run", "--model", bench.model, "--split", "all", bench.workshop.path("no.jpg")}),
+      ExitCode::kNotFound, "no.jpg");
+}
+
+TEST_CASE("a folder without pictures") {
+  const Bench bench;
+  const Workshop empty;
+  check_refused(run_agent({"run", "--model", bench.model, "--split", "all", empty.path("")}),
+                ExitCode::kNotFound, "no .jpg");
+}
+
+TEST_CASE("not a picture, and a damaged one") {
+  const Bench bench;
+  const std::string text = bench.workshop.file("text.jpg", "this is no picture");
+  check_refused(run_agent({"run", "--model", bench.model, "--split", "all", "--json", text}),
+                ExitCode::kBadInput, "text.jpg");
+  const std::string whole = read_whole(bench.picture);
+  const std::string half = bench.workshop.file("half.jpg", whole.substr(0, whole.size() / 2));
+  check_refused(run_agent({"run", "--model", bench.model, "--split", "all", "--json", half}),
+                ExitCode::kBadInput, "half.jpg");
+}
+
+TEST_CASE("a damaged picture on the server is the picture's fault, and the next one is answered") {
+  const Bench bench;
+  const RunningServer server({bench.model});
+  const std::string whole = read_whole(bench.picture);
+  const std::string half = bench.workshop.file("half.jpg", whole.substr(0, whole.size() / 2));
+  const AgentRun run = run_agent({"run", "--model", bench.model, "--server", server.address(),
+                                  "--split", "0", "--json", half, bench.picture});
+  CHECK(run.exit_code == static_cast<int>(ExitCode::kPartial));
+  REQUIRE(run.records.size() == 2);
+  CHECK(run.records[0].contains("error"));
+  CHECK(run.records[1].at("split") == 0);
+  CHECK_FALSE(run.records[1].contains("fallback"));
+}
+
+TEST_CASE("no such model, a corrupt one, one cut short") {
+  const Bench bench;
+  check_refused(run_agent({"run", "--model", bench.workshop.path("no.cleave"), bench.picture}),
+                ExitCode::kNotFound, "no.cleave");
+  check_refused(run_agent({"run", "--model", bench.picture, bench.picture}),
+                ExitCode::kCorruptModel, "picture.jpg");
+  const std::string bytes = read_whole(bench.model);
+  const std::string half = bench.workshop.file("half.cleave", bytes.substr(0, bytes.size() / 2));
+  check_refused(run_agent({"run", "--model", half, bench.picture}), ExitCode::kCorruptModel,
+                "half.cleave");
+  std::string flipped = bytes;
+  flipped[100] = static_cast<char>(flipped[100] ^ 0x40);
+  const std::string bad = bench.workshop.file("flipped.cleave", flipped);
+  check_refused(run_agent({"run", "--model", bad, bench.picture}), ExitCode::kCorruptModel,
+                "flipped.cleave");
+}
+
+TEST_CASE("the server holds another model") {
+  const Bench bench;
+  const Workshop other;
+  const RunningServer server(
+      {other.zoo("mobilenet_v2", {"--input", "32", "--width", "0.35", "--seed", "2"})});
+  for (const char* split : {"4", "0"}) {
+    check_refused(run_agent({"run", "--model", bench.model, "--server", server.address(), "--split",
+                             split, "--json", bench.picture}),
+                  ExitCode::kModelMismatch, "does not hold");
+  }
+}
+
+TEST_CASE("server unreachable") {
+  const Bench bench;
+  // With room for the network the device answers and says so.
+  const AgentRun alone = run_agent({"run", "--model", bench.model, "--server", "127.0.0.1:1",
+                                    "--split", "4", "--json", bench.picture});
+  CHECK(alone.exit_code == 0);
+  REQUIRE(alone.records.size() == 1);
+  CHECK(alone.records[0].contains("fallback"));
+  // Without, there is no answer.
+  const nlohmann::json plan = run_agent({"plan", "--model", bench.model, "--json"}).records.at(0);
+  const std::uint64_t head = plan.at("splits").at(4).at("ram_bytes");
+  const std::uint64_t all = plan.at("splits").back().at("ram_bytes");
+  REQUIRE(head < all);
+  const AgentRun capped =
+      run_agent({"run", "--model", bench.model, "--server", "127.0.0.1:1", "--split", "4", "--ram",
+                 std::to_string((head + all) / 2), "--json", bench.picture});
+  check_refused(capped, ExitCode::kServerUnreachable, "127.0.0.1:1");
+}
+
+TEST_CASE("split out of range") {
+  const Bench bench;
+  for (const char* split : {"22", "op:9999", "no_such_layer", "-1"}) {
+    const AgentRun run =
+        run_agent({"run", "--model", bench.model, std::string("--split=") + split, bench.picture});
+    CAPTURE(split);
+    CAPTURE(run.err);
+    CHECK((run.exit_code == static_cast<int>(ExitCode::kSplitOutOfRange) ||
+           run.exit_code == static_cast<int>(ExitCode::kNotFound)));
+    CHECK(std::ranges::count(run.err, '\n') == 1);
+  }
+}
+
+TEST_CASE("cap too small for any split") {
+  const Bench bench;
+  check_refused(
+      run_agent({"run", "--model", bench.model, "--ram", "1kB", "--split", "4", bench.picture}),
+      ExitCode::kCapTooSmall, "cap");
+  const AgentRun planned = run_agent({"plan", "--model", bench.model, "--ram", "1kB", "--json"});
+  CHECK(planned.exit_code == static_cast<int>(ExitCode::kCapTooSmall));
+  CHECK(planned.records.at(0).at("choice").is_null());
+}
+
+TEST_CASE("the port is taken") {
+  const Bench bench;
+  const RunningServer first({bench.model});
+  const Finished second =
+      run_program({server_program(), "--model", bench.model, "--listen", first.address()});
+  CHECK(second.exit_code == static_cast<int>(ExitCode::kPortUnavailable));
+  CHECK(std::ranges::count(second.err, '\n') == 1);
+  CHECK(second.err.find(first.address()) != std::string::npos);
+}
+
+TEST_CASE("wrong command lines") {
+  const Bench bench;
+  for (const std::vector<std::string>& arguments : std::vector<std::vector<std::string>>{
+           {},
+           {"run"},
+           {"run", "--model", bench.model, "--threads", "0", bench.picture},
+           {"run", "--model", bench.model, "--policy", "best", bench.picture},
+           {"run", "--model", bench.model, "--server", "a:b:c", bench.picture},
+           {"run", "--model", bench.model, "--server", "host", "--uplink-limit", "fast",
+            bench.picture},
+           {"plan", "--model", bench.model, "--bandwidth", "10"}}) {
+    const AgentRun run = run_agent(arguments);
+    CAPTURE(run.err);
+    CHECK(run.exit_code == static_cast<int>(ExitCode::kUsage));
+    CHECK_FALSE(run.err.empty());
+  }
+  for (const std::string& program : {agent_program(), server_program(), import_program()}) {
+    const Finished help = run_program({program, "--help"});
+    CHECK(help.exit_code == 0);
+    CHECK(help.out.find("Exit codes") != std::string::npos);
+  }
+}
+
+TEST_CASE("standard output that cannot be written") {
+  const Bench bench;
+  const Finished full =
+      run_program({"sh", "-c",
+                   "exec '" + agent_program() + "' run --model '" + bench.model +
+                       "' --split all --json '" + bench.picture + "' >/dev/full"});
+  CHECK(full.exit_code == static_cast<int>(ExitCode::kIo));
+}
+
+}  // namespace cleave::test

@@ -1,0 +1,135 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// `profile`, `plan` and `run --split auto` together: the plan follows link and caps.
+#include <doctest/doctest.h>
+
+#include <algorithm>
+
+#include "tests/support/programs.h"
+
+namespace cleave::test {
+namespace {
+
+struct Bench {
+  Workshop workshop;
+  std::string model = workshop.zoo("mobilenet_v2", {"--input", "96"});
+  std::string picture = workshop.jpeg("picture.jpg", 1);
+
+  [[nodiscard]] nlohmann::json plan(std::vector<std::string> options) const {
+    options.insert(options.begin(), {"plan", "--model", model, "--json"});
+    const AgentRun run = run_agent(options);
+    REQUIRE_MESSAGE(run.records.size() == 1, run.err);
+    return run.records[0];
+  }
+};
+
+}  // namespace
+
+TEST_CASE("a profile is measured, kept and used") {
+  const Bench bench;
+  const AgentRun profiled = run_agent({"profile", "--model", bench.model, "--runs", "3", "--json"});
+  REQUIRE_MESSAGE(profiled.exit_code == 0, profiled.err);
+  const nlohmann::json& variant = profiled.records.at(0).at("variants").at(0);
+  CHECK(variant.at("layers").size() == 21);
+  std::uint64_t sum = 0;
+  for (const auto& ns : variant.at("op_median_ns")) {
+    CHECK(ns > 0);
+    sum += ns.get<std::uint64_t>();
+  }
+  const nlohmann::json plan = bench.plan({});
+  const nlohmann::json& whole = plan.at("splits").back();
+  const std::uint64_t input_ns = profiled.records.at(0).at("input_ns");
+  CHECK(whole.at("edge_ns") == sum + input_ns);
+  const AgentRun used = run_agent({"plan", "--model", bench.model, "--json"});
+  CHECK(used.err.empty());
+  // Another number of threads is another machine.
+  const AgentRun other = run_agent({"plan", "--model", bench.model, "--threads", "2", "--json"});
+  CHECK(other.err.find("measuring") != std::string::npos);
+}
+
+TEST_CASE("the plan follows the link") {
+  const Bench bench;
+  const RunningServer server({bench.model});
+  const nlohmann::json slow =
+      bench.plan({"--server", server.address(), "--bandwidth", "10kbit", "--policy", "loa"});
+  CHECK(slow.at("choice").at("split") == 21);
+  const nlohmann::json fast = bench.plan({"--server", server.address(), "--bandwidth", "10gbit",
+                                          "--rtt", "1us", "--policy", "loa", bench.picture});
+  CHECK(fast.at("choice").at("split") < 21);
+  CHECK(fast.at("splits").size() == slow.at("splits").size());
+  for (const nlohmann::json& row : slow.at("splits")) {
+    const std::uint64_t bytes = row.at("bytes_up");
+    if (row.at("split") == 21) continue;
+    const std::uint64_t rtt = slow.at("link").at("rtt_ns");
+    CHECK(row.at("tx_ns") == rtt + bytes * 800'000);  // 10 kbit/s: 0.8 ms a byte
+  }
+}
+
+TEST_CASE("the front is Pareto, and LMOS stays within its budget") {
+  const Bench bench;
+  const RunningServer server({bench.model});
+  const nlohmann::json plan = bench.plan(
+      {"--server", server.address(), "--bandwidth", "20mbit", "--latency-factor", "1.5"});
+  const nlohmann::json& front = plan.at("front");
+  REQUIRE_FALSE(front.empty());
+  for (std::size_t i = 1; i < front.size(); ++i) {
+    CHECK(front[i - 1].at("latency_ns") < front[i].at("latency_ns"));
+    CHECK(front[i - 1].at("memory_bytes") < front[i].at("memory_bytes"));
+  }
+  const double best = plan.at("ideal").at("latency_ns");
+  CHECK(plan.at("choice").at("total_ns").get<double>() <= best * 1.5 + 1);
+}
+
+TEST_CASE("a RAM cap limits the depth, and policies choose as named") {
+  const Bench bench;
+  const RunningServer server({bench.model});
+  const nlohmann::json free = bench.plan({"--server", server.address(), "--bandwidth", "1mbit"});
+  const std::uint64_t cap = free.at("splits").at(10).at("ram_bytes");
+  const nlohmann::json capped = bench.plan({"--server", server.address(), "--bandwidth", "1mbit",
+                                            "--ram", std::to_string(cap + 1'000'000)});
+  CHECK(capped.at("splits").back().at("feasible") == false);
+  CHECK(capped.at("splits").back().at("broken") == "RAM");
+  CHECK(capped.at("choice").at("ram_bytes").get<std::uint64_t>() <= cap + 1'000'000);
+  CHECK(bench.plan({"--server", server.address(), "--policy", "eco"}).at("choice").at("split") ==
+        21);
+  CHECK(bench.plan({"--server", server.address(), "--policy", "sco"}).at("choice").at("split") ==
+        0);
+  CHECK(bench
+            .plan({"--server", server.address(), "--min-split", "7", "--policy", "loa",
+                   "--bandwidth", "10gbit"})
+            .at("choice")
+            .at("split") >= 7);
+}
+
+TEST_CASE("run --split auto answers under every policy, with the scores of the whole network") {
+  const Bench bench;
+  const RunningServer server({bench.model});
+  const AgentRun whole = run_agent(
+      {"run", "--model", bench.model, "--split", "all", "--json", "--scores", bench.picture});
+  for (const char* policy : {"lmos", "loa", "eco", "sco", "rs"}) {
+    CAPTURE(policy);
+    const AgentRun run =
+        run_agent({"run", "--model", bench.model, "--server", server.address(), "--policy", policy,
+                   "--json", "--scores", bench.picture, bench.picture});
+    REQUIRE_MESSAGE(run.exit_code == 0, run.err);
+    REQUIRE(run.records.size() == 2);
+    for (const nlohmann::json& record : run.records) {
+      CHECK(record.at("scores") == whole.records.at(0).at("scores"));
+    }
+  }
+}
+
+TEST_CASE("the uplink limit holds") {
+  const Bench bench;
+  const RunningServer server({bench.model});
+  const AgentRun run =
+      run_agent({"run", "--model", bench.model, "--server", server.address(), "--split", "1",
+                 "--uplink-limit", "20mbit", "--json", bench.picture, bench.picture});
+  REQUIRE_MESSAGE(run.exit_code == 0, run.err);
+  for (const nlohmann::json& record : run.records) {
+    const double ideal_ns = record.at("bytes_up").get<double>() * 8e9 / 20e6;
+    CHECK(record.at("tx_ns").get<double>() >= ideal_ns);
+  }
+}
+
+}  // namespace cleave::test

@@ -1,0 +1,129 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "tests/support/process.h"
+
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <array>
+#include <cstdlib>
+#include <thread>
+
+namespace cleave::test {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+// out and err may be -1: inherited.
+pid_t spawn(const std::vector<std::string>& command, const Environment& environment, int out,
+            int err) {
+  std::vector<char*> arguments;
+  for (const std::string& word : command) arguments.push_back(const_cast<char*>(word.c_str()));
+  arguments.push_back(nullptr);
+  const pid_t pid = fork();
+  if (pid != 0) return pid;
+  const int null = open("/dev/null", O_RDONLY);
+  dup2(null, STDIN_FILENO);
+  if (out >= 0) dup2(out, STDOUT_FILENO);
+  if (err >= 0) dup2(err, STDERR_FILENO);
+  for (const std::string& entry : environment) putenv(const_cast<char*>(entry.c_str()));
+  execvp(arguments[0], arguments.data());
+  _exit(127);
+}
+
+int exit_code_of_wait(int status) {
+  return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
+}
+
+int wait_until(pid_t pid, Clock::time_point end) {
+  int status = 0;
+  while (waitpid(pid, &status, WNOHANG) == 0) {
+    if (Clock::now() >= end) {
+      kill(pid, SIGKILL);
+      waitpid(pid, &status, 0);
+      break;
+    }
+    std::this_thread::sleep_for(std::chrono::milliseconds(2));
+  }
+  return exit_code_of_wait(status);
+}
+
+// Appends what can be read; false at the end of the stream.
+bool drain(int descriptor, std::string& text) {
+  std::array<char, 65536> chunk;
+  const ssize_t count = read(descriptor, chunk.data(), chunk.size());
+  if (count <= 0) return false;
+  text.append(chunk.data(), static_cast<std::size_t>(count));
+  return true;
+}
+
+int milliseconds_until(Clock::time_point end) {
+  const auto left = std::chrono::duration_cast<std::chrono::milliseconds>(end - Clock::now());
+  return left.count() < 0 ? 0 : static_cast<int>(left.count());
+}
+
+}  // namespace
+
+Finished run_program(const std::vector<std::string>& command, const Environment& environment,
+                     std::chrono::seconds limit) {
+  int out[2], err[2];
+  if (pipe2(out, O_CLOEXEC) != 0 || pipe2(err, O_CLOEXEC) != 0) return {};
+  const pid_t pid = spawn(command, environment, out[1], err[1]);
+  close(out[1]);
+  close(err[1]);
+  const auto end = Clock::now() + limit;
+  Finished finished;
+  std::array<pollfd, 2> streams{pollfd{out[0], POLLIN, 0}, pollfd{err[0], POLLIN, 0}};
+  while ((streams[0].fd >= 0 || streams[1].fd >= 0) &&
+         poll(streams.data(), streams.size(), milliseconds_until(end)) > 0) {
+    for (std::size_t i = 0; i < streams.size(); ++i) {
+      if (streams[i].fd < 0 || streams[i].revents == 0) continue;
+      if (!drain(streams[i].fd, i == 0 ? finished.out : finished.err)) streams[i].fd = -1;
+    }
+  }
+  close(out[0]);
+  close(err[0]);
+  finished.exit_code = wait_until(pid, end);
+  return finished;
+}
+
+BackgroundProgram::BackgroundProgram(const std::vector<std::string>& command,
+                                     const Environment& environment) {
+  int out[2];
+  if (pipe2(out, O_CLOEXEC) != 0) return;
+  pid_ = spawn(command, environment, out[1], -1);
+  close(out[1]);
+  out_ = out[0];
+}
+
+BackgroundProgram::~BackgroundProgram() {
+  if (pid_ > 0) {
+    kill(pid_, SIGKILL);
+    waitpid(pid_, nullptr, 0);
+  }
+  if (out_ >= 0) close(out_);
+}
+
+std::string BackgroundProgram::read_line(std::chrono::seconds limit) {
+  const auto end = Clock::now() + limit;
+  std::size_t newline;
+  while ((newline = buffered_.find('\n')) == std::string::npos) {
+    pollfd stream{out_, POLLIN, 0};
+    if (poll(&stream, 1, milliseconds_until(end)) <= 0 || !drain(out_, buffered_)) return {};
+  }
+  std::string line = buffered_.substr(0, newline);
+  buffered_.erase(0, newline + 1);
+  return line;
+}
+
+void BackgroundProgram::signal(int number) const { kill(pid_, number); }
+
+int BackgroundProgram::wait(std::chrono::seconds limit) {
+  const int code = wait_until(pid_, Clock::now() + limit);
+  pid_ = -1;
+  return code;
+}
+
+}  // namespace cleave::test

@@ -1,0 +1,49 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Programs under test, run as their users run them.
+#pragma once
+
+#include <sys/types.h>
+
+#include <chrono>
+#include <string>
+#include <vector>
+
+namespace cleave::test {
+
+struct Finished {
+  int exit_code = -1;  // 128 + signal when a signal ended it
+  std::string out;
+  std::string err;
+};
+
+using Environment = std::vector<std::string>;  // "NAME=VALUE", added to this process's own
+
+// Runs to the end, or kills it after `limit` (exit code 137).
+[[nodiscard]] Finished run_program(const std::vector<std::string>& command,
+                                   const Environment& environment = {},
+                                   std::chrono::seconds limit = std::chrono::seconds(120));
+
+// A program that runs beside the test; killed when this object goes.
+class BackgroundProgram {
+ public:
+  explicit BackgroundProgram(const std::vector<std::string>& command,
+                             const Environment& environment = {});
+  ~BackgroundProgram();
+  BackgroundProgram(const BackgroundProgram&) = delete;
+  BackgroundProgram& operator=(const BackgroundProgram&) = delete;
+
+  // The next line of standard output, without its newline; empty at the end or after `limit`.
+  [[nodiscard]] std::string read_line(std::chrono::seconds limit = std::chrono::seconds(60));
+  void signal(int number) const;
+  // Waits for the end; the exit code as in Finished.
+  int wait(std::chrono::seconds limit = std::chrono::seconds(30));
+  [[nodiscard]] pid_t pid() const { return pid_; }
+
+ private:
+  pid_t pid_ = -1;
+  int out_ = -1;
+  std::string buffered_;
+};
+
+}  // namespace cleave::test

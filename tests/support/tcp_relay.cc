@@ -1,0 +1,109 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "tests/support/tcp_relay.h"
+
+#include <arpa/inet.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <poll.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <array>
+
+namespace cleave::test {
+namespace {
+
+sockaddr_in loopback(std::uint16_t port) {
+  sockaddr_in address{};
+  address.sin_family = AF_INET;
+  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+  address.sin_port = htons(port);
+  return address;
+}
+
+bool send_all(int socket, const char* data, std::size_t size) {
+  while (size > 0) {
+    const ssize_t count = send(socket, data, size, MSG_NOSIGNAL);
+    if (count <= 0) return false;
+    data += count;
+    size -= static_cast<std::size_t>(count);
+  }
+  return true;
+}
+
+}  // namespace
+
+TcpRelay::TcpRelay(std::uint16_t server_port) : server_port_(server_port) {
+  listener_ = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  sockaddr_in address = loopback(0);
+  socklen_t size = sizeof(address);
+  bind(listener_, reinterpret_cast<sockaddr*>(&address), size);
+  listen(listener_, 16);
+  getsockname(listener_, reinterpret_cast<sockaddr*>(&address), &size);
+  port_ = ntohs(address.sin_port);
+  acceptor_ = std::thread([this] { accept_loop(); });
+}
+
+TcpRelay::~TcpRelay() {
+  stopping_ = true;
+  acceptor_.join();
+  for (std::thread& thread : forwarders_) thread.join();
+  close(listener_);
+}
+
+void TcpRelay::accept_loop() {
+  while (!stopping_) {
+    pollfd waiting{listener_, POLLIN, 0};
+    if (poll(&waiting, 1, 20) <= 0) continue;
+    const int client = accept4(listener_, nullptr, nullptr, SOCK_CLOEXEC);
+    if (client < 0) continue;
+    ++connections_;
+    const int server = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    const sockaddr_in address = loopback(server_port_);
+    if (connect(server, reinterpret_cast<const sockaddr*>(&address), sizeof(address)) != 0) {
+      close(server);
+      close(client);
+      continue;
+    }
+    const int yes = 1;
+    setsockopt(server, IPPROTO_TCP, TCP_NODELAY, &yes, sizeof(yes));
+    setsockopt(client, IPPROTO_TCP, TCP_NODELAY, &yes, sizeof(yes));
+    forwarders_.emplace_back([this, client, server] { forward(client, server); });
+  }
+}
+
+void TcpRelay::forward(int client, int server) {
+  std::array<char, 65536> chunk;
+  std::int64_t sent_up = 0;
+  bool open = true;
+  while (open && !stopping_) {
+    std::array<pollfd, 2> ends{pollfd{client, POLLIN, 0}, pollfd{server, POLLIN, 0}};
+    if (poll(ends.data(), ends.size(), 20) <= 0) continue;
+    for (const pollfd& end : ends) {
+      if (end.revents == 0) continue;
+      const bool up = end.fd == client;
+      const ssize_t count = recv(end.fd, chunk.data(), chunk.size(), 0);
+      if (count <= 0) {
+        open = false;
+        break;
+      }
+      if (up) {
+        const std::int64_t flip = flip_at_ - sent_up;
+        if (flip >= 0 && flip < count) {
+          char& byte = chunk[static_cast<std::size_t>(flip)];
+          byte = static_cast<char>(~byte);
+        }
+        sent_up += count;
+        bytes_up_ += static_cast<std::uint64_t>(count);
+      }
+      open = send_all(up ? server : client, chunk.data(), static_cast<std::size_t>(count));
+      const std::int64_t cut = cut_after_;
+      if (cut >= 0 && sent_up >= cut) open = false;
+      if (!open) break;
+    }
+  }
+  close(client);
+  close(server);
+}
+
+}  // namespace cleave::test

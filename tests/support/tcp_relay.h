@@ -1,0 +1,48 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// A relay between an agent and a server on loopback that can spoil what passes through it.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <string>
+#include <thread>
+#include <vector>
+
+namespace cleave::test {
+
+class TcpRelay {
+ public:
+  // Listens on a free port of 127.0.0.1 and forwards every connection to `server_port` there.
+  explicit TcpRelay(std::uint16_t server_port);
+  ~TcpRelay();
+  TcpRelay(const TcpRelay&) = delete;
+  TcpRelay& operator=(const TcpRelay&) = delete;
+
+  [[nodiscard]] std::string address() const { return "127.0.0.1:" + std::to_string(port_); }
+
+  // Flips every bit of the byte at `offset` of what each client sends from now on; -1: none.
+  void flip_byte_at(std::int64_t offset) { flip_at_ = offset; }
+  // Closes both sides once a client has sent this many bytes; -1: never.
+  void cut_after(std::int64_t bytes) { cut_after_ = bytes; }
+  // Bytes that clients sent on all connections so far.
+  [[nodiscard]] std::uint64_t bytes_up() const { return bytes_up_; }
+  [[nodiscard]] unsigned connections() const { return connections_; }
+
+ private:
+  void accept_loop();
+  void forward(int client, int server);
+
+  std::uint16_t server_port_;
+  std::uint16_t port_ = 0;
+  int listener_ = -1;
+  std::atomic<std::int64_t> flip_at_{-1};
+  std::atomic<std::int64_t> cut_after_{-1};
+  std::atomic<std::uint64_t> bytes_up_{0};
+  std::atomic<unsigned> connections_{0};
+  std::atomic<bool> stopping_{false};
+  std::thread acceptor_;
+  std::vector<std::thread> forwarders_;  // touched by the acceptor, then by the destructor
+};
+
+}  // namespace cleave::test
