@@ -67,6 +67,8 @@ Bytes make_png(const PngSpec& spec, const DrawRow& draw) {
   png_set_IHDR(png, info, spec.width, spec.height, spec.bit_depth, spec.color_type,
                spec.interlaced ? PNG_INTERLACE_ADAM7 : PNG_INTERLACE_NONE,
                PNG_COMPRESSION_TYPE_DEFAULT, PNG_FILTER_TYPE_DEFAULT);
+  png_set_compression_level(png, 1);
+  png_set_filter(png, 0, PNG_FILTER_SUB);
   set_palette(png, info, spec);
   png_write_info(png, info);
   write_png_rows(png, spec, png_get_rowbytes(png, info), draw);

@@ -1,12 +1,16 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""Writes the small pictures of this folder and expected.inc, what Pillow makes of them.
+"""Writes the small pictures of this folder and expected.inc, what Pillow makes of them, and the
+seeds of the picture fuzzer.
 
 Run in this folder with Debian 12's python3-pil (Pillow 9.4.0, libjpeg-turbo 2.1.5):
     python3 make_golden.py
 The tests read only what it wrote; they need neither Python nor Pillow.
 """
+import pathlib
+import struct
 import textwrap
+import zlib
 
 from PIL import Image
 
@@ -71,7 +75,23 @@ def resizes(out):
     out.append("};")
 
 
-def files():
+def interlaced_png(image):
+    """PNG with Adam7, which Pillow reads but does not write."""
+    def chunk(name, body):
+        crc = struct.pack(">I", zlib.crc32(name + body))
+        return struct.pack(">I", len(body)) + name + body + crc
+    rows = [[bytes(image.getpixel((x, y))) for x in range(image.width)]
+            for y in range(image.height)]
+    data = b""
+    for x0, y0, dx, dy in ((0, 0, 8, 8), (4, 0, 8, 8), (0, 4, 4, 8), (2, 0, 4, 4), (0, 2, 2, 4),
+                           (1, 0, 2, 2), (0, 1, 1, 2)):
+        data += b"".join(b"\0" + b"".join(row[x0::dx]) for row in rows[y0::dy])
+    header = struct.pack(">IIBBBBB", image.width, image.height, 8, 2, 0, 0, 1)
+    return (b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(data, 9)) +
+            chunk(b"IEND", b""))
+
+
+def picture_files():
     # Smooth, with one edge, so that chroma upsampling and the inverse DCT both show.
     width, height = 21, 18
     data = bytearray()
@@ -94,12 +114,34 @@ def files():
     yield "palette.png", rgb.quantize(60), {}
     yield "palette_4_bits_transparent.png", rgb.quantize(11), dict(transparency=3)
     yield "gray_1_bit.png", rgb.convert("1"), {}
+    yield "interlaced.png", rgb, None
+
+
+def write_picture(name, image, options):
+    if options is None:
+        pathlib.Path(name).write_bytes(interlaced_png(image))
+    else:
+        image.save(name, **options)
+
+
+def write_seeds():
+    """Each file behind a byte that chooses what the fuzzer does with it."""
+    folder = pathlib.Path("../../../fuzz/corpus/fuzz_picture")
+    folder.mkdir(parents=True, exist_ok=True)
+    turned = Image.Exif()
+    turned[274] = 6
+    Image.open("rgb.png").save("turned.jpg", exif=turned)
+    names = [name for name, _, _ in picture_files()] + ["turned.jpg"]
+    for number, name in enumerate(names):
+        seed = bytes([37 * number % 256]) + pathlib.Path(name).read_bytes()
+        (folder / name.replace(".", "_")).write_bytes(seed)
+    pathlib.Path("turned.jpg").unlink()
 
 
 def decoded(out):
     out.append("inline const FileGolden kFileGolden[] = {")
-    for name, image, options in files():
-        image.save(name, **options)
+    for name, image, options in picture_files():
+        write_picture(name, image, options)
         rgb = Image.open(name).convert("RGB")
         got = rgb.resize((4, 3), Image.BILINEAR).tobytes()
         gray = rgb.convert("L").resize((4, 3), Image.BILINEAR).tobytes()
@@ -117,6 +159,7 @@ def main():
     resizes(out)
     decoded(out)
     out.append("// clang-format on")
+    write_seeds()
     with open("expected.inc", "w", encoding="ascii") as file:
         for line in out:
             file.write(textwrap.fill(line, 100, subsequent_indent=" " * 8,
