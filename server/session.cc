@@ -72,8 +72,14 @@ asio::awaitable<void> Session::run() {
         .max_message_bytes = 4096,
         .max_attachment_bytes =
             std::max(model_->max_boundary_bytes, context_.options.picture.max_file_bytes)};
-    Incoming frame;
-    while (!closing_ && co_await read_frame(limits, frame) && co_await handle(frame)) {
+    // One co_await a statement: GCC 12 runs the right side of `co_await a && co_await b` whatever
+    // the left side gave.
+    while (!closing_) {
+      Incoming frame;
+      const bool received = co_await read_frame(limits, frame);
+      if (!received) break;
+      const bool go_on = co_await handle(frame);
+      if (!go_on) break;
     }
   }
   if (watchdog_.fired()) spdlog::info("{} {}: silent or stalled, closed", peer_, device_);

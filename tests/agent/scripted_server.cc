@@ -1,0 +1,70 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "tests/agent/scripted_server.h"
+
+#include <arpa/inet.h>
+#include <netinet/in.h>
+#include <poll.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <array>
+
+#include "schemas/frame.h"
+
+namespace cleave::test {
+
+void ScriptedPeer::send(std::span<const std::byte> bytes) const {
+  (void)::send(socket_, bytes.data(), bytes.size(), MSG_NOSIGNAL);
+}
+
+bool ScriptedPeer::receive_exactly(std::span<std::byte> bytes) const {
+  while (!bytes.empty()) {
+    const ssize_t count = recv(socket_, bytes.data(), bytes.size(), 0);
+    if (count <= 0) return false;
+    bytes = bytes.subspan(static_cast<std::size_t>(count));
+  }
+  return true;
+}
+
+const fbs::Envelope* ScriptedPeer::receive() {
+  std::array<std::byte, kFrameHeaderBytes> bytes{};
+  if (!receive_exactly(bytes)) return nullptr;
+  const auto header = decode_frame_header(bytes, {.max_attachment_bytes = 1 << 20});
+  if (!header.is_ok()) return nullptr;
+  storage_.resize((header->message_bytes + 7) / 8);
+  const std::span message(reinterpret_cast<std::byte*>(storage_.data()), header->message_bytes);
+  std::vector<std::byte> attachment(header->attachment_bytes);
+  if (!receive_exactly(message) || !receive_exactly(attachment)) return nullptr;
+  const auto envelope = parse_message(message);
+  return envelope.is_ok() ? *envelope : nullptr;
+}
+
+ScriptedServer::ScriptedServer(std::function<void(ScriptedPeer&, int)> script)
+    : listener_(socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0)) {
+  sockaddr_in address{};
+  address.sin_family = AF_INET;
+  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+  socklen_t size = sizeof(address);
+  bind(listener_, reinterpret_cast<sockaddr*>(&address), size);
+  listen(listener_, 16);
+  getsockname(listener_, reinterpret_cast<sockaddr*>(&address), &size);
+  port_ = ntohs(address.sin_port);
+  thread_ = std::thread([this, script = std::move(script)] {
+    while (!stopping_) {
+      pollfd waiting{listener_, POLLIN, 0};
+      if (poll(&waiting, 1, 10) <= 0) continue;
+      const int socket = accept4(listener_, nullptr, nullptr, SOCK_CLOEXEC);
+      ScriptedPeer peer(socket);
+      script(peer, connections_++);
+      close(socket);
+    }
+  });
+}
+
+ScriptedServer::~ScriptedServer() {
+  stopping_ = true;
+  thread_.join();
+  close(listener_);
+}
+
+}  // namespace cleave::test

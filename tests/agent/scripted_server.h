@@ -1,0 +1,48 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// A server that does what its script says, right or wrong, on a thread of its own.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <functional>
+#include <span>
+#include <thread>
+#include <vector>
+
+#include "schemas/wire_reader.h"
+
+namespace cleave::test {
+
+// One accepted connection, in the hands of the script.
+class ScriptedPeer {
+ public:
+  explicit ScriptedPeer(int socket) : socket_(socket) {}
+  void send(std::span<const std::byte> bytes) const;
+  // The next message, its attachment read and dropped; null when the agent closed.
+  const fbs::Envelope* receive();
+
+ private:
+  bool receive_exactly(std::span<std::byte> bytes) const;
+  int socket_;
+  std::vector<std::uint64_t> storage_;
+};
+
+class ScriptedServer {
+ public:
+  // Runs `script` for each connection, one at a time, with the connection's number from 0; then
+  // closes it.
+  explicit ScriptedServer(std::function<void(ScriptedPeer&, int)> script);
+  ~ScriptedServer();
+  [[nodiscard]] std::uint16_t port() const { return port_; }
+  [[nodiscard]] int connections() const { return connections_; }
+
+ private:
+  int listener_ = -1;
+  std::uint16_t port_ = 0;
+  std::atomic<int> connections_{0};
+  std::atomic<bool> stopping_{false};
+  std::thread thread_;
+};
+
+}  // namespace cleave::test

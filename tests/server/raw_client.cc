@@ -1,0 +1,72 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "tests/server/raw_client.h"
+
+#include <arpa/inet.h>
+#include <doctest/doctest.h>
+#include <netinet/in.h>
+#include <poll.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <array>
+
+#include "schemas/frame.h"
+
+namespace cleave::test {
+namespace {
+
+bool readable(int socket, int milliseconds) {
+  pollfd waiting{socket, POLLIN, 0};
+  return poll(&waiting, 1, milliseconds) > 0;
+}
+
+}  // namespace
+
+RawClient::RawClient(std::uint16_t port) : socket_(socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0)) {
+  sockaddr_in address{};
+  address.sin_family = AF_INET;
+  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+  address.sin_port = htons(port);
+  REQUIRE(connect(socket_, reinterpret_cast<sockaddr*>(&address), sizeof(address)) == 0);
+}
+
+RawClient::~RawClient() { close(socket_); }
+
+bool RawClient::send(std::span<const std::byte> bytes) const {
+  while (!bytes.empty()) {
+    const ssize_t count = ::send(socket_, bytes.data(), bytes.size(), MSG_NOSIGNAL);
+    if (count <= 0) return false;
+    bytes = bytes.subspan(static_cast<std::size_t>(count));
+  }
+  return true;
+}
+
+bool RawClient::receive_exactly(std::span<std::byte> bytes) const {
+  while (!bytes.empty()) {
+    if (!readable(socket_, 10'000)) return false;
+    const ssize_t count = recv(socket_, bytes.data(), bytes.size(), 0);
+    if (count <= 0) return false;
+    bytes = bytes.subspan(static_cast<std::size_t>(count));
+  }
+  return true;
+}
+
+const fbs::Envelope* RawClient::receive() {
+  std::array<std::byte, kFrameHeaderBytes> bytes{};
+  if (!receive_exactly(bytes)) return nullptr;
+  const auto header = decode_frame_header(bytes, {});
+  REQUIRE(header.is_ok());
+  storage_.resize((header->message_bytes + 7) / 8);
+  const std::span message(reinterpret_cast<std::byte*>(storage_.data()), header->message_bytes);
+  if (!receive_exactly(message)) return nullptr;
+  const auto envelope = parse_message(message);
+  REQUIRE(envelope.is_ok());
+  return *envelope;
+}
+
+bool RawClient::closed_within(int milliseconds) {
+  std::byte byte{};
+  return readable(socket_, milliseconds) && recv(socket_, &byte, 1, 0) <= 0;
+}
+
+}  // namespace cleave::test

@@ -1,0 +1,41 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// A client that speaks bytes, so that it can say what no agent would.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "schemas/wire_reader.h"
+
+namespace cleave::test {
+
+class RawClient {
+ public:
+  explicit RawClient(std::uint16_t port);
+  ~RawClient();
+  RawClient(const RawClient&) = delete;
+  RawClient& operator=(const RawClient&) = delete;
+
+  // False when the server has closed.
+  bool send(std::span<const std::byte> bytes) const;
+  bool send_text(std::string_view text) const {
+    return send(std::as_bytes(std::span(text.data(), text.size())));
+  }
+
+  // The next message; nothing when the server closed or was silent for 10 s. Valid until the next.
+  const fbs::Envelope* receive();
+  // Whether the server closes within `milliseconds` without sending anything more.
+  bool closed_within(int milliseconds);
+
+ private:
+  bool receive_exactly(std::span<std::byte> bytes) const;
+  int socket_ = -1;
+  std::vector<std::uint64_t> storage_;
+};
+
+}  // namespace cleave::test

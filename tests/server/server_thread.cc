@@ -1,0 +1,49 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "tests/server/server_thread.h"
+
+#include <doctest/doctest.h>
+#include <spdlog/spdlog.h>
+
+#include <boost/asio/post.hpp>
+#include <fstream>
+
+#include "tests/support/temporary_folder.h"
+
+namespace cleave::test {
+
+ServerThread::ServerThread(std::span<const std::byte> model_bytes,
+                           const std::function<void(server::ServerOptions&)>& adjust) {
+  spdlog::set_level(spdlog::level::err);
+  const TemporaryFolder folder;
+  const std::string path = folder / "model.cleave";
+  std::ofstream(path, std::ios::binary)
+      .write(reinterpret_cast<const char*>(model_bytes.data()),
+             static_cast<std::streamsize>(model_bytes.size()));
+  const std::vector<std::string> paths{path};
+  auto models = server::ModelStore::load(paths, 1, 1);
+  REQUIRE_MESSAGE(models.is_ok(), models.status().message());
+  models_ = std::move(models).value();
+  options_.listen = "127.0.0.1:0";
+  if (adjust) adjust(options_);
+  server_ = std::make_unique<server::Server>(io_, *models_, options_);
+  const Status listening = server_->listen();
+  REQUIRE_MESSAGE(listening.is_ok(), listening.message());
+  port_ = server_->local_endpoint().port;
+  thread_ = std::thread([this] { io_.run(); });
+}
+
+ServerThread::~ServerThread() { stop(); }
+
+void ServerThread::begin_shutdown() {
+  boost::asio::post(io_, [this] { server_->shutdown(); });
+}
+
+const server::ServerStats& ServerThread::stop() {
+  if (thread_.joinable()) {
+    begin_shutdown();
+    thread_.join();
+  }
+  return server_->stats();
+}
+
+}  // namespace cleave::test

@@ -1,0 +1,39 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// A server inside the test's process, on a free loopback port and a thread of its own.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <thread>
+#include <vector>
+
+#include "server/server.h"
+
+namespace cleave::test {
+
+class ServerThread {
+ public:
+  // `adjust` may change the options before the start. The model is `model_bytes`, written to a
+  // temporary file.
+  explicit ServerThread(std::span<const std::byte> model_bytes,
+                        const std::function<void(server::ServerOptions&)>& adjust = {});
+  ~ServerThread();  // stop()
+
+  [[nodiscard]] std::uint16_t port() const { return port_; }
+  [[nodiscard]] const server::LoadedModel& model() const { return *models_->models()[0]; }
+  // Starts the orderly end without waiting for it.
+  void begin_shutdown();
+  // Orderly end; waits. The counters are then final.
+  const server::ServerStats& stop();
+
+ private:
+  std::unique_ptr<server::ModelStore> models_;
+  server::ServerOptions options_;
+  server::asio::io_context io_{1};
+  std::unique_ptr<server::Server> server_;
+  std::uint16_t port_ = 0;
+  std::thread thread_;
+};
+
+}  // namespace cleave::test

@@ -1,0 +1,89 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The pool alone: bounded, and every job it took is done exactly once.
+#include <doctest/doctest.h>
+
+#include <algorithm>
+#include <atomic>
+#include <future>
+
+#include "server/tail_pool.h"
+#include "tests/server/server_thread.h"
+#include "tests/support/sample_models.h"
+
+namespace cleave::test {
+namespace {
+
+std::unique_ptr<server::TailJob> make_job(const server::LoadedModel& model,
+                                          std::atomic<int>& done) {
+  auto job = std::make_unique<server::TailJob>();
+  job->model = &model;
+  job->codec = fbs::Codec::RawF32;
+  job->cut = 0;
+  job->buffers.emplace_back(model.variants[0].cuts[0].boundary_bytes);
+  std::fill_n(job->buffers[0].f32(), model.variants[0].cuts[0].boundary_bytes / 4, 0.25F);
+  job->attachment_bytes = model.variants[0].cuts[0].boundary_bytes;
+  job->arrived = server::Clock::now();
+  job->done = [&done](std::unique_ptr<server::TailJob> finished) {
+    if (finished->error == fbs::ErrorCode::None && !finished->scores.empty()) ++done;
+  };
+  return job;
+}
+
+}  // namespace
+
+TEST_CASE("what the pool takes is done once, also when it stops at once") {
+  ServerThread models(all_ops_model().build());
+  server::ServerOptions options;
+  options.workers = 3;
+  options.queue_capacity = 16;
+  std::atomic<int> done{0};
+  int taken = 0, refused = 0;
+  {
+    server::TailPool pool(options);
+    for (int i = 0; i < 200; ++i) {
+      auto job = make_job(models.model(), done);
+      const bool accepted = pool.try_submit(job);
+      accepted ? ++taken : ++refused;
+      CHECK((job == nullptr) == accepted);
+    }
+    pool.stop();
+    auto late = make_job(models.model(), done);
+    CHECK_FALSE(pool.try_submit(late));
+    CHECK(late != nullptr);
+  }
+  CHECK(done == taken);
+  CHECK(taken + refused == 200);
+  CHECK(taken >= 16);
+}
+
+TEST_CASE("a full queue refuses, and says how long to wait") {
+  ServerThread models(all_ops_model().build());
+  server::ServerOptions options;
+  options.workers = 1;
+  options.queue_capacity = 2;
+  server::TailPool pool(options);
+  std::promise<void> release;
+  std::shared_future<void> released = release.get_future().share();
+  std::promise<void> started;
+  std::atomic<int> done{0};
+  auto blocker = make_job(models.model(), done);
+  blocker->done = [&started, released](std::unique_ptr<server::TailJob>) {
+    started.set_value();
+    released.wait();
+  };
+  REQUIRE(pool.try_submit(blocker));
+  started.get_future().wait();  // the only worker is held in `done`
+  for (int i = 0; i < 2; ++i) {
+    auto job = make_job(models.model(), done);
+    CHECK(pool.try_submit(job));
+  }
+  auto one_too_many = make_job(models.model(), done);
+  CHECK_FALSE(pool.try_submit(one_too_many));
+  CHECK(pool.retry_after_ms() >= 10);
+  release.set_value();
+  pool.stop();
+  CHECK(done == 2);
+}
+
+}  // namespace cleave::test
