@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "engine/importer/tfjs_weights.h"
 
+#include <algorithm>
 #include <cstring>
 #include <filesystem>
 #include <optional>
@@ -12,7 +13,7 @@ namespace cleave::importer {
 namespace {
 
 constexpr std::uint64_t kMaxStoredBytes = std::uint64_t{1} << 31;
-constexpr std::uint64_t kMaxElements = std::uint64_t{1} << 29;  // 2 GiB as f32
+constexpr std::uint64_t kMaxElements = std::uint64_t{1} << 31;
 constexpr std::size_t kMaxWeights = 20'000;
 constexpr std::size_t kMaxRank = 8;
 
@@ -209,8 +210,9 @@ Result<std::vector<float>> TfjsWeights::take(const std::string& layer, const cha
                    shape_text(shape));
   }
   taken_elements_ += found->elements;
-  if (taken_elements_ > kMaxElements) {
-    return Status(StatusCode::kResourceExhausted, "the weights go beyond 2 GiB");
+  if (taken_elements_ > std::max<std::uint64_t>(stored_bytes_, 1 << 16) * 16) {
+    return Status(StatusCode::kResourceExhausted,
+                  "weight \"" + name + "\" is shared by too many layers");
   }
   return decode(*found);
 }

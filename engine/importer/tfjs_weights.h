@@ -25,7 +25,7 @@ class TfjsWeights {
 
   // f32 values of the weight `layer`/`weight`, in the file's order. Some writers put the enclosing
   // model before the name and ":0" after it. Errors: kNotFound; kCorrupt (another shape);
-  // kResourceExhausted, when shared layers ask for more than 2 GiB altogether.
+  // kResourceExhausted, when shared layers ask for 16 elements per stored byte altogether.
   [[nodiscard]] Result<std::vector<float>> take(const std::string& layer, const char* weight,
                                                 const std::vector<std::int64_t>& shape);
 

@@ -119,8 +119,12 @@ std::optional<TfliteClamp> representable_range(const QuantizationParameters& out
   return TfliteClamp{minimum, maximum, ends_at_six ? "RELU6" : "RELU"};
 }
 
-TfliteImport::TfliteImport(const tflite::Model& model)
-    : model_(&model), network_(model.subgraphs()->Get(0)) {
+// A buffer may be named many times: all constants together may have 16 elements for a byte of the
+// file, which no network that shares weights in earnest comes near.
+TfliteImport::TfliteImport(const tflite::Model& model, std::size_t file_bytes)
+    : model_(&model),
+      network_(model.subgraphs()->Get(0)),
+      max_constant_elements_(std::max<std::uint64_t>(file_bytes, 1 << 16) * 16) {
   if (network_->tensors() != nullptr) tracked_.resize(network_->tensors()->size());
   graph_.source_format = "tflite";
   if (network_->name() != nullptr) graph_.name = network_->name()->str().substr(0, 64);
@@ -151,12 +155,11 @@ bool TfliteImport::input_is_nchw(int input) const {
 }
 
 // A quantized u8 input takes the picture's bytes as they are: real = scale * (byte - zero_point).
-void TfliteImport::set_preprocessing(int input, std::uint32_t channels) {
-  const Result<QuantizationParameters> q = quantization(input);
-  if (!q.is_ok() || q->scale.size() != 1 || q->scale[0] == 0) return;
-  if (q->type != QuantizationParameters::Type::kU8 || (channels != 1 && channels != 3)) return;
-  graph_.preprocessing.mean.assign(channels, static_cast<float>(q->zero_point[0]));
-  graph_.preprocessing.deviation.assign(channels, 1 / q->scale[0]);
+void TfliteImport::set_preprocessing(const QuantizationParameters& input, std::uint32_t channels) {
+  if (input.scale.size() != 1 || input.scale[0] == 0) return;
+  if (input.type != QuantizationParameters::Type::kU8 || (channels != 1 && channels != 3)) return;
+  graph_.preprocessing.mean.assign(channels, static_cast<float>(input.zero_point[0]));
+  graph_.preprocessing.deviation.assign(channels, 1 / input.scale[0]);
   if (channels == 1) graph_.preprocessing.color_order = GraphPreprocessing::ColorOrder::kGray;
 }
 
@@ -180,7 +183,9 @@ Status TfliteImport::begin() {
   CLEAVE_ASSIGN_OR_RETURN(const Hwc hwc, image_shape(tensor_shape(input), nchw));
   std::string name = tensor_name(input);
   graph_.input = graph_.add_value(name.empty() ? "input" : std::move(name), hwc);
-  set_preprocessing(input, hwc.channels);
+  QuantizationParameters& q = graph_.values[graph_.input].quantization;
+  CLEAVE_ASSIGN_OR_RETURN(q, quantization(input));
+  set_preprocessing(q, hwc.channels);
 
   LayoutView view = nchw ? view_nchw(hwc) : view_nhwc(hwc);
   if (tensor_shape(input).size() == 2) view.dims.erase(view.dims.begin() + 1, view.dims.end() - 1);

@@ -47,7 +47,7 @@ struct TfliteConstant {
 class TfliteImport {
  public:
   // `model` must outlive this. REQUIRES: model has a subgraph.
-  explicit TfliteImport(const tflite::Model& model);
+  TfliteImport(const tflite::Model& model, std::size_t file_bytes);
 
   // Makes the network's input. Errors: kCorrupt, kUnsupported.
   [[nodiscard]] Status begin();
@@ -105,13 +105,14 @@ class TfliteImport {
   [[nodiscard]] const tflite::Buffer* buffer_of(int index) const;
   [[nodiscard]] bool input_is_nchw(int input) const;
   [[nodiscard]] Status bind(int index, ValueId value, LayoutView view);
-  void set_preprocessing(int input, std::uint32_t channels);
+  void set_preprocessing(const QuantizationParameters& input, std::uint32_t channels);
 
   const tflite::Model* model_;
   const tflite::SubGraph* network_;
   Graph graph_;
   std::vector<Tracked> tracked_;  // by tensor index
   std::uint64_t constant_elements_ = 0;
+  std::uint64_t max_constant_elements_;
 };
 
 // Files before schema 3a know only the narrow code; later ones put 127 there when it does not fit.

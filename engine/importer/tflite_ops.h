@@ -18,8 +18,8 @@ namespace cleave::importer {
   return static_cast<std::uint32_t>(extent);
 }
 
-// Reads input 2, when there is one, as the bias of `node`, whose input and kernel_quantization are
-// set. A quantized bias without a scale has input scale * kernel scale, as the format defines it.
+// Reads input 2, when there is one, as the bias of `node`, whose kernel_quantization is set. A
+// quantized bias without a scale has input scale * kernel scale, as the format defines it.
 // (tflite_ops_fully_connected.cc)
 [[nodiscard]] Status read_bias(TfliteImport& import, const TfliteOperator& op, Node& node);
 

@@ -49,9 +49,7 @@ Status read_bias(TfliteImport& import, const TfliteOperator& op, Node& node) {
   const int index = op.input(2);
   if (index < 0) return Status::ok();
   QuantizationParameters derived;
-  const QuantizationParameters& in = import.graph().values[node.inputs[0]].quantization;
-  CLEAVE_ASSIGN_OR_RETURN(const QuantizationParameters said, import.quantization(op.input(0)));
-  const QuantizationParameters& input = said.empty() ? in : said;
+  CLEAVE_ASSIGN_OR_RETURN(const QuantizationParameters input, import.quantization(op.input(0)));
   if (input.scale.size() == 1 && !node.kernel_quantization.empty()) {
     derived = node.kernel_quantization;
     derived.type = QuantizationParameters::Type::kS32;

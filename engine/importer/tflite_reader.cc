@@ -93,11 +93,11 @@ Status import_operator(TfliteImport& import, const TfliteOperator& op, Refusals&
   return Status::ok();
 }
 
-Result<Graph> import_model(const tflite::Model& model) {
+Result<Graph> import_model(const tflite::Model& model, std::size_t file_bytes) {
   if (model.subgraphs() == nullptr || model.subgraphs()->size() == 0) {
     return Status(StatusCode::kCorrupt, "the file holds no network");
   }
-  TfliteImport import(model);
+  TfliteImport import(model, file_bytes);
   CLEAVE_RETURN_IF_ERROR(import.begin());
   Refusals refusals;
   if (const auto* operators = import.network().operators(); operators != nullptr) {
@@ -129,7 +129,7 @@ Result<Graph> read_tflite(std::span<const std::byte> file) {
   if (!tflite::VerifyModelBuffer(verifier)) {
     return Status(StatusCode::kCorrupt, "not a TFLite file, or a damaged one");
   }
-  return import_model(*tflite::GetModel(bytes));
+  return import_model(*tflite::GetModel(bytes), file.size());
 }
 
 }  // namespace cleave::importer

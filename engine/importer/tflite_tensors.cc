@@ -15,8 +15,7 @@ using tflite::TensorType;
 
 constexpr std::size_t kMaxNameBytes = 200;
 constexpr std::size_t kMaxParameters = 64;
-// A file may name one buffer many times; this is what all of them may grow to as f32 (2 GiB).
-constexpr std::uint64_t kMaxConstantElements = std::uint64_t{1} << 29;
+constexpr std::uint64_t kMaxConstantElements = std::uint64_t{1} << 31;
 
 std::size_t element_bytes(TensorType type) {
   switch (type) {
@@ -228,8 +227,8 @@ Result<TfliteConstant> TfliteImport::constant(int index, const QuantizationParam
     return complain(StatusCode::kCorrupt, "is not as long as its shape says");
   }
   constant_elements_ += *count;
-  if (constant_elements_ > kMaxConstantElements) {
-    return complain(StatusCode::kResourceExhausted, "takes the weights beyond 2 GiB");
+  if (constant_elements_ > max_constant_elements_) {
+    return complain(StatusCode::kResourceExhausted, "is shared by too many operators");
   }
   const std::uint8_t* data = buffer.data()->data();
   if (source.type() == TensorType::FLOAT32 || source.type() == TensorType::FLOAT16) {
