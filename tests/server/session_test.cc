@@ -194,11 +194,12 @@ TEST_CASE("a request that does not fit the model is refused before its bytes are
        {Wrong{1, 2, fbs::Codec::RawF32, right_bytes},
         Wrong{0, 1000, fbs::Codec::RawF32, right_bytes},
         Wrong{0, 2, fbs::Codec::RawF32, right_bytes + 4}, Wrong{0, 2, fbs::Codec::RawF32, 0},
-        Wrong{0, 2, fbs::Codec::Jpeg, 100}, Wrong{0, 0, fbs::Codec::PixelsU8, 1}}) {
+        Wrong{0, 0, fbs::Codec::PixelsU8, 1}}) {
     RawClient client(fixture.server.port());
     fixture.greet(client);
     REQUIRE(client.send(make_request(5, wrong.variant, wrong.cut, wrong.codec, 0, wrong.bytes)));
     const fbs::Error* error = receive_error(client);
+    CAPTURE(error->text()->str());
     CHECK(error->code() == fbs::ErrorCode::BadRequest);
     CHECK(error->request_id() == 5);
     CHECK(client.closed_within(5'000));
