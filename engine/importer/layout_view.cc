@@ -11,6 +11,8 @@ namespace {
 
 constexpr std::int64_t kMaxElements = std::numeric_limits<std::int32_t>::max();
 constexpr std::int64_t kTooMany = -1;
+// VGG has 25,088; an order is as many numbers, whatever the size of the weights that came with it.
+constexpr std::int64_t kMaxFlattened = 1 << 24;
 
 std::int64_t axis_extent(const Hwc& shape, Axis axis) {
   switch (axis) {
@@ -191,7 +193,9 @@ Result<std::vector<std::uint32_t>> flatten_order(const LayoutView& view, const H
                                                  std::size_t dim) {
   if (dim >= view.dims.size()) return Status(StatusCode::kInternal, "no such dimension");
   const std::int64_t total = element_total(shape);
-  if (total == kTooMany) return Status(StatusCode::kUnsupported, "too many elements");
+  if (total == kTooMany || total > kMaxFlattened) {
+    return Status(StatusCode::kUnsupported, "a fully connected layer over too many elements");
+  }
   if (view_extents(view, shape)[dim] != total) {
     return Status(StatusCode::kUnsupported,
                   "a fully connected layer over part of the image's axes");

@@ -10,6 +10,7 @@
 #include "engine/importer/importer.h"
 #include "engine/importer/onnx_attributes.h"
 #include "engine/importer/onnx_ops.h"
+#include "schemas/text_check.h"
 
 namespace cleave::importer {
 namespace {
@@ -18,6 +19,7 @@ constexpr std::int64_t kMinOpset = 7;
 constexpr std::int64_t kMaxOpset = 17;
 constexpr int kMaxNodes = 1 << 16;
 constexpr std::int64_t kMaxExtent = 1 << 20;
+constexpr std::size_t kMaxMessageBytes = 1 << 16;
 
 bool is_onnx_domain(const std::string& domain) { return domain.empty() || domain == "ai.onnx"; }
 
@@ -64,7 +66,7 @@ bool is_to_nchw(const onnx::NodeProto& node) {
 bool keeps_layout(const onnx::NodeProto& node) {
   const std::string& type = node.op_type();
   return type == "Identity" || type == "Cast" || type == "Add" || type == "Sub" || type == "Mul" ||
-         type == "Div";
+         type == "Div" || type == "Pad";
 }
 
 // ONNX's operators want N,C,H,W. A model whose input is N,H,W,C (converted from another framework)
@@ -275,8 +277,10 @@ Result<Graph> read_onnx(std::span<const std::byte> file) {
     return onnx_corrupt("not an ONNX model, or a damaged one");
   }
   Result<Graph> graph = import_model(model);
-  if (!graph.is_ok()) return graph.status().with_context("ONNX model");
-  return graph;
+  if (graph.is_ok()) return graph;
+  // The message quotes names from the file, which may hold anything.
+  const Status status = graph.status().with_context("ONNX model");
+  return Status(status.code(), clean_text(status.message(), kMaxMessageBytes));
 }
 
 }  // namespace cleave::importer

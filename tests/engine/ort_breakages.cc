@@ -57,7 +57,11 @@ BreakableNetwork convolution() {
           {change_padding(),
            change_stride(),
            drop_bias(),
-           {"dilation", [](Graph&, Node& n) { n.window.dilation_width = 1; }},
+           {"dilation",
+            [](Graph&, Node& n) {
+              n.window.dilation_width = 1;
+              n.padding.right = 0;  // the same number of positions
+            }},
            {"groups exchanged",
             [](Graph&, Node& n) {
               std::rotate(n.kernel.begin(), n.kernel.begin() + 36, n.kernel.end());
@@ -118,7 +122,11 @@ BreakableNetwork pool(NodeKind kind, const char* name) {
           b.finish(out),
           {change_padding(),
            change_stride(),
-           {"window", [](Graph&, Node& n) { n.window.height = 2; }},
+           {"window",
+            [](Graph&, Node& n) {
+              n.window.width = 2;
+              n.padding.right = 1;  // the same number of positions
+            }},
            become(kind == NodeKind::kMaxPool2D ? NodeKind::kAveragePool2D : NodeKind::kMaxPool2D)}};
 }
 
@@ -206,14 +214,6 @@ BreakableNetwork lrn() {
            {"bias", [](Graph&, Node& n) { n.bias_k = 1.51f; }}}};
 }
 
-BreakableNetwork even_lrn() {
-  BreakableNetwork network = lrn();
-  network.name = "LRN of even size";
-  network.graph.nodes[0].size = 4;
-  network.breakages.resize(1);
-  return network;
-}
-
 BreakableNetwork affine() {
   GraphBuilder b({3, 3, 4});
   const ValueId out = b.affine(b.relu(b.input()));
@@ -263,7 +263,6 @@ std::vector<BreakableNetwork> breakable_networks() {
   networks.push_back(concat());
   networks.push_back(pad());
   networks.push_back(lrn());
-  networks.push_back(even_lrn());
   networks.push_back(affine());
   networks.push_back(folded_affine());
   networks.push_back(marker());

@@ -55,10 +55,8 @@ TEST_CASE("zoo networks agree with ONNX Runtime at every cut") {
   for (const ZooCase& zoo : cases) {
     Result<importer::Graph> graph = importer::make_zoo_model(zoo.name, zoo.options);
     REQUIRE_MESSAGE(graph.is_ok(), graph.status().message());
+    name_apart(*graph);
     const onnx::ModelProto model = to_onnx(*graph);
-    for (importer::ValueId id = 0; id < graph->values.size(); ++id) {
-      graph->values[id].name = onnx_name(*graph, id);
-    }
     const std::string name = zoo.name + std::string(" ") + std::to_string(zoo.options.input);
     check(name, compare_with_ort(model, std::move(graph).value(), 1));
   }
@@ -68,6 +66,7 @@ TEST_CASE("a zoo network that went through ONNX agrees with ONNX Runtime") {
   if (!have_onnx_runtime()) return;
   Result<importer::Graph> graph = importer::make_zoo_model("mobilenet_v2", {.input = 64});
   REQUIRE(graph.is_ok());
+  name_apart(*graph);
   check("mobilenet_v2 64 imported", compare_import_with_ort(to_onnx(*graph), 2));
 }
 

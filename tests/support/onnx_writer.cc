@@ -3,7 +3,7 @@
 
 #include <array>
 #include <cmath>
-#include <limits>
+#include <set>
 #include <utility>
 
 namespace cleave::test {
@@ -32,7 +32,7 @@ class Writer {
 
  private:
   onnx::GraphProto& out() { return *model_.mutable_graph(); }
-  [[nodiscard]] std::string name(ValueId id) const { return onnx_name(graph_, id); }
+  [[nodiscard]] std::string name(ValueId id) const { return graph_.values[id].name; }
   [[nodiscard]] const Hwc& input_shape(const Node& node) const {
     return graph_.values[node.inputs[0]].shape;
   }
@@ -230,13 +230,13 @@ void Writer::write_node(const Node& node) {
 
 }  // namespace
 
-std::string onnx_name(const importer::Graph& graph, importer::ValueId id) {
-  const std::string& own = graph.values[id].name;
-  bool unique = !own.empty();
-  for (ValueId other = 0; other < graph.values.size(); ++other) {
-    if (other != id && graph.values[other].name == own) unique = false;
+void name_apart(importer::Graph& graph) {
+  std::set<std::string> taken{""};
+  for (ValueId id = 0; id < graph.values.size(); ++id) {
+    std::string& name = graph.values[id].name;
+    if (!taken.insert(name).second) name += "#" + std::to_string(id);
+    taken.insert(name);
   }
-  return unique ? own : own + "#" + std::to_string(id);
 }
 
 onnx::ModelProto to_onnx(const importer::Graph& graph) { return Writer(graph).write(); }

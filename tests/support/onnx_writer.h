@@ -13,12 +13,12 @@
 
 namespace cleave::test {
 
-// Images are N,C,H,W with batch 1; what a fully connected node gives is N,C. Value `id` is called
-// onnx_name(graph, id). REQUIRES: validate(graph) is ok.
+// Images are N,C,H,W with batch 1; what a fully connected node gives is N,C. Values keep their
+// names. REQUIRES: validate(graph) is ok, no two values have one name (name_apart).
 onnx::ModelProto to_onnx(const importer::Graph& graph);
 
-// The value's own name when no other value has it, else one made from it and its number.
-std::string onnx_name(const importer::Graph& graph, importer::ValueId id);
+// Gives values that share a name, or have none, names of their own.
+void name_apart(importer::Graph& graph);
 
 std::vector<std::byte> to_bytes(const onnx::ModelProto& model);
 

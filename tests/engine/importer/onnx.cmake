@@ -1,0 +1,33 @@
+# SPDX-License-Identifier: Apache-2.0
+#
+# Tests of the ONNX reader alone, of ONNX's own operator vectors, and against ONNX Runtime.
+set(support "${PROJECT_SOURCE_DIR}/tests/support")
+set(engine_tests "${PROJECT_SOURCE_DIR}/tests/engine")
+
+add_library(cleave_test_onnx STATIC
+  ${support}/onnx_builder.cc
+  ${support}/onnx_engine.cc
+  ${support}/onnx_seed.cc
+  ${support}/onnx_writer.cc
+  ${support}/ort_session.cc)
+target_link_libraries(cleave_test_onnx PUBLIC
+  cleave_test_graph cleave::importer cleave::engine cleave_dep::protobuf cleave_dep::doctest
+  ${CMAKE_DL_LIBS})
+
+cleave_add_test(NAME importer_layout_view SOURCES layout_view_test.cc LIBS cleave::importer)
+cleave_add_test(NAME importer_onnx SOURCES onnx_reader_test.cc onnx_hostile_test.cc
+  LIBS cleave_test_onnx)
+cleave_add_test(NAME onnx_vectors
+  SOURCES ${engine_tests}/onnx_vectors_test.cc ${engine_tests}/onnx_vectors.cc
+  LIBS cleave_test_onnx LABELS integration)
+
+# Where fetch_ort.sh puts ONNX Runtime; without it these tests skip, or fail if CLEAVE_REQUIRE_ORT=1.
+execute_process(COMMAND bash "${support}/fetch_ort.sh" --path OUTPUT_VARIABLE ort_library
+  OUTPUT_STRIP_TRAILING_WHITESPACE ERROR_QUIET)
+foreach(test forms sensitivity compare)
+  cleave_add_test(NAME ort_${test}
+    SOURCES ${engine_tests}/ort_${test}_test.cc ${engine_tests}/ort_compare.cc
+    LIBS cleave_test_onnx LABELS integration TIMEOUT 900
+    ENVIRONMENT "CLEAVE_ORT_LIBRARY=${ort_library}")
+endforeach()
+target_sources(ort_sensitivity PRIVATE ${engine_tests}/ort_breakages.cc)
