@@ -72,8 +72,7 @@ asio::awaitable<void> Session::run() {
         .max_message_bytes = 4096,
         .max_attachment_bytes =
             std::max(model_->max_boundary_bytes, context_.options.picture.max_file_bytes)};
-    // One co_await a statement: GCC 12 runs the right side of `co_await a && co_await b` whatever
-    // the left side gave.
+    // One co_await a statement: GCC 12 does not stop at a false left side of && between two.
     while (!closing_) {
       Incoming frame;
       const bool received = co_await read_frame(limits, frame);

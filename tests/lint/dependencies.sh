@@ -1,0 +1,58 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0
+#
+# Who may include whom (README.md, "How it is built"), and where XNNPACK, intrinsics and sockets
+# may appear.
+set -euo pipefail
+source tests/lint/common.sh
+
+# modules MODULE ALLOWED...: MODULE's own headers are always allowed.
+modules() {
+  local module=$1 file included
+  shift
+  while IFS=: read -r file included; do
+    local ok=no allowed
+    for allowed in "$module" "$@"; do
+      [ "${included%%/*}" = "$allowed" ] && ok=yes
+    done
+    [ "$ok" = yes ] || complain "$file: $module must not include $included"
+  done < <(project_files "$module" | grep -E '\.(cc|h)$' |
+    xargs grep -HoE '^#include "(planner|schemas|engine|agent|server|tests)/[^"]+' |
+    sed 's/#include "//')
+}
+modules planner
+modules schemas
+modules engine schemas
+modules agent engine planner schemas
+modules server engine schemas
+
+# A private subfolder is entered only by its own module; image and importer are libraries of their
+# own, and tests may look anywhere.
+while IFS=: read -r file included; do
+  case "$included" in
+    engine/image/* | engine/importer/* | */generated/*) continue ;;
+  esac
+  [ "${file%%/*}" = "${included%%/*}" ] || complain "$file: $included is private"
+done < <(project_files planner schemas engine agent server | grep -E '\.(cc|h)$' |
+  xargs grep -HoE '^#include "[a-z]+/[a-z_]+/[^"]+' | sed 's/#include "//')
+
+only_in() {
+  local pattern=$1 where=$2 what=$3 hit
+  while read -r hit; do
+    [ -n "$hit" ] && complain "$hit: $what belongs to $where"
+  done < <(project_files planner schemas engine agent server | grep -E '\.(cc|h)$' |
+    grep -vE "$where" | xargs grep -lE "$pattern" || true)
+}
+only_in '\bxnn_[a-z]|xnnpack\.h' '^engine/(ops|memory)/' 'XNNPACK'
+only_in 'arm_neon\.h|immintrin\.h' '^engine/(kernels|codec|image)/[a-z0-9_]*_(neon|avx2|avx512)\.cc$' \
+  'an intrinsic'
+only_in 'sys/socket\.h|boost/asio' '^(agent|server)/' 'a socket'
+only_in 'google/protobuf|\.pb\.h' '^engine/importer/' 'protobuf'
+
+# The planner runs without libc.
+while read -r hit; do
+  complain "$hit: the planner includes freestanding headers only"
+done < <(project_files planner | grep -E '\.(cc|h)$' |
+  xargs grep -HE '^#include <' |
+  grep -vE '<(array|bit|compare|concepts|cstddef|cstdint|initializer_list|limits|span|type_traits|utility)>' || true)
+finish
