@@ -6,7 +6,10 @@
 
 #include <doctest/doctest.h>
 
+#include <chrono>
 #include <cstring>
+#include <ctime>
+#include <thread>
 
 #include "engine/aligned_buffer.h"
 #include "tests/engine/engine_harness.h"
@@ -114,6 +117,16 @@ TEST_CASE("the number of threads does not change a bit") {
     const auto executor = make_executor(network.weights, threads);
     for (int run = 0; run < 3; ++run) CHECK(same_bytes(network.scores(*executor, picture), one));
   }
+}
+
+TEST_CASE("workers sleep once a run is over") {
+  const Network network;
+  const auto executor = make_executor(network.weights, 2);
+  (void)network.scores(*executor, network.picture(7));
+  const std::clock_t before = std::clock();
+  std::this_thread::sleep_for(std::chrono::milliseconds(40));
+  // A worker that waits for more spins for about 12 ms before it sleeps.
+  CHECK(std::clock() - before < 6 * CLOCKS_PER_SEC / 1000);
 }
 
 TEST_CASE("the batch does not change a bit, grown or shrunk, at any cut") {
