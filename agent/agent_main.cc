@@ -30,7 +30,7 @@ int run(int argc, char** argv) {
       "  cleave-agent profile --model m.cleave\n"
       "  cleave-agent plan --model m.cleave --server 192.0.2.7:7433 --bandwidth 2mbit\n"};
   app.require_subcommand(1);
-  app.footer("Exit codes:\n" + std::string(exit_code_help()));
+  app.footer(std::string(exit_code_help()));
   app.set_config("--config", "",
                  "Read options from a file: [run] sections of `name = value` lines");
   CommandOptions options;

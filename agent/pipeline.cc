@@ -61,37 +61,51 @@ Status Pipeline::load(Work& work) const {
 }
 
 asio::awaitable<Status> Pipeline::choose_split(Work& work) {
+  Status status;
   if (options_.fixed_split) {
     work.split = *options_.fixed_split;
   } else {
     Status reached(StatusCode::kUnavailable, "no server was given");
     if (connection_ != nullptr) reached = co_await connection_->ensure_ready();
-    if (reached.code() == StatusCode::kMismatch) co_return reached;
-    if (reached.is_ok() && connection_->server_profile()) {
-      if (Status s = planner_->set_server_profile(*connection_->server_profile()); !s.is_ok()) {
-        co_return s;
-      }
-    }
-    planner::Link link = options_.keep_link ? options_.initial_link : link_.link();
-    link.available = reached.is_ok();
-    if (!options_.keep_link && reached.is_ok() && link.rtt_ns == 0) {
-      link.rtt_ns = connection_->rtt_ns();
-    }
-    planner::Request request = options_.request;
-    request.seed = random_seed_++;
-    const PictureCost picture{work.is_jpeg, work.file.size()};
-    Plan plan = planner_->decide(picture, link, options_.caps, request);
-    if (!plan.chosen) co_return Status(StatusCode::kResourceExhausted, plan.why);
+    status = reached.code() == StatusCode::kMismatch ? reached : plan_split(work, reached);
+  }
+  work.record.split = work.split.layers_on_device;
+  if (work.record.fallback.empty()) work.record.planned_split = work.record.split;
+  co_return status;
+}
+
+planner::Link Pipeline::current_link(bool reached) const {
+  planner::Link link = options_.keep_link ? options_.initial_link : link_.link();
+  link.available = reached;
+  if (reached && link.rtt_ns == 0) link.rtt_ns = connection_->rtt_ns();
+  return link;
+}
+
+Status Pipeline::plan_split(Work& work, const Status& reached) {
+  if (reached.is_ok() && connection_->server_profile()) {
+    CLEAVE_RETURN_IF_ERROR(planner_->set_server_profile(*connection_->server_profile()));
+  }
+  planner::Request request = options_.request;
+  request.seed = random_seed_++;
+  const PictureCost picture{work.is_jpeg, work.file.size()};
+  const planner::Link link = current_link(reached.is_ok());
+  Plan plan = planner_->decide(picture, link, options_.caps, request);
+  if (!plan.chosen && plan.decision.broken == planner::kBoundServerAbsent) {
+    // The policy needs the server that is not there: the device answers, if the caps allow.
+    request.policy = planner::Policy::kEdgeOnly;
+    plan = planner_->decide(picture, link, options_.caps, request);
+    work.record.fallback = reached.message();
+    if (!plan.chosen) return {StatusCode::kUnavailable, reached.message() + "; " + plan.why};
+  }
+  if (!plan.chosen) return {StatusCode::kResourceExhausted, plan.why};
+  std::size_t chosen = *plan.chosen;
+  if (request.policy == planner::Policy::kLmos) {
     std::vector<planner::Score> scores;
     for (const PlannedSplit& row : plan.splits) scores.push_back(row.score);
-    std::size_t chosen = *plan.chosen;
-    if (request.policy == planner::Policy::kLmos) {
-      chosen = hysteresis_.settle(plan.decision, scores, monotonic_ns());
-    }
-    work.split = plan.splits[chosen].split;
+    chosen = hysteresis_.settle(plan.decision, scores, monotonic_ns());
   }
-  work.record.split = work.record.planned_split = work.split.layers_on_device;
-  co_return Status::ok();
+  work.split = plan.splits[chosen].split;
+  return Status::ok();
 }
 
 Status Pipeline::prepare_input(const Work& work, std::span<float> input) {

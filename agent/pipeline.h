@@ -55,6 +55,8 @@ class Pipeline {
 
   [[nodiscard]] Status load(Work& work) const;
   asio::awaitable<Status> choose_split(Work& work);
+  Status plan_split(Work& work, const Status& reached);
+  [[nodiscard]] planner::Link current_link(bool reached) const;
   Status run_head(Work& work);
   Status prepare_input(const Work& work, std::span<float> input);  // empty: only the pixels
   asio::awaitable<Status> ask_server(Work& work);

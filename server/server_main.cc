@@ -150,7 +150,7 @@ int run(int argc, char** argv) {
       "  cleave-server --model mobilenet_v2.cleave --listen 0.0.0.0:7433\n"};
   Arguments arguments;
   define_options(app, arguments);
-  app.footer("Exit codes:\n" + std::string(exit_code_help()));
+  app.footer(std::string(exit_code_help()));
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {

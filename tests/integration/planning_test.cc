@@ -119,6 +119,18 @@ TEST_CASE("run --split auto answers under every policy, with the scores of the w
   }
 }
 
+TEST_CASE("without its server every policy is answered by the device, and says so") {
+  const Bench bench;
+  for (const char* policy : {"lmos", "sco"}) {
+    CAPTURE(policy);
+    const AgentRun run = run_agent({"run", "--model", bench.model, "--server", "127.0.0.1:1",
+                                    "--policy", policy, "--json", bench.picture});
+    REQUIRE_MESSAGE(run.exit_code == 0, run.err);
+    CHECK(run.records.at(0).at("split") == 21);
+    CHECK(run.records.at(0).contains("fallback") == (std::string(policy) == "sco"));
+  }
+}
+
 TEST_CASE("the uplink limit holds") {
   const Bench bench;
   const RunningServer server({bench.model});
