@@ -85,13 +85,13 @@ bool append_all(const CostTable& table, Writer& writer) {
   return true;
 }
 
-// Backward, because a saturated total minus a prefix would not be the suffix.
+// Backward, because a saturated total minus a prefix would not be the suffix. At c = N, where no
+// server is needed, the suffix is empty.
 void add_tail_ns(std::span<const std::uint64_t> server_op_ns, std::span<Candidate> candidates) {
   std::uint64_t tail_ns = 0;
   std::size_t op = server_op_ns.size();
   for (std::size_t i = candidates.size(); i-- > 0;) {
     Candidate& c = candidates[i];
-    if (!c.needs_server) continue;
     for (; op > c.cut; --op) tail_ns = saturating_add(tail_ns, server_op_ns[op - 1]);
     c.server_latency_ns = saturating_add(c.server_latency_ns, tail_ns);
   }

@@ -9,7 +9,7 @@ CandidateIndex Hysteresis::settle(const Decision& proposed, std::span<const Scor
                                   std::uint64_t now_ns) {
   const bool holds = held_ < scores.size() && scores[held_].broken == kBoundNone;
   if (holds && !worth_a_switch(proposed, scores, now_ns)) return held_;
-  held_ = proposed.status == PlanStatus::kOk ? proposed.index : kNoCandidate;
+  held_ = proposed.index;
   held_since_ns_ = now_ns;
   return held_;
 }

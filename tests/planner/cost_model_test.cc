@@ -222,13 +222,14 @@ TEST_CASE("latency saturates at the extremes, in whatever part they are") {
   CHECK(score(split_candidate(1, kMax - 3, 1, 1, 0), link, {}).latency_ns == kMax - 1);
 
   SmallTable t;
-  t.edge_ns = {kMax, kMax, kMax};
-  t.server_ns = {kMax, 1, kMax};
+  t.edge_ns = {kMax, 5, 0};
+  t.server_ns = {5, kMax, 9};
   std::vector<Candidate> out(3);
   REQUIRE(build_candidates(t.table(), out).count == 3);
   CHECK(out[0].server_latency_ns == kMax);
   CHECK(out[1].edge_latency_ns == kMax);
-  CHECK(out[1].server_latency_ns == kMax);
+  CHECK(out[1].server_latency_ns == 1009);
+  CHECK(out[2].edge_latency_ns == kMax);
 }
 
 }  // namespace

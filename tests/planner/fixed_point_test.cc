@@ -81,7 +81,9 @@ TEST_CASE("quotients that do not fit, and division by zero, saturate") {
   CHECK(saturating_muldiv_up(0, 0, 0) == kMax);
   // Rounding up the largest quotient: (2^64 - 1) + 1/2 has nowhere to go.
   CHECK(saturating_muldiv_up(kMax, 3, 3) == kMax);
-  CHECK(saturating_muldiv_up((1ull << 63) + 1, kMax, (1ull << 63) + 1) == kMax);
+  // 253921 * 145295143558111 = 2^65 - 1.
+  CHECK(saturating_muldiv_down(253'921, 145'295'143'558'111, 2) == kMax);
+  CHECK(saturating_muldiv_up(253'921, 145'295'143'558'111, 2) == kMax);
 }
 
 #ifdef __SIZEOF_INT128__

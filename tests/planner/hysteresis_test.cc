@@ -73,6 +73,14 @@ TEST_CASE("a deeper split must stay in the budget with its share of the switchin
   CHECK(h.settle(propose(1, scores, 150), scores, 2000) == 1);
 }
 
+TEST_CASE("a rule of no requests per switch counts as one") {
+  Hysteresis h({.dwell_ns = 0, .switching_cost_ns = 10, .requests_per_switch = 0});
+  const auto scores = latencies({100, 80, 85});
+  h.settle(propose(0, scores), scores, 0);
+  CHECK(h.settle(propose(1, scores), scores, 0) == 1);
+  CHECK(h.settle(propose(2, scores, 95), scores, 0) == 2);
+}
+
 TEST_CASE("an infeasible choice is left at once") {
   Hysteresis h(kRule);
   auto scores = latencies({100, 5000});

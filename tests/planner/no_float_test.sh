@@ -129,7 +129,7 @@ case $("$host_cxx" -dumpmachine) in
 esac
 check_compiler "$host_cxx" "$host_prefix"
 for prefix in aarch64-linux-gnu- arm-none-eabi-; do
-  if [[ $prefix == "$host_prefix" ]]; then continue; fi
+  if [[ $prefix == "${host_prefix##*/}" ]]; then continue; fi
   if command -v "${prefix}g++" > "$work/found" && command -v "${prefix}objdump" > "$work/found"; then
     check_compiler "${prefix}g++" "$prefix"
   else

@@ -146,8 +146,10 @@ TEST_CASE("inputs that cannot be planned are named, and nothing is written") {
   CHECK(front[0] == 77);
   CHECK(status(0, 0, 0, {}) == PlanStatus::kNoCandidates);
   CHECK(status(kMaxCandidates, kMaxCandidates, kMaxCandidates, {}) == PlanStatus::kOk);
-  // A factor that this rank does not use is not looked at.
+  // A factor that this rank or policy does not use is not looked at.
   CHECK(status(3, 3, 3, {.rank = Rank::kLiteral, .latency_factor = {1, 0}}) == PlanStatus::kOk);
+  CHECK(status(3, 3, 3, {.policy = Policy::kLatencyOnly, .latency_factor = {1, 0}}) ==
+        PlanStatus::kOk);
 }
 
 TEST_CASE("saturated latencies still give a decision") {

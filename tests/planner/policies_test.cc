@@ -74,6 +74,12 @@ TEST_CASE("the generator is SplitMix64") {
   CHECK(random.next() == 9817491932198370423u);
 }
 
+TEST_CASE("a draw that would favour the low numbers is drawn again") {
+  // 2^64 mod (2^63 + 1) is 2^63 - 1: the first two outputs above are below it.
+  constexpr std::uint64_t kBound = (1ull << 63) + 1;
+  CHECK(SplitMix64(1234567).below(kBound) == 9817491932198370423u - kBound);
+}
+
 TEST_CASE("RS is repeatable, stays feasible and treats the feasible ones alike") {
   std::vector<Candidate> c;
   for (std::uint16_t k = 0; k < 10; ++k) c.push_back(edge_candidate(k, k, k < 3 ? 200 : 50));
