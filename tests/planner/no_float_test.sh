@@ -15,7 +15,8 @@ source_dir=$1
 host_cxx=$2
 # clang refuses the C++ library's headers under -mgeneral-regs-only: they mention long double.
 if "$host_cxx" --version | grep -q clang; then host_cxx=g++; fi
-if ! command -v "$host_cxx" objdump; then
+have() { type -P "$1" > /dev/null; }
+if ! have "$host_cxx" || ! have objdump; then
   echo "skipped: needs g++ and objdump"
   exit 0
 fi
@@ -24,7 +25,7 @@ trap 'rm -rf "$work"' EXIT
 failures=0
 
 fail() {
-  echo "FAILED: $1"
+  echo "FAILED: $*"
   failures=$((failures + 1))
 }
 
@@ -130,7 +131,7 @@ esac
 check_compiler "$host_cxx" "$host_prefix"
 for prefix in aarch64-linux-gnu- arm-none-eabi-; do
   if [[ $prefix == "${host_prefix##*/}" ]]; then continue; fi
-  if command -v "${prefix}g++" > "$work/found" && command -v "${prefix}objdump" > "$work/found"; then
+  if have "${prefix}g++" && have "${prefix}objdump"; then
     check_compiler "${prefix}g++" "$prefix"
   else
     echo "skipped: no ${prefix}g++"
