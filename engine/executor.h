@@ -53,7 +53,8 @@ class Executor {
   Executor& operator=(const Executor&) = delete;
 
   // Makes the executor ready to run `range` for `batch` pictures; may be called again with other
-  // arguments (about a millisecond). An empty range is valid: outputs are the inputs.
+  // arguments (well under a millisecond, unless the arena must grow). An empty range is valid:
+  // outputs are the inputs.
   // Errors: kOutOfRange (not inside the weights' range, batch 0 or > 1024), kResourceExhausted.
   // After an error the executor is unprepared.
   [[nodiscard]] virtual Status prepare(OpRange range, std::uint32_t batch) = 0;

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cstdio>
+#include <map>
 #include <set>
 #include <utility>
 
@@ -39,9 +40,10 @@ Result<std::map<std::string, OrtTensor>> run_in_ort(onnx::ModelProto model,
                                                     const std::string& input, const OrtTensor& fed,
                                                     const std::vector<std::string>& names) {
   for (const std::string& name : names) add_output(*model.mutable_graph(), name);
-  const std::vector<std::byte> bytes = to_bytes(model);
+  std::vector<std::byte> bytes = to_bytes(model);
   model.Clear();
   CLEAVE_ASSIGN_OR_RETURN(const std::unique_ptr<OrtSession> session, OrtSession::create(bytes));
+  bytes = {};
   return session->run(input, fed, names);
 }
 
@@ -64,37 +66,55 @@ double spread(const std::vector<float>& scores) {
   return double{*high} - *low;
 }
 
+// What our engine gave. The compiled model is gone by then: a VGG's weights are half a gigabyte,
+// and ONNX Runtime needs room for its own copies.
+struct OurRun {
+  std::string input, output;
+  std::vector<float> fed;  // height, width, channel
+  NamedTensors tensors;
+  std::map<std::string, fbs::Shape> shapes;
+};
+
+Result<OurRun> run_ours(importer::Graph graph, std::uint64_t seed) {
+  CLEAVE_ASSIGN_OR_RETURN(const auto compiled, compile_graph(std::move(graph)));
+  OurRun run{input_name(*compiled), output_name(*compiled), {}, {}, {}};
+  run.fed = seeded_values(element_count(shape_of(*compiled, run.input)), seed);
+  CLEAVE_ASSIGN_OR_RETURN(run.tensors, run_every_cut(compiled, run.fed, 1));
+  for (const auto& [name, data] : run.tensors) run.shapes[name] = shape_of(*compiled, name);
+  run.shapes[run.input] = shape_of(*compiled, run.input);
+  return run;
+}
+
+void add_tensor(OrtComparison& result, const OurRun& ours, const std::string& name,
+                const OrtTensor& tensor) {
+  const std::vector<float> expected = to_our_order(tensor, ours.shapes.at(name));
+  const double error = relative_error(expected, ours.tensors.at(name));  // infinite: sizes differ
+  ++result.tensors;
+  if (error >= result.worst) {
+    result.worst = error;
+    result.worst_tensor = name;
+  }
+  if (name != ours.output) return;
+  result.scores = error;
+  result.scores_spread = spread(expected);
+}
+
 }  // namespace
 
 Result<OrtComparison> compare_with_ort(onnx::ModelProto model, importer::Graph graph,
                                        std::uint64_t seed) {
-  CLEAVE_ASSIGN_OR_RETURN(const auto compiled, compile_graph(std::move(graph)));
-  const std::string input = input_name(*compiled), output = output_name(*compiled);
-  const fbs::Shape shape = shape_of(*compiled, input);
-  const std::vector<float> nhwc = seeded_values(element_count(shape), seed);
-  CLEAVE_ASSIGN_OR_RETURN(const NamedTensors ours, run_every_cut(compiled, nhwc, 1));
-
+  CLEAVE_ASSIGN_OR_RETURN(const OurRun ours, run_ours(std::move(graph), seed));
   OrtComparison result;
   const std::set<std::string> written = written_names(model.graph());
   std::vector<std::string> names;
-  for (const auto& [name, data] : ours) {
-    if (name != input) (written.contains(name) ? names : result.absent).push_back(name);
+  for (const auto& [name, data] : ours.tensors) {
+    if (name != ours.input) (written.contains(name) ? names : result.absent).push_back(name);
   }
-  OrtTensor fed{input_dims(model.graph(), input), nhwc};
-  if (!is_channels_last(fed.dims, shape)) fed.data = nhwc_to_nchw(nhwc, shape, 1);
-  CLEAVE_ASSIGN_OR_RETURN(const auto theirs, run_in_ort(std::move(model), input, fed, names));
-  for (const auto& [name, tensor] : theirs) {
-    const std::vector<float> expected = to_our_order(tensor, shape_of(*compiled, name));
-    const double error = relative_error(expected, ours.at(name));  // infinite when sizes differ
-    ++result.tensors;
-    if (error >= result.worst) {
-      result.worst = error;
-      result.worst_tensor = name;
-    }
-    if (name != output) continue;
-    result.scores = error;
-    result.scores_spread = spread(expected);
-  }
+  OrtTensor fed{input_dims(model.graph(), ours.input), ours.fed};
+  const fbs::Shape& shape = ours.shapes.at(ours.input);
+  if (!is_channels_last(fed.dims, shape)) fed.data = nhwc_to_nchw(ours.fed, shape, 1);
+  CLEAVE_ASSIGN_OR_RETURN(const auto theirs, run_in_ort(std::move(model), ours.input, fed, names));
+  for (const auto& [name, tensor] : theirs) add_tensor(result, ours, name, tensor);
   return result;
 }
 
