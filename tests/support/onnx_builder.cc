@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <algorithm>
-#include <cstring>
 
 #include "tests/support/onnx_writer.h"
 
@@ -18,9 +17,8 @@ onnx::AttributeProto* add_attribute(onnx::NodeProto& node, const std::string& na
 }  // namespace
 
 std::vector<std::byte> to_bytes(const onnx::ModelProto& model) {
-  const std::string text = model.SerializeAsString();
-  std::vector<std::byte> bytes(text.size());
-  std::memcpy(bytes.data(), text.data(), text.size());
+  std::vector<std::byte> bytes(model.ByteSizeLong());
+  if (!model.SerializeToArray(bytes.data(), static_cast<int>(bytes.size()))) return {};
   return bytes;
 }
 

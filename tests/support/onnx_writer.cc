@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "tests/support/onnx_writer.h"
 
-#include <array>
 #include <cmath>
 #include <set>
 #include <utility>
