@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "schemas/check/graph_check.h"
+#include "schemas/check/vector_alignment.h"
 #include "schemas/model_preamble.h"
 #include "schemas/op_shape.h"
 #include "schemas/text_check.h"
@@ -32,6 +33,9 @@ Status check_segments(const fbs::Model& model, std::size_t header_bytes, std::ui
   std::uint64_t end = kModelPreambleBytes + header_bytes;
   const std::uint32_t count = model.segments() == nullptr ? 0 : model.segments()->size();
   if (count > kMaxSegments) return corrupt("too many segments: " + std::to_string(count));
+  if (count > 0 && !elements_aligned(*model.segments(), alignof(fbs::Segment))) {
+    return corrupt("the segment table is not aligned");
+  }
   for (std::uint32_t i = 0; i < count; ++i) {
     const fbs::Segment& segment = *model.segments()->Get(i);
     if (segment.offset() != next_segment_offset(end)) {

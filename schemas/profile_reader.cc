@@ -5,6 +5,7 @@
 #include <string_view>
 
 #include "schemas/atomic_file.h"
+#include "schemas/check/vector_alignment.h"
 #include "schemas/text_check.h"
 
 namespace cleave {
@@ -19,6 +20,7 @@ constexpr std::uint32_t kMaxVerifierTables = 64;
 Status corrupt(std::string message) { return {StatusCode::kCorrupt, std::move(message)}; }
 
 Status check_times(const flatbuffers::Vector<std::uint64_t>& times) {
+  if (!elements_aligned(times, alignof(std::uint64_t))) return corrupt("times are not aligned");
   const bool sound =
       std::ranges::all_of(times, [](std::uint64_t ns) { return ns <= kMaxProfileNs; });
   return sound ? Status::ok() : corrupt("an op's time is over an hour");

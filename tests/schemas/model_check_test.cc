@@ -5,7 +5,7 @@
 
 #include <doctest/doctest.h>
 
-#include <cmath>
+#include <cstring>
 #include <limits>
 
 #include "tests/schemas/spoiled_model.h"
@@ -44,6 +44,29 @@ TEST_CASE("segments") {
       {[](fbs::ModelT& m) { m.segments.push_back(m.segments[0]); }, "segment 1 is not where"},
   };
   for (const Spoil& spoil : spoils) check_spoiled(test::full_header_model, spoil);
+}
+
+// The Verifier lets this pass; ARM cores that trap on it would not.
+TEST_CASE("a segment table that is not aligned to 8") {
+  test::ModelBuilder builder = test::full_header_model();
+  (void)builder.build();
+  std::vector<std::byte> header = test::pack_header(builder.draft());
+  header.resize((header.size() + 7) / 8 * 8);
+  const std::size_t vector_at = header.size();
+  const fbs::Segment segment = builder.draft().segments[0];
+  header.resize(vector_at + sizeof(std::uint32_t) + sizeof(segment));
+  flatbuffers::WriteScalar(header.data() + vector_at, std::uint32_t{1});
+  std::memcpy(header.data() + vector_at + sizeof(std::uint32_t), &segment, sizeof(segment));
+  // The field of the root table that says where the vector is now leads to this copy.
+  const auto* table = reinterpret_cast<const flatbuffers::Table*>(fbs::GetModel(header.data()));
+  const auto field_at =
+      static_cast<std::size_t>(reinterpret_cast<const std::byte*>(table) - header.data()) +
+      table->GetOptionalFieldOffset(fbs::Model::VT_SEGMENTS);
+  flatbuffers::WriteScalar(header.data() + field_at,
+                           static_cast<std::uint32_t>(vector_at - field_at));
+  const auto file = ModelFile::from_bytes(test::assemble_file(header, builder.segments()));
+  CHECK(file.status().code() == StatusCode::kCorrupt);
+  CHECK(file.status().message() == "the segment table is not aligned");
 }
 
 TEST_CASE("names and texts") {
