@@ -17,7 +17,9 @@ constexpr const char* kExamples =
     "  cleave-import import resnet18.onnx resnet18.cleave --mean01 0.485,0.456,0.406 \\\n"
     "      --std01 0.229,0.224,0.225 --crop center:0.875        (torchvision)\n"
     "  cleave-import import teachable/model.json mine.cleave --mean 127.5 --std 127.5 \\\n"
-    "      --crop center --labels labels.txt                     (Teachable Machine)\n";
+    "      --crop center --labels labels.txt                     (Teachable Machine)\n"
+    "\nExit codes: 0 written; 2 flags; 3 no such file or folder; 4 the source cannot be used;\n"
+    "11 reading or writing failed; 1 a bug.\n";
 
 struct Arguments {
   std::string source, destination, self_test_picture;

@@ -13,13 +13,6 @@ struct Arguments {
   bool json = false, verify = false;
 };
 
-// Here an unreadable model is the user's file, not the source of an import.
-ExitCode model_exit_code(const Status& status) {
-  const bool bad_model =
-      status.code() == StatusCode::kCorrupt || status.code() == StatusCode::kUnsupported;
-  return bad_model ? ExitCode::kCorruptModel : exit_code_of(status);
-}
-
 ExitCode run_inspect(const Arguments& arguments) {
   const auto file = ModelFile::open(arguments.path, {.verify_segments = arguments.verify});
   if (!file.is_ok()) return fail(file.status(), model_exit_code(file.status()));
@@ -44,7 +37,10 @@ Command add_inspect_command(CLI::App& app) {
       "its arena is the peak memory of activations, its weights are counted as stored.\n"
       "\nExamples:\n"
       "  cleave-import inspect m.cleave\n"
-      "  cleave-import inspect m.cleave --verify --json\n");
+      "  cleave-import inspect m.cleave --verify --json\n"
+      "\nExit codes: 0 shown; 2 flags; 3 no such file; 5 the model file does not check; 11 reading "
+      "or\n"
+      "writing failed; 1 a bug.\n");
   command.add_option("FILE", arguments->path, "Model file")->required();
   command.add_flag("--json", arguments->json, "Print everything as one JSON object");
   command.add_flag("--verify", arguments->verify, "Also hash all weights (reads the whole file)");

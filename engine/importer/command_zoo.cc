@@ -20,7 +20,9 @@ std::string footer() {
          "\nThe weights are seeded random numbers (He-normal): right for measuring time, memory\n"
          "and bytes, without meaning as answers. The same options give the same file anywhere.\n"
          "\nExample:\n"
-         "  cleave-import zoo mobilenet_v2 m.cleave --input 160 --width 0.35\n";
+         "  cleave-import zoo mobilenet_v2 m.cleave --input 160 --width 0.35\n"
+         "\nExit codes: 0 written; 2 flags; 3 no such network or folder; 11 writing failed; 1 a "
+         "bug.\n";
 }
 
 ExitCode run_zoo(const Arguments& arguments) {

@@ -140,18 +140,31 @@ std::string variant_text(const VariantReport& v) {
   return out + "\nOps (--split op:N keeps ops 0..N-1 on the device).\n" + op_table(v);
 }
 
+std::string preprocessing_text(const ModelReport& report) {
+  std::string crop = "no crop";
+  if (report.crop == "CenterSquare") {
+    crop = "centre square of " + numbers_text({static_cast<float>(report.crop_ppm) / 1e6f}) +
+           " of the shorter side";
+  }
+  return report.color_order + ", " + crop + ", mean " + numbers_text(report.mean) + ", std " +
+         numbers_text(report.deviation) + " (pixels 0..255)";
+}
+
+// One line of a text that may have more.
+std::string first_line(const std::string& text) {
+  const std::size_t end = text.find('\n');
+  return end == std::string::npos ? text : text.substr(0, end) + " ...";
+}
+
 }  // namespace
 
 std::string report_text(const ModelReport& report) {
   std::string out = "name            " + report.name + "\n";
   out += "source          " + report.source_format + "\n";
-  if (!report.licence.empty()) out += "licence         " + report.licence + "\n";
+  if (!report.licence.empty()) out += "licence         " + first_line(report.licence) + "\n";
   out += "identity        " + report.identity + "\n";
   out += "file            " + std::to_string(report.file_bytes) + " bytes\n";
-  out += "preprocessing   " + report.color_order + ", crop " + report.crop + " " +
-         numbers_text({static_cast<float>(report.crop_ppm) / 1e6f}) + ", mean " +
-         numbers_text(report.mean) + ", std " + numbers_text(report.deviation) +
-         " (pixels 0..255)\n";
+  out += "preprocessing   " + preprocessing_text(report) + "\n";
   out += "labels          " +
          (report.labels.empty() ? std::string("none") : std::to_string(report.labels.size())) +
          "\n";

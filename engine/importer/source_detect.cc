@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <filesystem>
+#include <iterator>
 #include <string_view>
 #include <system_error>
 
@@ -112,6 +113,13 @@ Result<Graph> read_by_content(const std::string& path) {
   return graph;
 }
 
+// What exporters call every network tells nobody which one it is.
+bool is_telling(const std::string& name) {
+  constexpr std::string_view kGeneric[] = {"",      "main",    "main_graph", "graph",
+                                           "model", "tf2onnx", "torch_jit",  "torch-jit-export"};
+  return std::find(std::begin(kGeneric), std::end(kGeneric), name) == std::end(kGeneric);
+}
+
 }  // namespace
 
 Result<Graph> read_source(const std::string& path) {
@@ -127,7 +135,7 @@ Result<Graph> read_source(const std::string& path) {
   }
   auto graph = read_by_content(source.string());
   if (!graph.is_ok()) return graph.status();
-  if (graph->name.empty()) {
+  if (!is_telling(graph->name)) {
     // A TF.js model is called model.json wherever it is: its folder says more.
     const bool generic = source.filename() == "model.json" && source.has_parent_path();
     graph->name =

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "engine/importer/zoo_builder.h"
 
+#include <algorithm>
 #include <cmath>
 #include <utility>
 
@@ -37,10 +38,19 @@ void ZooBuilder::begin_layer(std::string name, std::string kind) {
   graph_.layers.push_back({std::move(name), std::move(kind)});
 }
 
+// The layer's name and `suffix`, numbered from the second node of a layer that is called so.
+std::string ZooBuilder::node_name(const char* suffix) const {
+  const std::string name = graph_.layers.back().name + suffix;
+  const auto namesakes =
+      std::count_if(graph_.nodes.begin(), graph_.nodes.end(),
+                    [&](const Node& node) { return node.name.starts_with(name); });
+  return namesakes == 0 ? name : name + std::to_string(namesakes + 1);
+}
+
 Node ZooBuilder::make_node(NodeKind kind, const char* suffix) const {
   Node node;
   node.kind = kind;
-  node.name = graph_.layers.back().name + suffix;
+  node.name = node_name(suffix);
   node.source_type = graph_.layers.back().kind;
   node.inputs = {current_};
   node.layers = {static_cast<std::uint32_t>(graph_.layers.size() - 1)};

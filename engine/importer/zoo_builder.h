@@ -52,7 +52,8 @@ class ZooBuilder {
   Result<Graph> finish();
 
  private:
-  Node make_node(NodeKind kind, const char* suffix) const;
+  [[nodiscard]] std::string node_name(const char* suffix) const;
+  [[nodiscard]] Node make_node(NodeKind kind, const char* suffix) const;
   void append(Node node, double second_moment);
   std::vector<float> he_normal(std::size_t count, std::size_t fan_in);
   std::vector<float> small_bias(std::size_t count);

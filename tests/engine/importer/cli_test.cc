@@ -3,50 +3,17 @@
 // cleave-import as a user runs it: what it prints, and its exit codes. CLEAVE_IMPORT is the
 // program.
 #include <doctest/doctest.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
-#include <cstdio>
-#include <cstdlib>
 #include <filesystem>
-#include <fstream>
-#include <iterator>
 #include <nlohmann/json.hpp>
-#include <string>
 
-#include "schemas/exit_code.h"
-#include "tests/support/temporary_folder.h"
+#include "tests/engine/importer/cli_runner.h"
 
+using namespace cleave::test;
 using cleave::ExitCode;
-using cleave::test::TemporaryFolder;
 
 namespace {
-
-struct Outcome {
-  int code = -1;
-  std::string out, err;
-};
-
-std::string content(const std::string& path) {
-  std::ifstream file(path, std::ios::binary);
-  return {std::istreambuf_iterator<char>(file), {}};
-}
-
-// `arguments` as a shell reads them; files named in it are in `folder`.
-Outcome run(const TemporaryFolder& folder, const std::string& arguments) {
-  const char* program = std::getenv("CLEAVE_IMPORT");
-  REQUIRE_MESSAGE(program != nullptr, "CLEAVE_IMPORT is not set");
-  const std::string command = "cd '" + folder.path().string() + "' && '" + program + "' " +
-                              arguments + " >stdout.txt 2>stderr.txt";
-  const int status = std::system(command.c_str());
-  return {WEXITSTATUS(status), content(folder / "stdout.txt"), content(folder / "stderr.txt")};
-}
-
-int code(ExitCode code) { return static_cast<int>(code); }
-
-bool is_one_line(const std::string& text) {
-  return !text.empty() && text.find('\n') == text.size() - 1;
-}
 
 constexpr const char* kSmallZoo = "zoo mobilenet_v2 m.cleave --input 32 --width 0.1 --classes 2";
 
@@ -54,39 +21,41 @@ constexpr const char* kSmallZoo = "zoo mobilenet_v2 m.cleave --input 32 --width 
 
 TEST_CASE("zoo writes a model, twice the same bytes, and says what it wrote") {
   const TemporaryFolder folder;
-  const Outcome first = run(folder, kSmallZoo);
-  CHECK(first.code == 0);
+  const Finished first = run_import(folder, kSmallZoo);
+  CHECK(first.exit_code == 0);
   CHECK(first.err.empty());
   CHECK(is_one_line(first.out));
   CHECK(first.out.find("21 layers") != std::string::npos);
   const std::string bytes = content(folder / "m.cleave");
-  CHECK(run(folder, kSmallZoo).code == 0);
+  CHECK(run_import(folder, kSmallZoo).exit_code == 0);
   CHECK(content(folder / "m.cleave") == bytes);
-  const auto json = nlohmann::json::parse(run(folder, std::string(kSmallZoo) + " --json").out);
+  const auto json =
+      nlohmann::json::parse(run_import(folder, std::string(kSmallZoo) + " --json").out);
   CHECK(json["layers"] == 21);
   CHECK(json["file_bytes"] == bytes.size());
-  CHECK(run(folder, std::string(kSmallZoo) + " --seed 2").code == 0);
+  CHECK(run_import(folder, std::string(kSmallZoo) + " --seed 2").exit_code == 0);
   CHECK(content(folder / "m.cleave") != bytes);
 }
 
 TEST_CASE("inspect prints tables or JSON, and finds a changed weight when told to verify") {
   const TemporaryFolder folder;
-  REQUIRE(run(folder, kSmallZoo).code == 0);
-  CHECK(run(folder, "inspect m.cleave").out.find("features.18") != std::string::npos);
-  const auto json = nlohmann::json::parse(run(folder, "inspect m.cleave --json --verify").out);
+  REQUIRE(run_import(folder, kSmallZoo).exit_code == 0);
+  CHECK(run_import(folder, "inspect m.cleave").out.find("features.18") != std::string::npos);
+  const auto json =
+      nlohmann::json::parse(run_import(folder, "inspect m.cleave --json --verify").out);
   CHECK(json["variants"][0]["layers"].size() == 21);
   std::string bytes = content(folder / "m.cleave");
   bytes.back() = static_cast<char>(bytes.back() ^ 1);
   std::ofstream(folder / "m.cleave", std::ios::binary) << bytes;
-  CHECK(run(folder, "inspect m.cleave").code == 0);
-  const Outcome verified = run(folder, "inspect m.cleave --verify");
-  CHECK(verified.code == code(ExitCode::kCorruptModel));
+  CHECK(run_import(folder, "inspect m.cleave").exit_code == 0);
+  const Finished verified = run_import(folder, "inspect m.cleave --verify");
+  CHECK(verified.exit_code == code(ExitCode::kCorruptModel));
   CHECK(is_one_line(verified.err));
 }
 
 TEST_CASE("each bad case is one line on standard error and its exit code") {
   const TemporaryFolder folder;
-  REQUIRE(run(folder, kSmallZoo).code == 0);
+  REQUIRE(run_import(folder, kSmallZoo).exit_code == 0);
   std::ofstream(folder / "garbage") << "this is no model";
   std::ofstream(folder / "empty");
   std::ofstream(folder / "archive.zip") << "PK\x03\x04....";
@@ -114,8 +83,8 @@ TEST_CASE("each bad case is one line on standard error and its exit code") {
            Case{"zoo mobilenet_v2 bare --input 32 --width 0.1", ExitCode::kIo, "bare"},
        }) {
     CAPTURE(c.arguments);
-    const Outcome outcome = run(folder, c.arguments);
-    CHECK(outcome.code == code(c.code));
+    const Finished outcome = run_import(folder, c.arguments);
+    CHECK(outcome.exit_code == code(c.code));
     CHECK(outcome.out.empty());
     CAPTURE(outcome.err);
     CHECK(is_one_line(outcome.err));
@@ -129,9 +98,10 @@ TEST_CASE("a folder without write permission is an I/O error") {
   const TemporaryFolder folder;
   std::filesystem::create_directory(folder / "locked");
   std::filesystem::permissions(folder / "locked", std::filesystem::perms::owner_exec);
-  const Outcome outcome = run(folder, "zoo mobilenet_v2 locked/o.cleave --input 32 --width 0.1");
+  const Finished outcome =
+      run_import(folder, "zoo mobilenet_v2 locked/o.cleave --input 32 --width 0.1");
   // Permissions do not bind the superuser.
-  CHECK(outcome.code == (::geteuid() == 0 ? 0 : code(ExitCode::kIo)));
+  CHECK(outcome.exit_code == (::geteuid() == 0 ? 0 : code(ExitCode::kIo)));
   std::filesystem::permissions(folder / "locked", std::filesystem::perms::owner_all);
 }
 
@@ -142,21 +112,23 @@ TEST_CASE("a wrong command line is exit code 2, and says so") {
         "zoo mobilenet_v2 o --input wide", "import a b --mean 1 --mean01 1",
         "import a b --std 1 --scale 2", "import a b --mean x"}) {
     CAPTURE(arguments);
-    const Outcome outcome = run(folder, arguments);
-    CHECK(outcome.code == code(ExitCode::kUsage));
+    const Finished outcome = run_import(folder, arguments);
+    CHECK(outcome.exit_code == code(ExitCode::kUsage));
     CHECK_FALSE(outcome.err.empty());
   }
 }
 
 TEST_CASE("help shows examples and exit codes") {
   const TemporaryFolder folder;
-  const Outcome general = run(folder, "--help");
-  CHECK(general.code == 0);
+  const Finished general = run_import(folder, "--help");
+  CHECK(general.exit_code == 0);
   CHECK(general.out.find("Exit codes:") != std::string::npos);
   for (const char* command : {"import", "zoo", "inspect"}) {
-    const Outcome help = run(folder, std::string(command) + " --help");
-    CHECK(help.code == 0);
+    CAPTURE(command);
+    const Finished help = run_import(folder, std::string(command) + " --help");
+    CHECK(help.exit_code == 0);
     CHECK(help.out.find("Example") != std::string::npos);
+    CHECK(help.out.find("Exit codes") != std::string::npos);
     CHECK(help.out.find("cleave-import " + std::string(command)) != std::string::npos);
   }
 }
