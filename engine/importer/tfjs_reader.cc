@@ -45,7 +45,7 @@ Status read_metadata(const std::string& path, Graph& graph) {
   if (content.status().code() == StatusCode::kNotFound) return Status::ok();
   if (!content.is_ok()) return content.status();
   const Result<Json> parsed = parse_json({content->data(), content->size()});
-  if (!parsed.is_ok()) return parsed.status().with_context(path);
+  if (!parsed.is_ok()) return parsed.status().with_context("metadata.json");
   std::vector<std::string> labels = read_labels(*parsed);
   if (labels.size() == graph.values[graph.output].shape.channels) graph.labels = std::move(labels);
   const std::string* package = json_text(json_member(*parsed, "packageName"));
@@ -76,11 +76,10 @@ Result<Graph> import_file(const Json& file, const std::string& directory) {
 Result<Graph> read_tfjs(const std::string& path) {
   CLEAVE_ASSIGN_OR_RETURN(const std::vector<char> content, read_tfjs_file(path, kMaxJsonBytes));
   const Result<Json> file = parse_json({content.data(), content.size()});
-  if (!file.is_ok()) return file.status().with_context(path);
+  if (!file.is_ok()) return file.status();
   const std::filesystem::path directory = std::filesystem::path(path).parent_path();
-  Result<Graph> graph = import_file(*file, directory.string());
-  if (!graph.is_ok()) return graph.status().with_context(path);
-  CLEAVE_RETURN_IF_ERROR(read_metadata((directory / "metadata.json").string(), *graph));
+  CLEAVE_ASSIGN_OR_RETURN(Graph graph, import_file(*file, directory.string()));
+  CLEAVE_RETURN_IF_ERROR(read_metadata((directory / "metadata.json").string(), graph));
   return graph;
 }
 

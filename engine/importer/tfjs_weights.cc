@@ -141,7 +141,7 @@ Status TfjsWeights::read_group(const Json& group, const std::string& directory) 
     weight->offset = offset;
     offset += bytes;
     std::string key = name->ends_with(":0") ? name->substr(0, name->size() - 2) : *name;
-    if (!weights_.emplace(std::move(key), *std::move(weight)).second) {
+    if (!weights_.emplace(std::move(key), std::move(*weight)).second) {
       return corrupt("weight \"" + *name + "\" is there twice");
     }
     if (weights_.size() > kMaxWeights) return corrupt("too many weights");

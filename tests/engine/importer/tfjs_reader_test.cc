@@ -22,7 +22,7 @@ using importer::NodeKind;
 Graph read(const std::string& path) {
   Result<Graph> graph = importer::read_tfjs(path);
   REQUIRE_MESSAGE(graph.is_ok(), graph.status().message());
-  return *std::move(graph);
+  return std::move(*graph);
 }
 
 std::vector<float> counting(std::size_t count) {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// A network that a package ships (the MobileNetV2 of npm nsfwjs) through our importer and engine,
-// against TF.js on the same pixels.
+// Networks that a package ships (npm nsfwjs) through our importer and engine, against TF.js on the
+// same pixels.
 #include <doctest/doctest.h>
 
 #include <algorithm>
@@ -71,15 +71,29 @@ std::vector<std::vector<float>> read_scores(const std::string& path) {
   return all;
 }
 
-TEST_CASE("nsfwjs' MobileNetV2 gives TF.js' scores") {
-  const auto tfjs = tfjs_folder();
-  if (!tfjs) return;
-  const TemporaryFolder folder;
-  const std::string unpack = "node toolchains/unpack_nsfwjs.mjs " +
-                             quoted(*tfjs + "/node_modules/nsfwjs") + " " +
-                             quoted(folder.path().string());
-  REQUIRE(std::system(unpack.c_str()) == 0);
+struct ShippedNetwork {
+  const char* name;     // its folder in the package
+  const char* backend;  // of TF.js: plain JavaScript takes minutes for the larger one
+};
 
+// Scores of TF.js for the pixel files, a line each.
+std::vector<std::vector<float>> run_tfjs(const std::string& tfjs, const TemporaryFolder& folder,
+                                         const ShippedNetwork& network,
+                                         const std::vector<std::string>& pixels) {
+  std::string command = "node tests/support/tfjs_reference.mjs " + quoted(tfjs) + " " +
+                        quoted(folder / "model.json") + " 0 255 --backend " + network.backend;
+  for (const std::string& path : pixels) command += " " + quoted(path);
+  command += " > " + quoted(folder / "scores");
+  REQUIRE(std::system(command.c_str()) == 0);
+  return read_scores(folder / "scores");
+}
+
+PhotoClassifier import_network(const std::string& tfjs, const TemporaryFolder& folder,
+                               const ShippedNetwork& network) {
+  const std::string unpack = "node toolchains/unpack_nsfwjs.mjs " +
+                             quoted(tfjs + "/node_modules/nsfwjs") + " " +
+                             quoted(folder.path().string()) + " " + network.name;
+  REQUIRE(std::system(unpack.c_str()) == 0);
   importer::ImportOptions options;
   options.mean = {0};
   options.deviation = {255};
@@ -89,37 +103,45 @@ TEST_CASE("nsfwjs' MobileNetV2 gives TF.js' scores") {
     REQUIRE_MESSAGE(status.is_ok(), status.message());
   });
   REQUIRE_MESSAGE(classifier.is_ok(), classifier.status().message());
-  REQUIRE(classifier->model().header().labels()->size() == 5);
+  return std::move(*classifier);
+}
 
-  std::string reference = "node tests/support/tfjs_reference.mjs " + quoted(*tfjs) + " " +
-                          quoted(folder / "model.json") + " 0 255";
-  std::vector<std::vector<float>> ours;
-  for (int i = 0; i < 3; ++i) {
-    const std::vector<std::uint8_t> pixels = picture(i, classifier->input_shape());
-    const std::string path = folder / std::to_string(i).append(".u8");
-    write_pixels(path, pixels);
-    reference += " " + quoted(path);
-    const auto scores = classifier->classify_pixels(pixels);
-    REQUIRE(scores.is_ok());
-    ours.emplace_back(scores->begin(), scores->end());
-  }
-  reference += " > " + quoted(folder / "scores");
-  REQUIRE(std::system(reference.c_str()) == 0);
-
-  const std::vector<std::vector<float>> theirs = read_scores(folder / "scores");
-  REQUIRE(theirs.size() == ours.size());
-  double largest = 0;
-  for (std::size_t i = 0; i < ours.size(); ++i) {
-    REQUIRE(theirs[i].size() == 5);
-    for (std::size_t c = 0; c < 5; ++c) {
-      largest = std::max(largest, std::fabs(double{ours[i][c]} - double{theirs[i][c]}));
+// MobileNetV2 has depthwise and zero padding, Inception v3 averages with padding and joins
+// branches.
+TEST_CASE("the networks that nsfwjs ships give TF.js' scores") {
+  const auto tfjs = tfjs_folder();
+  if (!tfjs) return;
+  for (const ShippedNetwork& network :
+       {ShippedNetwork{"mobilenet_v2", "cpu"}, {"inception_v3", "wasm"}}) {
+    CAPTURE(network.name);
+    const TemporaryFolder folder;
+    PhotoClassifier classifier = import_network(*tfjs, folder, network);
+    REQUIRE(classifier.model().header().labels()->size() == 5);
+    std::vector<std::vector<float>> ours;
+    std::vector<std::string> files;
+    for (int i = 0; i < 3; ++i) {
+      const std::vector<std::uint8_t> pixels = picture(i, classifier.input_shape());
+      files.push_back(folder / std::to_string(i).append(".u8"));
+      write_pixels(files.back(), pixels);
+      const auto scores = classifier.classify_pixels(pixels);
+      REQUIRE(scores.is_ok());
+      ours.emplace_back(scores->begin(), scores->end());
     }
+    const auto theirs = run_tfjs(*tfjs, folder, network, files);
+    REQUIRE(theirs.size() == ours.size());
+    double largest = 0;
+    for (std::size_t i = 0; i < ours.size(); ++i) {
+      REQUIRE(theirs[i].size() == 5);
+      for (std::size_t c = 0; c < 5; ++c) {
+        largest = std::max(largest, std::fabs(double{ours[i][c]} - double{theirs[i][c]}));
+      }
+    }
+    // The pictures must differ by more than the tolerance, or agreement would mean nothing.
+    CHECK(std::fabs(ours[0][0] - ours[1][0]) > 10 * kTolerance);
+    CHECK(std::fabs(ours[0][0] - ours[2][0]) > 10 * kTolerance);
+    std::printf("nsfwjs %s: largest difference from TF.js %.2g\n", network.name, largest);
+    CHECK(largest <= kTolerance);
   }
-  // The three must differ by more than the tolerance, or agreement would mean nothing.
-  CHECK(std::fabs(ours[0][0] - ours[1][0]) > 10 * kTolerance);
-  CHECK(std::fabs(ours[0][0] - ours[2][0]) > 10 * kTolerance);
-  std::printf("nsfwjs MobileNetV2: largest difference from TF.js %.2g\n", largest);
-  CHECK(largest <= kTolerance);
 }
 
 }  // namespace

@@ -26,7 +26,7 @@ using tflite::TensorType;
 Graph read(const std::vector<std::byte>& file) {
   Result<Graph> graph = importer::read_tflite(file);
   REQUIRE_MESSAGE(graph.is_ok(), graph.status().message());
-  return *std::move(graph);
+  return std::move(*graph);
 }
 
 std::vector<float> counting(std::size_t count) {
