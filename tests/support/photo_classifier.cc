@@ -33,7 +33,7 @@ Result<PhotoClassifier> PhotoClassifier::create(
   const OpRange all{0, variant_of(*result.model_).ops()->size()};
   CLEAVE_ASSIGN_OR_RETURN(std::shared_ptr<const Weights> weights,
                           Weights::create(result.model_, 0, all));
-  CLEAVE_ASSIGN_OR_RETURN(result.executor_, Executor::create(std::move(weights), {.threads = 2}));
+  CLEAVE_ASSIGN_OR_RETURN(result.executor_, Executor::create(std::move(weights), {.threads = 1}));
   CLEAVE_RETURN_IF_ERROR(result.executor_->prepare(all, 1));
   return result;
 }

@@ -21,7 +21,8 @@ namespace cleave::test {
 class PhotoClassifier {
  public:
   // `path` is anything that read_source() takes; `adjust` may set what the source does not say
-  // (preprocessing). Runs with two threads.
+  // (preprocessing). Runs on the caller's thread only: tests share the machine, and waiting workers
+  // spin.
   static Result<PhotoClassifier> create(const std::string& path,
                                         const std::function<void(importer::Graph&)>& adjust);
 
