@@ -2,8 +2,8 @@
 #include "engine/importer/tfjs_topology.h"
 
 #include <algorithm>
-#include <optional>
 #include <nlohmann/json.hpp>
+#include <optional>
 #include <utility>
 
 namespace cleave::importer {
