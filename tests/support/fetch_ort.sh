@@ -16,8 +16,14 @@ die() {
 }
 
 case "$(uname -m)" in
-  x86_64) ARCHITECTURE=x64 ;;
-  aarch64) ARCHITECTURE=arm64 ;;
+  x86_64)
+    ARCHITECTURE=x64
+    SHA256=ffb75a925ba05e47b235bb66e3e3911714a80b328a9c9425539feb204aa32a23
+    ;;
+  aarch64)
+    ARCHITECTURE=arm64
+    SHA256=1f549d46250b005580b597f4164984aaf75b3bcb9f3aeb07c7f8a8fe60b23c76
+    ;;
   *) die "onnxruntime-node has no library for $(uname -m)" ;;
 esac
 
@@ -31,6 +37,8 @@ if [ "${1:-}" != --path ] && [ ! -e "$LIBRARY" ]; then
   FOUND="$(find "$WORK/node_modules/onnxruntime-node/bin" \
     -path "*/linux/$ARCHITECTURE/libonnxruntime.so.1" -print -quit)"
   [ -n "$FOUND" ] || die "onnxruntime-node $VERSION holds no library for linux/$ARCHITECTURE"
+  printf '%s  %s\n' "$SHA256" "$FOUND" | sha256sum --check --quiet - >&2 ||
+    die "the library in onnxruntime-node $VERSION is not the one pinned here"
   # Complete once it has its final name; the rest of the package (other systems) goes.
   mkdir -p "$WORK/keep"
   mv "$FOUND" "$WORK/keep/"
