@@ -21,10 +21,9 @@ bool is_transparent(const Node& node) {
 ChainWalker::ChainWalker(const Graph& graph) : graph_(graph), current_(graph.input) {}
 
 void ChainWalker::begin_layer(std::string name, std::string kind) {
-  const bool dropout = kind == "Dropout";
-  if (!layers_.empty()) take_markers(dropout);
+  // Markers are still the layer's before this one, but a dropout may be what this layer is.
+  if (!layers_.empty()) take_markers(/*leave_dropout=*/kind == "Dropout");
   layers_.push_back({std::move(name), std::move(kind)});
-  if (dropout) take_markers(false);
 }
 
 void ChainWalker::take_markers(bool leave_dropout) {

@@ -21,8 +21,8 @@ std::string footer() {
          "and bytes, without meaning as answers. The same options give the same file anywhere.\n"
          "\nExample:\n"
          "  cleave-import zoo mobilenet_v2 m.cleave --input 160 --width 0.35\n"
-         "\nExit codes: 0 written; 2 flags; 3 no such network or folder; 11 writing failed; 1 a "
-         "bug.\n";
+         "\nExit codes: 0 written; 2 flags; 3 no such network or folder; 11 writing failed;\n"
+         "1 a bug.\n";
 }
 
 ExitCode run_zoo(const Arguments& arguments) {

@@ -58,6 +58,9 @@ TEST_CASE("groups divide what each output channel reads") {
   CHECK(*shape_after({5, 5, 6}, conv) == Hwc{5, 5, 8});
   conv.groups = 4;
   CHECK_FALSE(shape_after({5, 5, 6}, conv).is_ok());
+  conv.groups = 2;
+  conv.kernel.assign(3 * 9 * 3, 0.0f);  // three outputs for two groups
+  CHECK_FALSE(shape_after({5, 5, 6}, conv).is_ok());
 }
 
 TEST_CASE("a depthwise multiplier multiplies channels") {
@@ -136,6 +139,7 @@ TEST_CASE("validate finds each way a graph can be ill formed") {
   CHECK(broken([](Graph& g) { g.nodes[0].inputs.clear(); }));
   CHECK(broken([](Graph& g) { g.nodes[0].inputs = {g.output}; }));
   CHECK(broken([](Graph& g) { g.nodes[1].output = g.nodes[0].output; }));
+  CHECK(broken([](Graph& g) { g.nodes.push_back(Node(g.nodes.back())); }));
   CHECK(broken([](Graph& g) { g.nodes[0].output = 99; }));
   CHECK(broken([](Graph& g) { g.nodes[0].kernel.pop_back(); }));
   CHECK(broken([](Graph& g) { g.nodes[0].bias.pop_back(); }));

@@ -175,6 +175,13 @@ TEST_CASE("the average pool of VGG belongs to the last layer of its features") {
   CHECK(g.layers[pool->layers[0]].name == "features.20");
 }
 
+TEST_CASE("a network that gives out a value from its middle is not VGG") {
+  Graph g = thin_vgg({1, 1, 2, 2, 2}, false);
+  g.output = g.nodes[0].output;
+  assign_layers(g);
+  CHECK(g.layers[0].name == "n0");
+}
+
 TEST_CASE("blocks of other depths are not VGG") {
   Graph g = thin_vgg({1, 1, 1, 1, 1}, false);
   assign_layers(g);
