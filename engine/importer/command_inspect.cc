@@ -38,9 +38,8 @@ Command add_inspect_command(CLI::App& app) {
       "\nExamples:\n"
       "  cleave-import inspect m.cleave\n"
       "  cleave-import inspect m.cleave --verify --json\n"
-      "\nExit codes: 0 shown; 2 flags; 3 no such file; 5 the model file does not check; 11 reading "
-      "or\n"
-      "writing failed; 1 a bug.\n");
+      "\nExit codes: 0 shown; 2 flags; 3 no such file; 5 the model file does not check;\n"
+      "11 reading or writing failed; 1 a bug.\n");
   command.add_option("FILE", arguments->path, "Model file")->required();
   command.add_flag("--json", arguments->json, "Print everything as one JSON object");
   command.add_flag("--verify", arguments->verify, "Also hash all weights (reads the whole file)");

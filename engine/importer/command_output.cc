@@ -69,6 +69,12 @@ ExitCode exit_code_of(const Status& status) {
   return ExitCode::kInternal;
 }
 
+ExitCode model_exit_code(const Status& status) {
+  const bool bad_model =
+      status.code() == StatusCode::kCorrupt || status.code() == StatusCode::kUnsupported;
+  return bad_model ? ExitCode::kCorruptModel : exit_code_of(status);
+}
+
 ExitCode write_model(Graph graph, const std::string& path, const std::string& self_test_picture,
                      bool json) {
   auto bytes = build(graph, self_test_picture);

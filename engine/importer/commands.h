@@ -21,11 +21,14 @@ using Command = std::function<ExitCode()>;
 Command add_import_command(CLI::App& app);
 Command add_zoo_command(CLI::App& app);
 Command add_inspect_command(CLI::App& app);
+Command add_pixels_command(CLI::App& app);
 
 // Prints "cleave-import: error: <message>" and gives `code`.
 ExitCode fail(const Status& status, ExitCode code);
 // The code for an error about a source model or an option.
 ExitCode exit_code_of(const Status& status);
+// The code for an error about a cleave model file, when that is what the command works on.
+ExitCode model_exit_code(const Status& status);
 
 // Compiles `graph`, writes it to `path`, and prints what was written: a line, or JSON.
 // `self_test_picture` may be empty.

@@ -20,7 +20,8 @@ ExitCode run(int argc, char** argv) {
   const std::vector<std::pair<std::string, Command>> commands = {
       {"import", add_import_command(app)},
       {"zoo", add_zoo_command(app)},
-      {"inspect", add_inspect_command(app)}};
+      {"inspect", add_inspect_command(app)},
+      {"pixels", add_pixels_command(app)}};
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {

@@ -6,26 +6,12 @@
 
 #include "engine/executor.h"
 #include "engine/image/picture.h"
+#include "engine/importer/model_pixels.h"
 
 namespace cleave::importer {
 namespace {
 
-Result<std::vector<std::uint8_t>> model_size_pixels(const ModelFile& file, const fbs::Shape& shape,
-                                                    const std::string& picture_path) {
-  const fbs::Preprocessing& preprocessing = *file.header().preprocessing();
-  if (preprocessing.color_order() == fbs::ColorOrder::None) {
-    return Status{StatusCode::kInvalidArgument, "the network's input is not a picture"};
-  }
-  const PictureLimits limits;
-  CLEAVE_ASSIGN_OR_RETURN(const std::vector<std::byte> picture,
-                          read_picture_file(picture_path, limits));
-  std::vector<std::uint8_t> pixels(element_count(shape));
-  CLEAVE_RETURN_IF_ERROR(decode_to_model_size(picture, preprocessing, shape, limits, pixels)
-                             .with_context(picture_path));
-  return pixels;
-}
-
-Result<std::vector<float>> run_model(std::shared_ptr<const ModelFile> file, const fbs::Shape& shape,
+Result<std::vector<float>> run_model(std::shared_ptr<const ModelFile> file,
                                      std::span<const std::uint8_t> pixels) {
   const OpIndex ops = file->header().variants()->Get(0)->ops()->size();
   const fbs::Preprocessing& preprocessing = *file->header().preprocessing();
@@ -33,7 +19,7 @@ Result<std::vector<float>> run_model(std::shared_ptr<const ModelFile> file, cons
   CLEAVE_ASSIGN_OR_RETURN(auto executor, Executor::create(weights, {}));
   CLEAVE_RETURN_IF_ERROR(executor->prepare({0, ops}, 1));
   const BoundaryBuffer input = executor->inputs()[0];
-  normalize(pixels, preprocessing, shape.channels(), {input.data, input.elements});
+  normalize(pixels, preprocessing, input_shape(*file).channels(), {input.data, input.elements});
   CLEAVE_RETURN_IF_ERROR(executor->run());
   const BoundaryBuffer output = executor->outputs()[0];
   return std::vector<float>(output.data, output.data + output.elements);
@@ -44,11 +30,9 @@ Result<std::vector<float>> run_model(std::shared_ptr<const ModelFile> file, cons
 Result<SelfTestPicture> make_self_test(std::span<const std::byte> model_file,
                                        const std::string& picture_path) {
   CLEAVE_ASSIGN_OR_RETURN(const auto file, ModelFile::from_bytes(model_file));
-  const fbs::Variant& variant = *file->header().variants()->Get(0);
-  const fbs::Shape shape = *variant.tensors()->Get(variant.input())->shape();
   SelfTestPicture test;
-  CLEAVE_ASSIGN_OR_RETURN(test.pixels, model_size_pixels(*file, shape, picture_path));
-  CLEAVE_ASSIGN_OR_RETURN(test.scores, run_model(file, shape, test.pixels));
+  CLEAVE_ASSIGN_OR_RETURN(test.pixels, model_pixels(*file, picture_path));
+  CLEAVE_ASSIGN_OR_RETURN(test.scores, run_model(file, test.pixels));
   if (!std::all_of(test.scores.begin(), test.scores.end(),
                    [](float s) { return std::isfinite(s); })) {
     return Status{StatusCode::kInvalidArgument, "the network's scores on " + picture_path +
