@@ -1,10 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <spdlog/sinks/stdout_color_sinks.h>
 #include <spdlog/spdlog.h>
+#include <sys/resource.h>
 
 #include <CLI/CLI.hpp>
 #include <boost/asio/signal_set.hpp>
+#include <csignal>
 #include <cstdio>
+#include <functional>
 #include <nlohmann/json.hpp>
 #include <thread>
 
@@ -59,6 +62,7 @@ void define_options(CLI::App& app, Arguments& arguments) {
       ->check(CLI::IsMember({"debug", "info", "warn", "error", "off"}))
       ->capture_default_str();
   app.add_flag("--json", arguments.json, "Events on standard output as JSON lines");
+  app.allow_config_extras(CLI::config_extras_mode::error);
   app.set_config("--config", "", "Read options from a file of `name = value` lines");
 }
 
@@ -76,11 +80,31 @@ ExitCode exit_code_of_load(const Status& status) {
       return ExitCode::kCorruptModel;
     case StatusCode::kInvalidArgument:
       return ExitCode::kUsage;
+    case StatusCode::kResourceExhausted:
+      return ExitCode::kCapTooSmall;
     case StatusCode::kIo:
       return ExitCode::kIo;
     default:
       return ExitCode::kInternal;
   }
+}
+
+ExitCode exit_code_of_listen(const Status& status) {
+  if (status.code() == StatusCode::kInvalidArgument) return ExitCode::kUsage;
+  if (status.code() == StatusCode::kResourceExhausted) return ExitCode::kCapTooSmall;
+  return ExitCode::kPortUnavailable;
+}
+
+// Each connection is a descriptor, and the usual soft limit is 1024.
+void raise_descriptor_limit() {
+  rlimit limit{};
+  if (getrlimit(RLIMIT_NOFILE, &limit) != 0) return;
+  limit.rlim_cur = limit.rlim_max;
+  (void)setrlimit(RLIMIT_NOFILE, &limit);
+}
+
+std::string dump(const nlohmann::ordered_json& json) {
+  return json.dump(-1, ' ', false, nlohmann::ordered_json::error_handler_t::replace);
 }
 
 void announce(const Arguments& arguments, const ModelStore& models, const Endpoint& endpoint) {
@@ -90,7 +114,7 @@ void announce(const Arguments& arguments, const ModelStore& models, const Endpoi
       line["models"].push_back({{"name", model->file->header().name()->str()},
                                 {"identity", to_hex(model->file->identity())}});
     }
-    std::printf("%s\n", line.dump().c_str());
+    std::printf("%s\n", dump(line).c_str());
   } else {
     for (const auto& model : models.models()) {
       std::printf("model %s %s\n", model->file->header().name()->c_str(),
@@ -103,11 +127,12 @@ void announce(const Arguments& arguments, const ModelStore& models, const Endpoi
 
 void report(const Arguments& arguments, const ServerStats& stats) {
   if (arguments.json) {
-    const nlohmann::ordered_json line{{"event", "stopped"},         {"connections", stats.connections},
-                              {"requests", stats.requests}, {"answers", stats.answers},
-                              {"errors", stats.errors},     {"busy", stats.busy},
-                              {"bytes_in", stats.bytes_in}};
-    std::printf("%s\n", line.dump().c_str());
+    const nlohmann::ordered_json line{
+        {"event", "stopped"},         {"connections", stats.connections},
+        {"requests", stats.requests}, {"answers", stats.answers},
+        {"errors", stats.errors},     {"busy", stats.busy},
+        {"bytes_in", stats.bytes_in}};
+    std::printf("%s\n", dump(line).c_str());
   } else {
     std::printf("stopped after %llu connections, %llu answers, %llu errors\n",
                 static_cast<unsigned long long>(stats.connections),
@@ -117,24 +142,24 @@ void report(const Arguments& arguments, const ServerStats& stats) {
 }
 
 int serve(const Arguments& arguments) {
+  // Signals from here on wait until they can be answered in order.
+  asio::io_context io(1);
+  asio::signal_set signals(io, SIGINT, SIGTERM);
   auto models = ModelStore::load(arguments.options.model_paths, arguments.options.threads,
                                  arguments.options.profile_runs);
   if (!models.is_ok()) {
     return fail(exit_code_of_load(models.status()), models.status().message());
   }
-  asio::io_context io(1);
   Server server(io, **models, arguments.options);
   if (const Status status = server.listen(); !status.is_ok()) {
-    const bool usage = status.code() == StatusCode::kInvalidArgument;
-    return fail(usage ? ExitCode::kUsage : ExitCode::kPortUnavailable, status.message());
+    return fail(exit_code_of_listen(status), status.message());
   }
   announce(arguments, **models, server.local_endpoint());
-  asio::signal_set signals(io, SIGINT, SIGTERM);
   std::function<void()> wait_for_signal = [&] {
     signals.async_wait([&](const error_code& error, int) {
       if (error) return;
+      wait_for_signal();  // first: without connections shutdown() drains, and cancels, at once
       server.shutdown();
-      wait_for_signal();
     });
   };
   wait_for_signal();
@@ -162,6 +187,7 @@ int run(int argc, char** argv) {
   spdlog::set_default_logger(spdlog::stderr_color_mt("cleave-server"));
   spdlog::set_level(
       spdlog::level::from_str(arguments.log_level == "warn" ? "warning" : arguments.log_level));
+  raise_descriptor_limit();
   return serve(arguments);
 }
 

@@ -90,13 +90,32 @@ TEST_CASE("a link that comes back is used again") {
   CHECK_FALSE(run.records.back().contains("fallback"));
 }
 
-TEST_CASE("a server that closed an idle connection is asked again at once") {
-  const Bench bench(2);
+TEST_CASE("a connection closed under the agent is made anew at once, without a fallback") {
+  const Bench bench(20);
   const RunningServer server({bench.model});
   TcpRelay relay(server.port());
-  const AgentRun run = bench.run({"--server", relay.address(), "--split", "3"});
+  std::thread closer([&] {
+    std::this_thread::sleep_for(std::chrono::milliseconds(300));
+    relay.close_connections();
+  });
+  const AgentRun run =
+      bench.run({"--server", relay.address(), "--split", "0", "--uplink-limit", "8mbit"});
+  closer.join();
   bench.check_all_right(run);
-  CHECK(relay.connections() == 1);
+  CHECK(relay.connections() == 2);
+  for (const nlohmann::json& record : run.records) CHECK_FALSE(record.contains("fallback"));
+}
+
+TEST_CASE("SIGTERM without any agent, at once and twice, ends with 0") {
+  const Workshop workshop;
+  const std::string model = workshop.zoo("mobilenet_v2", {"--input", "32", "--width", "0.35"});
+  RunningServer idle({model});
+  idle.program().signal(SIGTERM);
+  CHECK(idle.program().wait() == 0);
+  RunningServer twice({model});
+  twice.program().signal(SIGTERM);
+  twice.program().signal(SIGTERM);
+  CHECK(twice.program().wait() == 0);
 }
 
 TEST_CASE("SIGTERM: what is under way is answered, then the server ends with 0") {
@@ -111,6 +130,13 @@ TEST_CASE("SIGTERM: what is under way is answered, then the server ends with 0")
   terminator.join();
   bench.check_all_right(run);
   CHECK(server.program().wait() == 0);
+}
+
+TEST_CASE("SIGTERM ends a server without connections at once") {
+  const Bench bench(1);
+  RunningServer server({bench.model});
+  server.program().signal(SIGTERM);
+  CHECK(server.program().wait(std::chrono::seconds(8)) == 0);
 }
 
 TEST_CASE("many agents at once all get the right answers") {
