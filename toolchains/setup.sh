@@ -20,6 +20,7 @@ libraries into a per-user cache. Safe to run again: it does only what is not don
   --cross               also the aarch64 cross compiler, sysroot and libraries
   --tsan                also pthreadpool with ThreadSanitizer
   --fuzz                also what the fuzz preset needs
+  --demo                also what toolchains/demo.sh needs
   --tests               also what the whole test suite needs (includes --fuzz)
   --sources DIR         take source archives (and the Boost package) from DIR first
   --jobs N              parallel compile jobs (default: all cores)
@@ -41,6 +42,7 @@ parse_options() {
       --cross) WANT_CROSS=1 ;;
       --tsan) WANT_TSAN=1 ;;
       --fuzz) WANT_FUZZ=1 ;;
+      --demo) WANT_DEMO=1 ;;
       --tests) WANT_TESTS=1 ;;
       --no-apt) NO_APT=1 ;;
       --sources) need_value "$@"; SOURCES_DIR="$2"; shift ;;
@@ -56,7 +58,7 @@ parse_options() {
 }
 
 main() {
-  WANT_CROSS=0 WANT_TSAN=0 WANT_FUZZ=0 WANT_TESTS=0 NO_APT=0
+  WANT_CROSS=0 WANT_TSAN=0 WANT_FUZZ=0 WANT_DEMO=0 WANT_TESTS=0 NO_APT=0
   SOURCES_DIR="" PRINT_PREFIX="" JOBS="$(nproc)"
   parse_options "$@"
   if [ -n "$PRINT_PREFIX" ]; then

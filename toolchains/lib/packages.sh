@@ -6,6 +6,7 @@ wanted_lists() {
   printf '%s\n' base
   [ "$WANT_CROSS" = 0 ] || printf '%s\n' cross
   [ "$WANT_FUZZ$WANT_TESTS" = 00 ] || printf '%s\n' fuzz
+  [ "$WANT_DEMO" = 0 ] || printf '%s\n' demo
   [ "$WANT_TESTS" = 0 ] || printf '%s\n' tests
 }
 
