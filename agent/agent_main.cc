@@ -31,6 +31,8 @@ int run(int argc, char** argv) {
       "  cleave-agent plan --model m.cleave --server 192.0.2.7:7433 --bandwidth 2mbit\n"};
   app.require_subcommand(1);
   app.footer(std::string(exit_code_help()));
+  app.fallthrough();
+  app.allow_config_extras(CLI::config_extras_mode::error);
   app.set_config("--config", "",
                  "Read options from a file: [run] sections of `name = value` lines");
   CommandOptions options;

@@ -104,6 +104,13 @@ int fail(ExitCode code, const std::string& message) {
   return static_cast<int>(code);
 }
 
+int finish_output(ExitCode code) {
+  if (std::fflush(stdout) != 0 || std::ferror(stdout) != 0) {
+    return fail(ExitCode::kIo, "cannot write to standard output");
+  }
+  return static_cast<int>(code);
+}
+
 ExitCode exit_code_of(const Status& status) {
   switch (status.code()) {
     case StatusCode::kOk:
@@ -135,7 +142,7 @@ ExitCode exit_code_of(const Status& status) {
 Result<Device> open_device(const CommandOptions& options) {
   Device device;
   auto model = ModelFile::open(options.model_path);
-  if (!model.is_ok()) return model.status().with_context(options.model_path);
+  if (!model.is_ok()) return model.status();
   device.model = std::move(model).value();
   CLEAVE_ASSIGN_OR_RETURN(device.variant, pick_variant(device.model->header(), options.variant));
   device.overhead_bytes = resident_bytes();
@@ -166,6 +173,9 @@ Result<planner::Request> planner_request(const CommandOptions& options) {
   request.latency_factor = {static_cast<std::uint32_t>(options.latency_factor * 1000.0 + 0.5),
                             1000};
   if (options.rank == "literal") request.rank = planner::Rank::kLiteral;
+  if (options.rank == "literal" && !options.budget.empty()) {
+    return Status(StatusCode::kInvalidArgument, "--rank literal has no --latency-budget");
+  }
   if (options.rank == "budget" || !options.budget.empty()) {
     request.rank = planner::Rank::kWithinBudget;
     auto budget = parse_duration_ns(options.budget);
@@ -177,10 +187,13 @@ Result<planner::Request> planner_request(const CommandOptions& options) {
 
 Result<GivenLink> planner_link(const CommandOptions& options) {
   GivenLink given{.link = planner::LinkEstimator().link()};
-  const std::string& rate = options.bandwidth.empty() ? options.uplink_limit : options.bandwidth;
+  const bool from_limit = options.bandwidth.empty();
+  const std::string& rate = from_limit ? options.uplink_limit : options.bandwidth;
   if (!rate.empty()) {
     auto bits = parse_bits_per_second(rate);
-    if (!bits.is_ok()) return bits.status().with_context("--bandwidth");
+    if (!bits.is_ok()) {
+      return bits.status().with_context(from_limit ? "--uplink-limit" : "--bandwidth");
+    }
     if (*bits == 0) return Status(StatusCode::kInvalidArgument, "a bandwidth of 0 carries nothing");
     given.link.bandwidth_bps = *bits;
     given.given = !options.bandwidth.empty();
@@ -198,6 +211,11 @@ Result<std::optional<ConnectionOptions>> connection_options(const CommandOptions
   if (options.server.empty()) return std::optional<ConnectionOptions>{};
   ConnectionOptions connection;
   CLEAVE_ASSIGN_OR_RETURN(connection.server, parse_endpoint(options.server));
+  if (connection.server.host.ends_with(".local")) {
+    return Status(StatusCode::kInvalidArgument,
+                  connection.server.host +
+                      ": names of multicast DNS are not looked up; give the server's address");
+  }
   connection.device = options.device.empty() ? host_name() : options.device;
   connection.model_identity = device.model->identity();
   const fbs::Variant& variant = *device.model->header().variants()->Get(device.variant);
@@ -218,7 +236,14 @@ Result<ProfileData> edge_profile_for(const CommandOptions& options, const Device
   const std::string path = options.profile_path.empty() ? default_profile_path(options.model_path)
                                                         : options.profile_path;
   auto loaded = load_profile(path, *device.model, options.threads);
-  if (loaded.is_ok() || !options.profile_path.empty()) return loaded;
+  if (loaded.is_ok()) return loaded;
+  if (!options.profile_path.empty()) {
+    // Exit code "model mismatch" is kept for the two ends of the wire.
+    const Status status = loaded.status();
+    return status.code() == StatusCode::kMismatch
+               ? Status(StatusCode::kInvalidArgument, status.message())
+               : status;
+  }
   std::fprintf(stderr,
                "cleave-agent: measuring this device (%s); 'cleave-agent profile' keeps it\n",
                loaded.status().message().c_str());

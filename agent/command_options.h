@@ -51,6 +51,8 @@ void add_plan_options(CLI::App& command, CommandOptions& options);
 
 // One line on standard error; gives back the exit code for `return`.
 int fail(ExitCode code, const std::string& message);
+// `code`, or kIo with its line when standard output could not be written.
+int finish_output(ExitCode code);
 // The exit code that a failure to open or run a model means.
 ExitCode exit_code_of(const Status& status);
 

@@ -41,7 +41,8 @@ asio::awaitable<Status> Connection::ensure_ready() {
 asio::awaitable<Status> Connection::connect() {
   deadline_.reset();
   const std::string port = std::to_string(options_.server.port);
-  // The resolver has no socket to close, so its deadline is a timer that cancels it.
+  // The resolver has no socket to close, so its deadline is a timer that cancels it. A look-up that
+  // the system has begun still ends by the system's own limit.
   asio::steady_timer limit(socket_.get_executor(), options_.connect_timeout);
   limit.async_wait([this](const error_code& error) {
     if (!error) resolver_.cancel();
@@ -126,9 +127,12 @@ asio::awaitable<Status> Connection::exchange(const Outgoing& request, ServerAnsw
 }
 
 asio::awaitable<Status> Connection::receive_answer(const Outgoing& request, ServerAnswer& answer) {
+  // One deadline for the answer, whatever else the server sends meanwhile.
+  const Clock::time_point latest = Clock::now() + options_.answer_timeout;
   for (;;) {
     Incoming frame;
-    if (Status status = co_await receive(options_.answer_timeout, frame); !status.is_ok()) {
+    const Clock::duration patience = std::max(latest - Clock::now(), Clock::duration::zero());
+    if (Status status = co_await receive(patience, frame); !status.is_ok()) {
       co_return status;
     }
     switch (frame.envelope->message_type()) {
@@ -219,7 +223,8 @@ asio::awaitable<Status> Connection::receive(Clock::duration patience, Incoming& 
 
 Status Connection::broken(const error_code& error, const char* during) const {
   const std::string why = deadline_.passed() ? "no progress in time" : error.message();
-  return {StatusCode::kUnavailable, to_string(options_.server) + ": " + during + ": " + why};
+  return {deadline_.passed() ? StatusCode::kDeadlineExceeded : StatusCode::kUnavailable,
+          to_string(options_.server) + ": " + during + ": " + why};
 }
 
 Status Connection::server_error(const fbs::Error& error) const {

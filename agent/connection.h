@@ -32,9 +32,9 @@ struct ConnectionOptions {
   std::size_t score_count = 0;  // of this model; an answer with another count is refused
   std::uint64_t uplink_bits_per_second = 0;  // 0: no limit
   std::chrono::milliseconds connect_timeout{5'000};
-  std::chrono::milliseconds handshake_timeout{30'000};
-  std::chrono::milliseconds stall_timeout{15'000};    // no byte moved
-  std::chrono::milliseconds answer_timeout{120'000};  // sent, no answer
+  std::chrono::milliseconds handshake_timeout{10'000};
+  std::chrono::milliseconds stall_timeout{15'000};   // no byte moved
+  std::chrono::milliseconds answer_timeout{60'000};  // sent, no answer
   std::chrono::milliseconds first_backoff{200};
   std::chrono::milliseconds longest_backoff{30'000};
   std::uint64_t seed = 1;  // of the backoff's jitter

@@ -86,6 +86,7 @@ Result<std::uint64_t> parse_with_units(const std::string& text, const Unit (&uni
   std::string suffix;
   if (!(stream >> number) || number < 0) return bad;
   stream >> suffix;
+  if (std::string rest; stream >> rest) suffix += " " + rest;
   std::ranges::transform(suffix, suffix.begin(),
                          [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
   for (const Unit& unit : units) {

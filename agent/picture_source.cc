@@ -49,8 +49,10 @@ Result<std::vector<std::string>> list_pictures(std::span<const std::string> argu
     }
     if (fs::is_directory(status)) {
       CLEAVE_RETURN_IF_ERROR(append_folder(argument, pictures));
-    } else {
+    } else if (fs::is_regular_file(status)) {
       pictures.push_back(argument);
+    } else {
+      return Status(StatusCode::kUnsupported, argument + ": not a regular file");
     }
   }
   return pictures;

@@ -70,7 +70,7 @@ asio::awaitable<Status> Pipeline::choose_split(Work& work) {
     status = reached.code() == StatusCode::kMismatch ? reached : plan_split(work, reached);
   }
   work.record.split = work.split.layers_on_device;
-  if (work.record.fallback.empty()) work.record.planned_split = work.record.split;
+  work.record.planned_split = work.record.split;
   co_return status;
 }
 
@@ -98,6 +98,7 @@ Status Pipeline::plan_split(Work& work, const Status& reached) {
     if (!plan.chosen) return {StatusCode::kUnavailable, reached.message() + "; " + plan.why};
   }
   if (!plan.chosen) return {StatusCode::kResourceExhausted, plan.why};
+  if (connection_ != nullptr && !reached.is_ok()) work.record.fallback = reached.message();
   std::size_t chosen = *plan.chosen;
   if (request.policy == planner::Policy::kLmos) {
     std::vector<planner::Score> scores;
@@ -123,6 +124,8 @@ Status Pipeline::run_head(Work& work) {
     return work.is_jpeg ? Status::ok() : prepare_input(work, {});
   }
   const OpRange range{0, work.split.op_boundary};
+  // Weights that a fallback left behind must not be held beside those of a deeper head.
+  if (head_.must_pack(range)) tail_.release();
   CLEAVE_RETURN_IF_ERROR(head_.prepare(range));
   use_head_buffers();
   const BoundaryBuffer& input = head_.executor().inputs()[0];
@@ -179,6 +182,7 @@ asio::awaitable<Status> Pipeline::ask_server(Work& work) {
     if (status.code() != StatusCode::kUnavailable || !was_open) break;
   }
   if (status.is_ok()) {
+    tail_.release();
     take_answer(work, answer);
     for (const auto& part : request.attachment) work.record.bytes_up += part.size();
     co_return status;
@@ -201,7 +205,7 @@ void Pipeline::take_answer(Work& work, ServerAnswer& answer) {
 
 Status Pipeline::finish_locally(Work& work, const Status& why) {
   const auto start = Clock::now();
-  if (planner_ != nullptr && planner_->whole_network_ram_bytes() > options_.caps.ram_bytes) {
+  if (planner_->ram_bytes_to_finish(work.split.op_boundary) > options_.caps.ram_bytes) {
     return {StatusCode::kUnavailable,
             why.message() + "; the whole network does not fit the RAM cap, so it was not run here"};
   }

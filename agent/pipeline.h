@@ -36,8 +36,7 @@ struct PipelineOptions {
 
 class Pipeline {
  public:
-  // `connection` may be null: no server. It and `planner` must outlive the pipeline; `planner` may
-  // be null when the split is fixed and nothing is planned.
+  // `connection` may be null: no server. It and `planner` must outlive the pipeline.
   Pipeline(std::shared_ptr<const ModelFile> model, const PipelineOptions& options,
            SplitPlanner* planner, Connection* connection);
 
@@ -75,7 +74,6 @@ class Pipeline {
   RangeRunner head_;
   RangeRunner tail_;                     // only after a fallback
   std::vector<AlignedBuffer> boundary_;  // what the head writes and the link sends
-  OpRange bound_range_;
   std::vector<std::uint8_t> pixels_;
   planner::LinkEstimator link_;
   planner::Hysteresis hysteresis_;

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <boost/asio/co_spawn.hpp>
-#include <boost/asio/detached.hpp>
 #include <boost/asio/io_context.hpp>
 #include <cstdio>
+#include <exception>
 #include <nlohmann/json.hpp>
 
 #include "agent/commands.h"
@@ -33,7 +33,9 @@ Status consult_server(const ConnectionOptions& remote, SplitPlanner& planner, Pl
         reached = co_await connection.ensure_ready();
         co_await connection.close();
       },
-      asio::detached);
+      [](std::exception_ptr error) {
+        if (error != nullptr) std::rethrow_exception(error);
+      });
   io.run();
   if (reached.code() == StatusCode::kMismatch) return reached;
   inputs.link.available = reached.is_ok();
@@ -112,7 +114,7 @@ void print_json(const Plan& plan, const Device& device, const Plannable& inputs,
   json["choice"] = plan.chosen ? split_json(plan.splits[*plan.chosen]) : Json(nullptr);
   json["why"] = plan.why;
   if (!inputs.server_note.empty()) json["server_note"] = inputs.server_note;
-  std::printf("%s\n", json.dump().c_str());
+  std::printf("%s\n", json.dump(-1, ' ', false, Json::error_handler_t::replace).c_str());
 }
 
 std::string mark(const Plan& plan, std::size_t index) {
@@ -186,6 +188,7 @@ int plan_command(const CommandOptions& options) {
   const Plan plan =
       planner->decide(inputs.picture, inputs.link, planner_caps(*device, options), *request);
   options.json ? print_json(plan, *device, inputs, options) : print_text(plan, *device, inputs);
+  if (const int code = finish_output(ExitCode::kOk); code != 0) return code;
   if (plan.chosen) return static_cast<int>(ExitCode::kOk);
   const bool only_server = plan.decision.broken == planner::kBoundServerAbsent;
   return fail(only_server ? ExitCode::kServerUnreachable : ExitCode::kCapTooSmall, plan.why);

@@ -2,6 +2,7 @@
 #include <unistd.h>
 
 #include <cstdio>
+#include <exception>
 #include <nlohmann/json.hpp>
 
 #include "agent/commands.h"
@@ -53,7 +54,8 @@ void print_json(const ProfileData& profile, const Device& device, const std::str
     entry["op_p95_ns"] = variant.op_p95_ns;
     json["variants"].push_back(std::move(entry));
   }
-  std::printf("%s\n", json.dump().c_str());
+  std::printf("%s\n",
+              json.dump(-1, ' ', false, nlohmann::ordered_json::error_handler_t::replace).c_str());
 }
 
 void print_text(const ProfileData& profile, const Device& device, const std::string& path) {
@@ -100,7 +102,7 @@ int profile_command(const CommandOptions& options) {
     return fail(ExitCode::kIo, status.message());
   }
   options.json ? print_json(*profile, *device, path) : print_text(*profile, *device, path);
-  return static_cast<int>(ExitCode::kOk);
+  return finish_output(ExitCode::kOk);
 }
 
 }  // namespace cleave::agent

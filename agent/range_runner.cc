@@ -3,13 +3,16 @@
 
 namespace cleave::agent {
 
+bool RangeRunner::must_pack(OpRange range) const {
+  if (weights_ == nullptr) return true;
+  const OpRange held = weights_->range();
+  return !range.empty() && (range.first < held.first || held.last < range.last);
+}
+
 Status RangeRunner::prepare(OpRange range) {
   if (is_prepared_ && prepared_ == range) return Status::ok();
   is_prepared_ = false;
-  const bool covered =
-      weights_ != nullptr && (range.empty() || (weights_->range().first <= range.first &&
-                                                range.last <= weights_->range().last));
-  if (!covered) {
+  if (must_pack(range)) {
     release();  // before packing: old and new weights are never held together
     CLEAVE_ASSIGN_OR_RETURN(weights_, Weights::create(model_, variant_, range));
     CLEAVE_ASSIGN_OR_RETURN(executor_, Executor::create(weights_, {.threads = threads_}));

@@ -23,6 +23,9 @@ class RangeRunner {
   // and Executor::prepare.
   Status prepare(OpRange range);
 
+  // Whether prepare(range) would pack weights.
+  [[nodiscard]] bool must_pack(OpRange range) const;
+
   // Frees weights and executor.
   void release();
 

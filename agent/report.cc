@@ -4,6 +4,8 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <cmath>
+#include <limits>
 #include <nlohmann/json.hpp>
 #include <numeric>
 
@@ -14,6 +16,12 @@ namespace {
 constexpr std::size_t kLongRun = 5;
 
 double milliseconds(std::uint64_t ns) { return static_cast<double>(ns) / 1e6; }
+
+std::string number(const char* format, double value) {
+  char text[64];
+  std::snprintf(text, sizeof(text), format, value);
+  return text;
+}
 
 // File names are bytes, JSON is UTF-8: what is not is replaced, never a reason to fail.
 std::string dump(const nlohmann::ordered_json& json) {
@@ -27,10 +35,13 @@ std::vector<RankedLabel> rank_scores(std::span<const float> scores, const fbs::M
   std::vector<std::size_t> order(scores.size());
   std::iota(order.begin(), order.end(), 0U);
   const std::size_t kept = std::min<std::size_t>(count, order.size());
-  std::ranges::partial_sort(order, order.begin() + static_cast<std::ptrdiff_t>(kept),
-                            [&](std::size_t a, std::size_t b) {
-                              return scores[a] != scores[b] ? scores[a] > scores[b] : a < b;
-                            });
+  // A NaN would make the comparison no order at all: it ranks below everything.
+  const auto rank = [&](std::size_t i) {
+    return std::isnan(scores[i]) ? -std::numeric_limits<float>::infinity() : scores[i];
+  };
+  std::ranges::partial_sort(
+      order, order.begin() + static_cast<std::ptrdiff_t>(kept),
+      [&](std::size_t a, std::size_t b) { return rank(a) != rank(b) ? rank(a) > rank(b) : a < b; });
   std::vector<RankedLabel> ranked;
   for (std::size_t i = 0; i < kept; ++i) {
     const auto* labels = model.labels();
@@ -76,34 +87,31 @@ std::string record_text(const Record& record, const fbs::Model& model,
   if (!record.status.is_ok())
     return record.image + ": no answer: " + record.status.message() + "\n";
   std::string text = record.image + "\n";
-  char line[256];
   for (const RankedLabel& entry : rank_scores(record.scores, model, options.top)) {
-    std::snprintf(line, sizeof(line), "  %8.4f  %s\n", static_cast<double>(entry.score),
-                  entry.label.empty() ? ("class " + std::to_string(entry.index)).c_str()
-                                      : entry.label.c_str());
-    text += line;
+    text += "  " + number("%8.4f", static_cast<double>(entry.score)) + "  " +
+            (entry.label.empty() ? "class " + std::to_string(entry.index) : entry.label) + "\n";
   }
-  std::snprintf(
-      line, sizeof(line),
-      "  split %u%s%s%s, %llu bytes up; ms: edge %.2f, encode %.2f, transmit %.2f, "
-      "server %.2f, return %.2f, total %.2f\n",
-      record.split, record.split_name.empty() ? "" : " (", record.split_name.c_str(),
-      record.split_name.empty() ? "" : ")", static_cast<unsigned long long>(record.bytes_up),
-      milliseconds(record.edge_ns), milliseconds(record.encode_ns), milliseconds(record.tx_ns),
-      milliseconds(record.server_ns), milliseconds(record.rx_ns), milliseconds(record.total_ns));
-  text += line;
+  text += "  split " + std::to_string(record.split);
+  if (!record.split_name.empty()) text += " (" + record.split_name + ")";
+  text += ", " + std::to_string(record.bytes_up) + " bytes up; ms: edge " +
+          number("%.2f", milliseconds(record.edge_ns)) + ", encode " +
+          number("%.2f", milliseconds(record.encode_ns)) + ", transmit " +
+          number("%.2f", milliseconds(record.tx_ns)) + ", server " +
+          number("%.2f", milliseconds(record.server_ns)) + ", return " +
+          number("%.2f", milliseconds(record.rx_ns)) + ", total " +
+          number("%.2f", milliseconds(record.total_ns)) + "\n";
   if (!record.fallback.empty()) text += "  finished on the device: " + record.fallback + "\n";
   if (options.scores) {
     for (std::size_t i = 0; i < record.scores.size(); ++i) {
-      std::snprintf(line, sizeof(line), "  %zu %.9g\n", i, static_cast<double>(record.scores[i]));
-      text += line;
+      text += "  " + std::to_string(i) + " " +
+              number("%.9g", static_cast<double>(record.scores[i])) + "\n";
     }
   }
   return text;
 }
 
-ProgressBar::ProgressBar(std::size_t total, bool wanted)
-    : total_(total), shown_(wanted && total >= kLongRun && isatty(STDERR_FILENO) != 0) {
+ProgressBar::ProgressBar(std::size_t total)
+    : total_(total), shown_(total >= kLongRun && isatty(STDERR_FILENO) != 0) {
   draw();
 }
 

@@ -42,9 +42,10 @@ struct RankedLabel {
 // nothing otherwise.
 class ProgressBar {
  public:
-  ProgressBar(std::size_t total, bool wanted);
+  explicit ProgressBar(std::size_t total);
   ~ProgressBar();
   void advance();
+  // Takes the bar away, so that other lines can be written; advance() draws it again.
   void clear();
 
  private:

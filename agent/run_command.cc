@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
+#include <unistd.h>
+
 #include <boost/asio/co_spawn.hpp>
-#include <boost/asio/detached.hpp>
 #include <boost/asio/io_context.hpp>
 #include <cstdio>
+#include <exception>
 #include <memory>
 #include <optional>
 #include <utility>
@@ -38,16 +40,16 @@ ExitCode picture_exit_code(const Status& status) {
 asio::awaitable<void> process_all(Pipeline& pipeline, Connection* connection,
                                   const std::vector<std::string>& pictures, const fbs::Model& model,
                                   const ReportOptions& report, Tally& tally) {
-  ProgressBar progress(pictures.size(), isatty(STDOUT_FILENO) == 0);
+  ProgressBar progress(pictures.size());
   for (const std::string& picture : pictures) {
     const Record record = co_await pipeline.process(picture);
     record.status.is_ok() ? ++tally.answered : ++tally.failed;
     if (!record.status.is_ok() && tally.first_failure.is_ok()) tally.first_failure = record.status;
     const std::string text = report.json ? record_json(record, model, report) + "\n"
                                          : record_text(record, model, report);
+    progress.clear();
     const bool written = std::fputs(text.c_str(), stdout) >= 0 && std::fflush(stdout) == 0;
     if (!record.status.is_ok()) {
-      progress.clear();
       std::fprintf(stderr, "cleave-agent: %s\n", record.status.message().c_str());
     }
     progress.advance();
@@ -69,15 +71,29 @@ int finish(const Tally& tally) {
   return static_cast<int>(picture_exit_code(tally.first_failure));
 }
 
-// Whether the fixed split fits the caps; a plan checks that by itself.
-Status check_fixed_split(const SplitPlanner& planner, const Split& split, const Device& device) {
-  const std::uint64_t needed = planner.ram_bytes_at(split.op_boundary);
-  if (needed <= device.caps.ram.bytes) return Status::ok();
-  return {StatusCode::kResourceExhausted, "this split needs " + std::to_string(needed) +
-                                              " bytes of memory and the cap is " +
-                                              std::to_string(device.caps.ram.bytes) + " (" +
-                                              cap_source_name(device.caps.ram.source) +
-                                              "); choose a smaller --split or --split auto"};
+// Whether the fixed split keeps the bounds; a plan checks that by itself.
+Status check_fixed_split(const SplitPlanner& planner, const Split& split, const Device& device,
+                         const planner::Caps& caps) {
+  const planner::CutCost& cost = planner.cost_at(split.op_boundary);
+  const auto over = [](const char* what, std::uint64_t needed, std::uint64_t cap,
+                       CapSource source) {
+    return Status(StatusCode::kResourceExhausted,
+                  "this split needs " + std::to_string(needed) + " bytes of " + what +
+                      " and the cap is " + std::to_string(cap) + " (" + cap_source_name(source) +
+                      "); choose a smaller --split, or --split auto");
+  };
+  if (cost.edge_ram_bytes > caps.ram_bytes) {
+    return over("memory", cost.edge_ram_bytes, caps.ram_bytes, device.caps.ram.source);
+  }
+  if (cost.edge_storage_bytes > caps.storage_bytes) {
+    return over("storage", cost.edge_storage_bytes, caps.storage_bytes, device.caps.storage.source);
+  }
+  if (split.layers_on_device < caps.min_split) {
+    return {StatusCode::kResourceExhausted, "--split " + std::to_string(split.layers_on_device) +
+                                                " is below --min-split " +
+                                                std::to_string(caps.min_split)};
+  }
+  return Status::ok();
 }
 
 Status configure(const CommandOptions& options, const Device& device, SplitPlanner& planner,
@@ -91,7 +107,7 @@ Status configure(const CommandOptions& options, const Device& device, SplitPlann
   if (options.split != "auto") {
     CLEAVE_ASSIGN_OR_RETURN(const Split split,
                             parse_split(device.model->header(), device.variant, options.split));
-    CLEAVE_RETURN_IF_ERROR(check_fixed_split(planner, split, device));
+    CLEAVE_RETURN_IF_ERROR(check_fixed_split(planner, split, device, pipeline.caps));
     pipeline.fixed_split = split;
     return Status::ok();
   }
@@ -104,7 +120,9 @@ Status configure(const CommandOptions& options, const Device& device, SplitPlann
 
 int run_command(const CommandOptions& options) {
   auto pictures = list_pictures(options.images);
-  if (!pictures.is_ok()) return fail(exit_code_of(pictures.status()), pictures.status().message());
+  if (!pictures.is_ok()) {
+    return fail(picture_exit_code(pictures.status()), pictures.status().message());
+  }
   auto device = open_device(options);
   if (!device.is_ok()) return fail(exit_code_of(device.status()), device.status().message());
   auto planner = SplitPlanner::create(*device->model, device->variant, device->overhead_bytes);
@@ -125,7 +143,9 @@ int run_command(const CommandOptions& options) {
   asio::co_spawn(
       io,
       process_all(pipeline, connection.get(), *pictures, device->model->header(), report, tally),
-      asio::detached);
+      [](std::exception_ptr error) {
+        if (error != nullptr) std::rethrow_exception(error);
+      });
   io.run();
   return finish(tally);
 }

@@ -103,6 +103,7 @@ Result<SplitPlanner> SplitPlanner::create(const ModelFile& model, std::uint32_t 
     if (split.op_boundary > 0) {
       CLEAVE_ASSIGN_OR_RETURN(arena, plan_arena_bytes(variant, {0, split.op_boundary}, 1));
     }
+    planner.arena_bytes_.push_back(arena);
     const std::uint64_t boundary = cuts[split.op_boundary].boundary_bytes;
     planner.cuts_.push_back({.op_boundary = split.op_boundary,
                              .split = static_cast<std::uint16_t>(split.layers_on_device),
@@ -120,10 +121,14 @@ Result<SplitPlanner> SplitPlanner::create(const ModelFile& model, std::uint32_t 
   return planner;
 }
 
-std::uint64_t SplitPlanner::ram_bytes_at(OpIndex op_boundary) const {
-  const auto found =
-      std::ranges::lower_bound(cuts_, op_boundary, {}, &planner::CutCost::op_boundary);
-  return found->edge_ram_bytes;
+const planner::CutCost& SplitPlanner::cost_at(OpIndex op_boundary) const {
+  return *std::ranges::lower_bound(cuts_, op_boundary, {}, &planner::CutCost::op_boundary);
+}
+
+std::uint64_t SplitPlanner::ram_bytes_to_finish(OpIndex op_boundary) const {
+  const planner::CutCost& head = cost_at(op_boundary);
+  const auto index = static_cast<std::size_t>(&head - cuts_.data());
+  return cuts_.back().edge_ram_bytes + arena_bytes_[index] + head.boundary_bytes;
 }
 
 Status SplitPlanner::set_edge_profile(const ProfileData& profile) {

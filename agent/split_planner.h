@@ -58,19 +58,19 @@ class SplitPlanner {
   [[nodiscard]] Plan decide(const PictureCost& picture, const planner::Link& link,
                             const planner::Caps& caps, const planner::Request& request) const;
 
-  // RAM that the process needs to run ops [0, N) here, for the decision to finish locally.
-  [[nodiscard]] std::uint64_t whole_network_ram_bytes() const {
-    return cuts_.back().edge_ram_bytes;
-  }
-  // RAM that the process needs to run ops [0, op_boundary) here, for a boundary of a split; for one
-  // between two splits, that of the deeper.
-  [[nodiscard]] std::uint64_t ram_bytes_at(OpIndex op_boundary) const;
+  // RAM that the process needs to finish alone after a cut at this boundary: the whole network's
+  // weights, the tail's arena (at most the whole network's) and what the head still holds.
+  [[nodiscard]] std::uint64_t ram_bytes_to_finish(OpIndex op_boundary) const;
+  // What running ops [0, op_boundary) here needs, for a boundary of a split; for one between two
+  // splits, that of the deeper.
+  [[nodiscard]] const planner::CutCost& cost_at(OpIndex op_boundary) const;
   [[nodiscard]] const std::vector<Split>& splits() const { return splits_; }
 
  private:
   std::vector<Split> splits_;
   std::vector<std::string> layers_;  // per split
   std::vector<planner::CutCost> cuts_;
+  std::vector<std::uint64_t> arena_bytes_;  // per split
   std::vector<std::uint64_t> edge_op_ns_;
   std::vector<std::uint64_t> server_op_ns_;
   std::uint64_t input_ns_ = 0;         // on the device

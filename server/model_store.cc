@@ -7,6 +7,7 @@
 #include "engine/executor.h"
 #include "engine/image/prepare_timing.h"
 #include "engine/profiler.h"
+#include "schemas/wire_reader.h"
 
 namespace cleave::server {
 namespace {
@@ -47,6 +48,10 @@ Result<std::unique_ptr<LoadedModel>> load_one(const std::string& path, unsigned 
                                      *first.tensors()->Get(first.input())->shape(), profile_runs));
   for (std::uint32_t v = 0; v < model.variants()->size(); ++v) {
     const fbs::Variant& header = *model.variants()->Get(v);
+    if (element_count(*header.tensors()->Get(header.output())->shape()) > kMaxScores) {
+      return Status(StatusCode::kUnsupported, path + ": more scores than an answer can carry (" +
+                                                  std::to_string(kMaxScores) + ")");
+    }
     LoadedVariant variant;
     variant.cuts = find_cuts(model, v);
     variant.input_shape = *header.tensors()->Get(header.input())->shape();
@@ -76,7 +81,7 @@ Result<std::unique_ptr<ModelStore>> ModelStore::load(std::span<const std::string
   auto store = std::make_unique<ModelStore>();
   for (const std::string& path : paths) {
     auto loaded = load_one(path, threads, profile_runs);
-    if (!loaded.is_ok()) return loaded.status().with_context(path);
+    if (!loaded.is_ok()) return loaded.status();
     if (store->find((*loaded)->file->identity()) != nullptr) {
       return Status(StatusCode::kInvalidArgument,
                     path + ": the same model was given twice; name each model once");

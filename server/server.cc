@@ -4,7 +4,7 @@
 #include <spdlog/spdlog.h>
 
 #include <boost/asio/co_spawn.hpp>
-#include <boost/asio/detached.hpp>
+#include <exception>
 #include <utility>
 
 namespace cleave::server {
@@ -12,6 +12,11 @@ namespace {
 
 // Out of descriptors, say: accepting again at once would only spin.
 constexpr std::chrono::milliseconds kAcceptPause{100};
+
+// Without its acceptor a server is deaf: better an end that is seen.
+void rethrow(std::exception_ptr error) {
+  if (error != nullptr) std::rethrow_exception(error);
+}
 
 }  // namespace
 
@@ -24,6 +29,7 @@ Server::Server(asio::io_context& io, const ModelStore& models, const ServerOptio
       drain_timer_(io) {}
 
 Status Server::listen() {
+  CLEAVE_RETURN_IF_ERROR(pool_.start());
   CLEAVE_ASSIGN_OR_RETURN(const Endpoint wanted, parse_endpoint(options_.listen));
   const auto failed = [&](const error_code& error) {
     return Status(StatusCode::kUnavailable, "cannot listen on " + to_string(wanted) + ": " +
@@ -45,7 +51,7 @@ Status Server::listen() {
     spdlog::warn("listening beyond loopback without encryption: use a trusted network or a tunnel");
   }
   asio::co_spawn(
-      io_, [this]() { return accept_loop(); }, asio::detached);
+      io_, [this]() { return accept_loop(); }, rethrow);
   return Status::ok();
 }
 
@@ -90,7 +96,7 @@ void Server::shutdown() {
   auto sessions = sessions_;
   for (auto& [id, session] : sessions) session->drain("the server is shutting down");
   asio::co_spawn(
-      io_, [this]() { return drain(); }, asio::detached);
+      io_, [this]() { return drain(); }, rethrow);
 }
 
 asio::awaitable<void> Server::drain() {
@@ -108,6 +114,7 @@ asio::awaitable<void> Server::drain() {
 void Server::abort_all() {
   auto sessions = sessions_;
   for (auto& [id, session] : sessions) session->abort();
+  pool_.abandon();
   drain_timer_.cancel();
 }
 

@@ -5,7 +5,6 @@
 
 #include <array>
 #include <boost/asio/co_spawn.hpp>
-#include <boost/asio/detached.hpp>
 #include <boost/asio/write.hpp>
 #include <tuple>
 #include <utility>
@@ -30,23 +29,34 @@ Session::Session(tcp::socket socket, std::uint64_t id, const SessionContext& con
       context_(context),
       watchdog_(socket_),
       outbox_signal_(socket_.get_executor()),
+      outbox_drained_(socket_.get_executor()),
       buffers_(context.options.max_inflight),
       peer_(peer_name(socket_)) {
   error_code ignored;
   socket_.set_option(tcp::no_delay(true), ignored);
   outbox_signal_.expires_at(Clock::time_point::max());
+  outbox_drained_.expires_at(Clock::time_point::max());
 }
 
 void Session::start(std::function<void(std::uint64_t)> on_closed) {
   on_closed_ = std::move(on_closed);
   const auto executor = socket_.get_executor();
   const auto self = shared_from_this();
+  handshake_deadline_ = Clock::now() + context_.options.handshake_timeout;
+  const auto ended = [self](std::exception_ptr error) { self->fail(error); };
   asio::co_spawn(
-      executor, [self]() { return self->watchdog_.watch(); }, asio::detached);
+      executor, [self]() { return self->watchdog_.watch(); }, ended);
   asio::co_spawn(
-      executor, [self]() { return self->write_loop(); }, asio::detached);
+      executor, [self]() { return self->write_loop(); }, ended);
   asio::co_spawn(
-      executor, [self]() { return self->run(); }, asio::detached);
+      executor, [self]() { return self->run(); }, ended);
+}
+
+// Only allocation can throw; the session ends, the server goes on.
+void Session::fail(std::exception_ptr error) {
+  if (error == nullptr) return;
+  spdlog::error("{} {}: out of resources, closed", peer_, device_);
+  abort();
 }
 
 void Session::drain(std::string_view reason) {
@@ -63,7 +73,9 @@ void Session::abort() {
   closing_ = true;
   error_code ignored;
   socket_.close(ignored);
+  *gone_ = true;
   outbox_signal_.cancel();
+  outbox_drained_.cancel();
 }
 
 asio::awaitable<void> Session::run() {
@@ -79,6 +91,7 @@ asio::awaitable<void> Session::run() {
       if (!received) break;
       const bool go_on = co_await handle(frame);
       if (!go_on) break;
+      co_await outbox_below_bound();
     }
   }
   if (watchdog_.fired()) spdlog::info("{} {}: silent or stalled, closed", peer_, device_);
@@ -86,6 +99,14 @@ asio::awaitable<void> Session::run() {
   reading_ended_ = true;
   closing_ = true;
   outbox_signal_.cancel();
+}
+
+// A peer that sends and never reads must not make the outbox grow: reading waits for it.
+asio::awaitable<void> Session::outbox_below_bound() {
+  const std::size_t bound = 2 * std::size_t{context_.options.max_inflight} + 4;
+  while (outbox_.size() > bound && !closing_ && socket_.is_open()) {
+    co_await outbox_drained_.async_wait(as_result);
+  }
 }
 
 asio::awaitable<void> Session::write_loop() {
@@ -102,8 +123,11 @@ asio::awaitable<void> Session::write_loop() {
     const auto [error, written] =
         co_await asio::async_write(socket_, asio::buffer(frame.data(), frame.size()), as_result);
     watchdog_.write_done();
+    outbox_drained_.cancel();
     if (error) break;
   }
+  *gone_ = true;
+  outbox_drained_.cancel();
   if (reading_ended_) co_await linger();
   error_code ignored;
   socket_.close(ignored);

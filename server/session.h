@@ -4,7 +4,9 @@
 // thread; only TailJob::done comes from a worker, and posts itself back.
 #pragma once
 
+#include <atomic>
 #include <deque>
+#include <exception>
 #include <functional>
 #include <memory>
 #include <span>
@@ -55,13 +57,21 @@ class Session : public std::enable_shared_from_this<Session> {
   asio::awaitable<void> run();
   asio::awaitable<void> write_loop();
   asio::awaitable<void> linger();
+  asio::awaitable<void> outbox_below_bound();
+  void fail(std::exception_ptr error);
 
   // session_handshake.cc
   asio::awaitable<bool> handshake();
   [[nodiscard]] FrameBytes make_welcome() const;
 
   // session_read.cc: reading with progress deadlines. False: the connection is over.
-  asio::awaitable<bool> read_exactly(std::span<std::byte> bytes, Clock::duration first_byte);
+  // `latest` bounds the whole, stall_timeout each wait for a byte.
+  asio::awaitable<bool> read_exactly(std::span<std::byte> bytes, Clock::time_point latest);
+  // The first bytes of a header, as many as came; 0: the connection is over.
+  asio::awaitable<std::size_t> await_frame(std::span<std::byte> header);
+  void expect_frame();
+  [[nodiscard]] Clock::time_point frame_deadline() const;
+  [[nodiscard]] Clock::time_point attachment_deadline(std::uint64_t bytes) const;
   asio::awaitable<bool> read_frame(const FrameLimits& limits, Incoming& frame);
   asio::awaitable<bool> skip_attachment(std::uint64_t bytes);
 
@@ -82,7 +92,8 @@ class Session : public std::enable_shared_from_this<Session> {
   const std::uint64_t id_;
   const SessionContext& context_;
   Watchdog watchdog_;
-  asio::steady_timer outbox_signal_;
+  asio::steady_timer outbox_signal_;   // something to write, or an end
+  asio::steady_timer outbox_drained_;  // something was written
   std::deque<FrameBytes> outbox_;
   BufferPool buffers_;
   std::vector<std::uint64_t> message_storage_;  // 8-byte aligned, as FlatBuffers wants it
@@ -90,6 +101,9 @@ class Session : public std::enable_shared_from_this<Session> {
   std::string device_;
   std::string peer_;
   std::size_t inflight_ = 0;
+  std::shared_ptr<std::atomic<bool>> gone_ = std::make_shared<std::atomic<bool>>(false);
+  Clock::time_point handshake_deadline_;
+  bool awaiting_frame_ = false;
   bool draining_ = false;
   bool reading_ended_ = false;
   bool closing_ = false;  // no more reading; close when the outbox is empty

@@ -5,28 +5,62 @@
 #include "server/session.h"
 
 namespace cleave::server {
+namespace {
 
-asio::awaitable<bool> Session::read_exactly(std::span<std::byte> bytes,
-                                            Clock::duration first_byte) {
-  Clock::duration timeout = first_byte;
+// Slower than this over a whole attachment is an attack or a link that no split helps.
+constexpr std::uint64_t kSlowestBytesPerSecond = 1000;
+
+}  // namespace
+
+asio::awaitable<bool> Session::read_exactly(std::span<std::byte> bytes, Clock::time_point latest) {
   while (!bytes.empty()) {
-    watchdog_.expect_read(timeout);
+    watchdog_.expect_read_until(std::min(latest, Clock::now() + context_.options.stall_timeout));
     const auto [error, count] =
         co_await socket_.async_read_some(asio::buffer(bytes.data(), bytes.size()), as_result);
     if (error) co_return false;
     context_.stats.bytes_in += count;
     bytes = bytes.subspan(count);
-    timeout = context_.options.stall_timeout;
   }
   watchdog_.read_done();
   co_return true;
 }
 
+asio::awaitable<std::size_t> Session::await_frame(std::span<std::byte> header) {
+  awaiting_frame_ = true;
+  expect_frame();
+  const auto [error, count] =
+      co_await socket_.async_read_some(asio::buffer(header.data(), header.size()), as_result);
+  awaiting_frame_ = false;
+  watchdog_.read_done();
+  co_return error ? 0 : count;
+}
+
+void Session::expect_frame() {
+  if (model_ == nullptr) {
+    watchdog_.expect_read_until(handshake_deadline_);
+  } else if (inflight_ == 0) {
+    watchdog_.expect_read(context_.options.idle_timeout);
+  } else {
+    watchdog_.read_done();  // the agent waits for us; silence is its right
+  }
+}
+
+Clock::time_point Session::frame_deadline() const {
+  return model_ == nullptr ? handshake_deadline_ : Clock::now() + context_.options.stall_timeout;
+}
+
+Clock::time_point Session::attachment_deadline(std::uint64_t bytes) const {
+  return Clock::now() + context_.options.stall_timeout +
+         std::chrono::seconds(bytes / kSlowestBytesPerSecond);
+}
+
 asio::awaitable<bool> Session::read_frame(const FrameLimits& limits, Incoming& frame) {
   std::array<std::byte, kFrameHeaderBytes> header{};
-  const auto patience =
-      model_ == nullptr ? context_.options.handshake_timeout : context_.options.idle_timeout;
-  if (!co_await read_exactly(header, patience)) co_return false;
+  const std::size_t begun = co_await await_frame(header);
+  if (begun == 0) co_return false;
+  const Clock::time_point latest = frame_deadline();
+  const bool complete = co_await read_exactly(std::span(header).subspan(begun), latest);
+  if (!complete) co_return false;
   const auto decoded = decode_frame_header(header, limits);
   if (!decoded.is_ok()) {
     const bool version = decoded.status().code() == StatusCode::kMismatch;
@@ -38,7 +72,7 @@ asio::awaitable<bool> Session::read_frame(const FrameLimits& limits, Incoming& f
   message_storage_.resize((frame.header.message_bytes + 7) / 8);
   const std::span message(reinterpret_cast<std::byte*>(message_storage_.data()),
                           frame.header.message_bytes);
-  if (!co_await read_exactly(message, context_.options.stall_timeout)) co_return false;
+  if (!co_await read_exactly(message, latest)) co_return false;
   const auto envelope = parse_message(message);
   if (!envelope.is_ok()) {
     refuse(fbs::ErrorCode::Protocol, envelope.status().message());
@@ -50,9 +84,10 @@ asio::awaitable<bool> Session::read_frame(const FrameLimits& limits, Incoming& f
 
 asio::awaitable<bool> Session::skip_attachment(std::uint64_t bytes) {
   std::array<std::byte, 16384> scrap;
+  const Clock::time_point latest = attachment_deadline(bytes);
   while (bytes > 0) {
     const auto step = static_cast<std::size_t>(std::min<std::uint64_t>(bytes, scrap.size()));
-    if (!co_await read_exactly(std::span(scrap).first(step), context_.options.stall_timeout)) {
+    if (!co_await read_exactly(std::span(scrap).first(step), latest)) {
       co_return false;
     }
     bytes -= step;

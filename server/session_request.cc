@@ -83,6 +83,7 @@ asio::awaitable<bool> Session::handle_request(const fbs::Request& request,
   job->variant = request.variant();
   job->cut = request.cut();
   job->codec = request.codec();
+  job->unwanted = gone_;
   const std::uint64_t remaining_ns = request.remaining_ns();
   ++inflight_;
   const bool received = co_await receive_attachment(*job, attachment_bytes);
@@ -116,6 +117,7 @@ asio::awaitable<bool> Session::receive_attachment(TailJob& job, std::uint64_t at
   } else {
     sizes.push_back(job.attachment_bytes);
   }
+  const Clock::time_point latest = attachment_deadline(attachment_bytes);
   for (const std::size_t bytes : sizes) {
     AlignedBuffer buffer = buffers_.take(bytes);
     if (buffer.data() == nullptr) {
@@ -124,7 +126,7 @@ asio::awaitable<bool> Session::receive_attachment(TailJob& job, std::uint64_t at
     }
     job.buffers.push_back(std::move(buffer));
     const std::span target(job.buffers.back().data(), bytes);
-    if (!co_await read_exactly(target, context_.options.stall_timeout)) co_return false;
+    if (!co_await read_exactly(target, latest)) co_return false;
   }
   co_return true;
 }
@@ -145,6 +147,7 @@ void Session::finish(std::unique_ptr<TailJob> job) {
                       .decode_ns = job->decode_ns,
                       .compute_ns = job->compute_ns}));
   }
+  if (awaiting_frame_) expect_frame();
   if (draining_ && inflight_ == 0) {
     closing_ = true;
     outbox_signal_.cancel();

@@ -4,6 +4,7 @@
 // by the session. Exactly one of them owns it at any time.
 #pragma once
 
+#include <atomic>
 #include <cstdint>
 #include <functional>
 #include <memory>
@@ -28,6 +29,7 @@ struct TailJob {
   std::size_t attachment_bytes = 0;
   Clock::time_point arrived;  // last byte in
   std::optional<Clock::time_point> deadline;
+  std::shared_ptr<const std::atomic<bool>> unwanted;  // true once the agent is gone
 
   // Set by the worker.
   fbs::ErrorCode error = fbs::ErrorCode::None;

@@ -2,21 +2,33 @@
 #include "server/tail_pool.h"
 
 #include <algorithm>
+#include <string>
+#include <system_error>
 #include <utility>
 
 #include "server/tail_worker.h"
 
 namespace cleave::server {
 
-TailPool::TailPool(const ServerOptions& options) : capacity_(options.queue_capacity) {
-  threads_.reserve(options.workers);
-  for (unsigned i = 0; i < options.workers; ++i) {
-    threads_.emplace_back(
-        [this, threads = options.threads, limits = options.picture] { work(threads, limits); });
-  }
-}
+TailPool::TailPool(const ServerOptions& options)
+    : workers_(options.workers),
+      threads_per_worker_(options.threads),
+      picture_(options.picture),
+      capacity_(options.queue_capacity) {}
 
-TailPool::~TailPool() { stop(); }
+TailPool::~TailPool() { abandon(); }
+
+Status TailPool::start() {
+  threads_.reserve(workers_);
+  try {
+    for (unsigned i = 0; i < workers_; ++i) threads_.emplace_back([this] { work(); });
+  } catch (const std::system_error& error) {
+    abandon();
+    return {StatusCode::kResourceExhausted,
+            "cannot start " + std::to_string(workers_) + " workers: " + error.what()};
+  }
+  return Status::ok();
+}
 
 bool TailPool::try_submit(std::unique_ptr<TailJob>& job) {
   {
@@ -30,7 +42,7 @@ bool TailPool::try_submit(std::unique_ptr<TailJob>& job) {
 
 std::uint32_t TailPool::retry_after_ms() const {
   const std::lock_guard lock(mutex_);
-  const std::uint64_t wait_ns = recent_compute_ns_ * (queue_.size() + 1) / threads_.size();
+  const std::uint64_t wait_ns = recent_compute_ns_ * (queue_.size() + 1) / workers_;
   return static_cast<std::uint32_t>(std::clamp<std::uint64_t>(wait_ns / 1'000'000, 10, 60'000));
 }
 
@@ -45,8 +57,16 @@ void TailPool::stop() {
   }
 }
 
-void TailPool::work(unsigned threads, const PictureLimits& limits) {
-  TailWorker worker(threads, limits);
+void TailPool::abandon() {
+  {
+    const std::lock_guard lock(mutex_);
+    queue_.clear();
+  }
+  stop();
+}
+
+void TailPool::work() {
+  TailWorker worker(threads_per_worker_, picture_);
   for (;;) {
     std::unique_ptr<TailJob> job;
     {
@@ -56,7 +76,12 @@ void TailPool::work(unsigned threads, const PictureLimits& limits) {
       job = std::move(queue_.front());
       queue_.pop_front();
     }
-    worker.compute(*job);
+    // Only allocation can throw here; one job's failure must not end the server.
+    try {
+      worker.compute(*job);
+    } catch (const std::exception& error) {
+      job->fail(fbs::ErrorCode::Internal, error.what());
+    }
     {
       const std::lock_guard lock(mutex_);
       recent_compute_ns_ = recent_compute_ns_ - recent_compute_ns_ / 8 + job->compute_ns / 8;

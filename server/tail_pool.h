@@ -19,9 +19,12 @@ namespace cleave::server {
 class TailPool {
  public:
   explicit TailPool(const ServerOptions& options);
-  ~TailPool();  // stop()
+  ~TailPool();  // abandon()
   TailPool(const TailPool&) = delete;
   TailPool& operator=(const TailPool&) = delete;
+
+  // Starts the workers. Errors: kResourceExhausted (no thread can be had); none then runs.
+  Status start();
 
   // Takes `job` and gives true, or leaves it with the caller and gives false when the queue is full
   // or the pool is stopping. Thread-safe, does not block.
@@ -32,10 +35,15 @@ class TailPool {
 
   // Finishes what is queued (calling every done) and joins the threads. Idempotent.
   void stop();
+  // Drops what is queued without calling its done, and joins once the jobs under way are finished.
+  void abandon();
 
  private:
-  void work(unsigned threads, const PictureLimits& limits);
+  void work();
 
+  const unsigned workers_;
+  const unsigned threads_per_worker_;
+  const PictureLimits picture_;
   const std::size_t capacity_;
   mutable std::mutex mutex_;
   std::condition_variable wake_;

@@ -74,6 +74,10 @@ Status TailWorker::bind_inputs(TailJob& job, Prepared& prepared) {
 void TailWorker::compute(TailJob& job) {
   const auto started = Clock::now();
   job.queue_ns = nanoseconds_between(job.arrived, started);
+  if (job.unwanted != nullptr && *job.unwanted) {
+    job.fail(fbs::ErrorCode::ShuttingDown, "the connection is gone");
+    return;
+  }
   if (job.deadline && started >= *job.deadline) {
     job.fail(fbs::ErrorCode::DeadlineExceeded, "the time left was used up in the queue");
     return;

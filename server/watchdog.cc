@@ -25,8 +25,8 @@ void Watchdog::stop() {
   timer_.cancel();
 }
 
-void Watchdog::arm(Deadline& deadline, Clock::duration timeout) {
-  deadline = Clock::now() + timeout;
+void Watchdog::arm(Deadline& deadline, Clock::time_point when) {
+  deadline = when;
   // A later deadline is noticed when the timer ends; only an earlier one must wake it.
   if (*deadline < sleeping_until_) timer_.cancel();
 }

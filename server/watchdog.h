@@ -19,8 +19,9 @@ class Watchdog {
   asio::awaitable<void> watch();
 
   // The reader (writer) must make progress within `timeout` from now.
-  void expect_read(Clock::duration timeout) { arm(read_, timeout); }
-  void expect_write(Clock::duration timeout) { arm(write_, timeout); }
+  void expect_read(Clock::duration timeout) { arm(read_, Clock::now() + timeout); }
+  void expect_read_until(Clock::time_point deadline) { arm(read_, deadline); }
+  void expect_write(Clock::duration timeout) { arm(write_, Clock::now() + timeout); }
   void read_done() { read_.reset(); }
   void write_done() { write_.reset(); }
   void stop();
@@ -30,7 +31,7 @@ class Watchdog {
  private:
   using Deadline = std::optional<Clock::time_point>;
 
-  void arm(Deadline& deadline, Clock::duration timeout);
+  void arm(Deadline& deadline, Clock::time_point when);
   [[nodiscard]] Deadline earliest() const;
 
   tcp::socket& socket_;

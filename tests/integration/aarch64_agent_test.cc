@@ -40,6 +40,7 @@ std::vector<std::string> emulated_agent(const Workshop& workshop, const Core& co
   const char* folder = std::getenv("CLEAVE_AARCH64_BIN_DIR");
   const std::string agent = std::string(folder == nullptr ? "" : folder) + "/cleave-agent";
   if (access(agent.c_str(), X_OK) != 0) {
+    REQUIRE_MESSAGE(std::getenv("CLEAVE_REQUIRE_AARCH64") == nullptr, "no " << agent);
     std::printf("skipped: no aarch64 agent; cmake --build --preset aarch64 makes it\n");
     return {};
   }

@@ -145,6 +145,36 @@ TEST_CASE("cap too small for any split") {
   CHECK(planned.records.at(0).at("choice").is_null());
 }
 
+TEST_CASE("a fixed split keeps the privacy floor and the storage cap") {
+  const Bench bench;
+  check_refused(run_agent({"run", "--model", bench.model, "--server", "127.0.0.1:1", "--split", "2",
+                           "--min-split", "5", bench.picture}),
+                ExitCode::kCapTooSmall, "--min-split");
+  check_refused(run_agent({"run", "--model", bench.model, "--split", "all", "--storage", "1kB",
+                           bench.picture}),
+                ExitCode::kCapTooSmall, "storage");
+}
+
+TEST_CASE("caps that no planned split fits") {
+  const Bench bench;
+  REQUIRE(run_agent({"profile", "--model", bench.model, "--runs", "1", "--json"}).exit_code == 0);
+  check_refused(run_agent({"run", "--model", bench.model, "--ram", "1kB", "--json", bench.picture}),
+                ExitCode::kCapTooSmall, "RAM");
+}
+
+TEST_CASE("wrong configuration files") {
+  const Bench bench;
+  for (const char* content : {"[run]\npolcy = eco\n", "garbage\n"}) {
+    const std::string config = bench.workshop.file("agent.ini", content);
+    const AgentRun run =
+        run_agent({"--config", config, "run", "--model", bench.model, bench.picture});
+    CAPTURE(content);
+    CHECK(run.exit_code == static_cast<int>(ExitCode::kUsage));
+  }
+  const std::string good = bench.workshop.file("good.ini", "[run]\nsplit = all\njson = true\n");
+  CHECK(run_agent({"--config", good, "run", "--model", bench.model, bench.picture}).exit_code == 0);
+}
+
 TEST_CASE("the port is taken") {
   const Bench bench;
   const RunningServer first({bench.model});
@@ -185,6 +215,13 @@ TEST_CASE("standard output that cannot be written") {
                    "exec '" + agent_program() + "' run --model '" + bench.model +
                        "' --split all --json '" + bench.picture + "' >/dev/full"});
   CHECK(full.exit_code == static_cast<int>(ExitCode::kIo));
+  for (const char* command : {"plan", "profile"}) {
+    CAPTURE(command);
+    const Finished other = run_program({"sh", "-c",
+                                        "exec '" + agent_program() + "' " + command + " --model '" +
+                                            bench.model + "' >/dev/full"});
+    CHECK(other.exit_code == static_cast<int>(ExitCode::kIo));
+  }
 }
 
 }  // namespace cleave::test

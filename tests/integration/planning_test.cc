@@ -127,7 +127,7 @@ TEST_CASE("without its server every policy is answered by the device, and says s
                                     "--policy", policy, "--json", bench.picture});
     REQUIRE_MESSAGE(run.exit_code == 0, run.err);
     CHECK(run.records.at(0).at("split") == 21);
-    CHECK(run.records.at(0).contains("fallback") == (std::string(policy) == "sco"));
+    CHECK(run.records.at(0).contains("fallback"));
   }
 }
 
@@ -141,6 +141,7 @@ TEST_CASE("the uplink limit holds") {
   for (const nlohmann::json& record : run.records) {
     const double ideal_ns = record.at("bytes_up").get<double>() * 8e9 / 20e6;
     CHECK(record.at("tx_ns").get<double>() >= ideal_ns);
+    CHECK(record.at("tx_ns").get<double>() < 1.5 * ideal_ns + 200e6);
   }
 }
 

@@ -3,6 +3,7 @@
 
 #include <arpa/inet.h>
 #include <doctest/doctest.h>
+#include <fcntl.h>
 #include <netinet/in.h>
 #include <poll.h>
 #include <sys/socket.h>
@@ -39,6 +40,13 @@ bool RawClient::send(std::span<const std::byte> bytes) const {
     bytes = bytes.subspan(static_cast<std::size_t>(count));
   }
   return true;
+}
+
+void RawClient::set_non_blocking() const { fcntl(socket_, F_SETFL, O_NONBLOCK); }
+
+bool RawClient::send_some(std::span<const std::byte> bytes) const {
+  return ::send(socket_, bytes.data(), bytes.size(), MSG_NOSIGNAL) ==
+         static_cast<ssize_t>(bytes.size());
 }
 
 bool RawClient::receive_exactly(std::span<std::byte> bytes) const {

@@ -27,6 +27,10 @@ class RawClient {
     return send(std::as_bytes(std::span(text.data(), text.size())));
   }
 
+  void set_non_blocking() const;
+  // Without waiting; false when the socket takes no more now.
+  bool send_some(std::span<const std::byte> bytes) const;
+
   // The next message; nothing when the server closed or was silent for 10 s. Valid until the next.
   const fbs::Envelope* receive();
   // Whether the server closes within `milliseconds` without sending anything more.

@@ -240,6 +240,43 @@ TEST_CASE("silent and stalled clients are closed in time") {
   CHECK(stalled.closed_within(3'000));
 }
 
+TEST_CASE("a handshake fed byte by byte ends at its deadline all the same") {
+  Fixture fixture(
+      [](server::ServerOptions& options) { options.handshake_timeout = milliseconds(300); });
+  RawClient slow(fixture.server.port());
+  const FrameBytes hello = make_hello("slow", fixture.identity());
+  const auto start = std::chrono::steady_clock::now();
+  std::size_t sent = 0;
+  while (sent < hello.size() && slow.send(std::span(hello).subspan(sent, 1)) &&
+         !slow.closed_within(50)) {
+    ++sent;
+  }
+  CHECK(sent < hello.size());
+  CHECK(std::chrono::steady_clock::now() - start < milliseconds(3'000));
+}
+
+TEST_CASE("a client that sends and never reads is not read any further") {
+  Fixture fixture;
+  RawClient deaf(fixture.server.port());
+  fixture.greet(deaf);
+  const FrameBytes ping = make_ping(1);
+  deaf.set_non_blocking();
+  std::uint64_t taken = 0;
+  const auto end = std::chrono::steady_clock::now() + milliseconds(1'500);
+  while (std::chrono::steady_clock::now() < end) {
+    if (deaf.send_some(ping)) {
+      taken += ping.size();
+    } else {
+      std::this_thread::sleep_for(milliseconds(1));
+    }
+  }
+  // What the two socket buffers hold, and no more: Linux grows each to a few MB at most.
+  CHECK(taken < 40'000'000);
+  CHECK_FALSE(deaf.send_some(ping));
+  RawClient other(fixture.server.port());
+  fixture.greet(other);
+}
+
 TEST_CASE("a request whose time is used up is not computed") {
   Fixture fixture;
   RawClient client(fixture.server.port());

@@ -41,6 +41,7 @@ TEST_CASE("what the pool takes is done once, also when it stops at once") {
   int taken = 0, refused = 0;
   {
     server::TailPool pool(options);
+    REQUIRE(pool.start().is_ok());
     for (int i = 0; i < 200; ++i) {
       auto job = make_job(models.model(), done);
       const bool accepted = pool.try_submit(job);
@@ -63,6 +64,7 @@ TEST_CASE("a full queue refuses, and says how long to wait") {
   options.workers = 1;
   options.queue_capacity = 2;
   server::TailPool pool(options);
+  REQUIRE(pool.start().is_ok());
   std::promise<void> release;
   std::shared_future<void> released = release.get_future().share();
   std::promise<void> started;
@@ -84,6 +86,29 @@ TEST_CASE("a full queue refuses, and says how long to wait") {
   release.set_value();
   pool.stop();
   CHECK(done == 2);
+}
+
+TEST_CASE("abandoned jobs are dropped, and one whose agent is gone is not computed") {
+  ServerThread models(all_ops_model().build());
+  server::ServerOptions options;
+  options.queue_capacity = 16;
+  std::atomic<int> done{0};
+  server::TailPool pool(options);
+  for (int i = 0; i < 16; ++i) {
+    auto job = make_job(models.model(), done);
+    REQUIRE(pool.try_submit(job));  // no worker runs yet
+  }
+  pool.abandon();
+  CHECK(done == 0);
+
+  server::TailPool second(options);
+  auto job = make_job(models.model(), done);
+  job->unwanted = std::make_shared<std::atomic<bool>>(true);
+  std::promise<fbs::ErrorCode> ended;
+  job->done = [&](std::unique_ptr<server::TailJob> finished) { ended.set_value(finished->error); };
+  REQUIRE(second.start().is_ok());
+  REQUIRE(second.try_submit(job));
+  CHECK(ended.get_future().get() == fbs::ErrorCode::ShuttingDown);
 }
 
 }  // namespace cleave::test

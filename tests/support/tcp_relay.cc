@@ -76,7 +76,8 @@ void TcpRelay::forward(int client, int server) {
   std::array<char, 65536> chunk;
   std::int64_t sent_up = 0;
   bool open = true;
-  while (open && !stopping_) {
+  const unsigned generation = generation_;
+  while (open && !stopping_ && generation == generation_) {
     std::array<pollfd, 2> ends{pollfd{client, POLLIN, 0}, pollfd{server, POLLIN, 0}};
     if (poll(ends.data(), ends.size(), 20) <= 0) continue;
     for (const pollfd& end : ends) {

@@ -25,6 +25,8 @@ class TcpRelay {
   void flip_byte_at(std::int64_t offset) { flip_at_ = offset; }
   // Closes both sides once a client has sent this many bytes; -1: never.
   void cut_after(std::int64_t bytes) { cut_after_ = bytes; }
+  // Closes every connection there is now.
+  void close_connections() { ++generation_; }
   // Bytes that clients sent on all connections so far.
   [[nodiscard]] std::uint64_t bytes_up() const { return bytes_up_; }
   [[nodiscard]] unsigned connections() const { return connections_; }
@@ -40,6 +42,7 @@ class TcpRelay {
   std::atomic<std::int64_t> cut_after_{-1};
   std::atomic<std::uint64_t> bytes_up_{0};
   std::atomic<unsigned> connections_{0};
+  std::atomic<unsigned> generation_{0};
   std::atomic<bool> stopping_{false};
   std::thread acceptor_;
   std::vector<std::thread> forwarders_;  // touched by the acceptor, then by the destructor
