@@ -63,6 +63,17 @@ TEST_CASE("per-channel int8 weights and int32 biases become f32 and stay known")
   CHECK(input.zero_point == std::vector<std::int32_t>{3});
 }
 
+TEST_CASE("a scale holds for all weights of its channel") {
+  TfliteBuilder b;
+  const int x = b.tensor("x", {1, 2});
+  const int w =
+      b.constant<std::int8_t>("w", {3, 2}, {2, 4, 2, 4, 2, 4}, {{1, 0.5F, 0.25F}, {0, 0, 0}, 0});
+  const int y = b.tensor("y", {1, 3});
+  b.op(BuiltinOperator::FULLY_CONNECTED, {x, w, -1}, {y}, OperatorOptions::FullyConnectedOptions,
+       fully_connected_options(b));
+  CHECK(read(b.finish({x}, {y})).nodes[0].kernel == std::vector<float>{2, 4, 1, 2, 0.5F, 1});
+}
+
 TEST_CASE("a bias without a scale has input scale times kernel scale") {
   const Graph graph = read(quantized_convolution({{1000}, {0}}, Activation::NONE, {}));
   CHECK(graph.nodes[0].bias[0] == doctest::Approx(2.0));
