@@ -30,7 +30,9 @@ void print_summary(const ModelFile& file, bool json) {
                                             {"ops", ops},
                                             {"file_bytes", file.file_bytes()},
                                             {"identity", identity}};
-    std::printf("%s\n", summary.dump().c_str());
+    // File names are bytes, JSON is UTF-8.
+    const auto replace = nlohmann::ordered_json::error_handler_t::replace;
+    std::printf("%s\n", summary.dump(-1, ' ', false, replace).c_str());
   } else {
     std::printf("%s: %s, %u layers, %u ops, %llu bytes, identity %.12s\n", file.path().c_str(),
                 model.name()->c_str(), layers, ops,

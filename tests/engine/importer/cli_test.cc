@@ -118,6 +118,14 @@ TEST_CASE("a wrong command line is exit code 2, and says so") {
   }
 }
 
+TEST_CASE("a file name that is not UTF-8 still gives JSON that is") {
+  const TemporaryFolder folder;
+  const Finished outcome =
+      run_import(folder, "zoo mobilenet_v2 'm\xff.cleave' --input 32 --width 0.1 --json");
+  CHECK(outcome.exit_code == 0);
+  CHECK(nlohmann::json::parse(outcome.out)["layers"] == 21);
+}
+
 TEST_CASE("help shows examples and exit codes") {
   const TemporaryFolder folder;
   const Finished general = run_import(folder, "--help");
