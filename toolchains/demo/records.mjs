@@ -32,14 +32,14 @@ function answers(path, run, photos) {
   return { run, records };
 }
 
-// Runs of `folder` whose files begin with `prefix`, as { run, records }.
-function runs(folder, prefix, photos) {
+// Runs of `folder` whose files are called `prefix` and a number, by that number, as { run, records }.
+function runs(folder, prefix, photos, nameOf) {
   const names = readdirSync(folder).filter((name) => name.startsWith(prefix) && name.endsWith(".jsonl"));
   const number = (name) => Number(/\d+/.exec(name)?.[0]);
   names.sort((a, b) => number(a) - number(b));
   if (names.length === 0) throw new Failure(`${folder}: no ${prefix}*.jsonl`);
   return names.map((name) => {
-    const run = name.slice(prefix.length, -".jsonl".length).replace(/^\d+-/, "");
+    const run = nameOf(name.slice(prefix.length, -".jsonl".length));
     return answers(join(folder, name), run, photos);
   });
 }
@@ -51,8 +51,8 @@ export function readFolder(folder) {
   return {
     photos,
     layers: model.variants[0].layers.length,
-    policies: runs(folder, "policy-", photos),
-    splits: runs(folder, "split-", photos),
+    policies: runs(folder, "policy-", photos, (name) => name.replace(/^\d+-/, "")),
+    splits: runs(folder, "split-", photos, (name) => `split ${name}`),
   };
 }
 

@@ -80,7 +80,7 @@ function pictureCost(folder, { photos, policies }) {
 // Every score of every run is the first run's, bit for bit. (JSON numbers are written so that they
 // read back as the float they were.)
 function checkEqual({ photos, policies, splits }) {
-  const all = [...policies, ...splits.map(({ run, records }) => ({ run: `split ${run}`, records }))];
+  const all = [...policies, ...splits];
   const [first, ...others] = all;
   for (const { run, records } of others) {
     records.forEach(({ scores }, i) => {
