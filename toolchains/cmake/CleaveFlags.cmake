@@ -18,7 +18,7 @@ if(CLEAVE_FUZZ)
 endif()
 if(CLEAVE_SANITIZE)
   target_compile_options(cleave_flags INTERFACE -fsanitize=${CLEAVE_SANITIZE}
-    -fno-sanitize-recover=all -fno-omit-frame-pointer -g)
+    -fno-sanitize-recover=all -fno-omit-frame-pointer)
   target_link_options(cleave_flags INTERFACE -fsanitize=${CLEAVE_SANITIZE})
   if(CMAKE_CXX_COMPILER_ID STREQUAL "Clang")
     # clang 14 cannot emit its data for a coroutine that is a template or inline.
