@@ -52,12 +52,13 @@ stage() {
   echo "=== $name: $((SECONDS - start)) s"
 }
 
-# Not every machine that runs the tests has a compiler for the checks' own sake: warnings are
-# errors here, and only here.
+# Warnings are errors in the builds that ship. The sanitizers' instrumentation makes GCC 12 warn of
+# faults that are not there (mismatched delete of coroutine frames).
 build() {
-  local preset=$1
+  local preset=$1 werror=OFF
   shift
-  cmake --preset "$preset" -DCLEAVE_WERROR=ON >"build/$preset.configure.log" 2>&1 ||
+  case "$preset" in release | aarch64) werror=ON ;; esac
+  cmake --preset "$preset" -DCLEAVE_WERROR=$werror >"build/$preset.configure.log" 2>&1 ||
     { cat "build/$preset.configure.log" >&2; return 1; }
   cmake --build --preset "$preset" --parallel "$jobs" "$@"
 }
