@@ -74,12 +74,14 @@ TEST_CASE("a connection cut in the middle of each frame: the device answers") {
 }
 
 TEST_CASE("a link that comes back is used again") {
-  const Bench bench(12);
+  // Enough to be at work still when the link is back and the pause before the next try is over.
+  const Bench bench(100);
   const RunningServer server({bench.model});
   TcpRelay relay(server.port());
   relay.cut_after(2000);
   std::thread mender([&] {
-    std::this_thread::sleep_for(std::chrono::milliseconds(500));
+    while (relay.connections() == 0) std::this_thread::sleep_for(std::chrono::milliseconds(5));
+    std::this_thread::sleep_for(std::chrono::milliseconds(300));
     relay.cut_after(-1);
   });
   const AgentRun run =
