@@ -14,6 +14,7 @@ find_words() {
     xargs grep -InE "$1" | cut -c1-160 || true)
 }
 find_words '\b(TODO|FIXME|XXX|HACK)\b' 'finish it, or leave it out'
+find_words '@[A-Z]+@' 'a place to be filled'
 find_words '(^|[^A-Za-z0-9_.])/(home|root|work|Users)/[a-z]' 'a path of one machine'
 find_words 'co_await [^;]*(&&|\|\|)[^;]*co_await' 'one co_await a statement: GCC 12 runs both sides'
 finish
