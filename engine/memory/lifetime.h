@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// When each tensor of a variant lives. Time is counted in steps: step 0 is before the first op, op i
-// runs in step i + 1, and step N + 1 is after the last op, when the output is read.
+// When each tensor of a variant lives. Time is counted in steps: step 0 is before the first op, op
+// i runs in step i + 1, and step N + 1 is after the last op, when the output is read.
 #pragma once
 
 #include <cstdint>

@@ -61,9 +61,9 @@ MemoryPlan plan_memory(std::span<const BufferRequest> requests, std::size_t alig
     const std::size_t bytes = round_up(request.bytes, alignment);
     const std::size_t offset = best_fit(placed, request, bytes);
     const Placed entry{offset, offset + bytes, &request};
-    const auto after = std::upper_bound(
-        placed.begin(), placed.end(), entry,
-        [](const Placed& a, const Placed& b) { return a.offset < b.offset; });
+    const auto after =
+        std::upper_bound(placed.begin(), placed.end(), entry,
+                         [](const Placed& a, const Placed& b) { return a.offset < b.offset; });
     placed.insert(after, entry);
     plan.offsets[index] = offset;
     plan.bytes = std::max(plan.bytes, entry.end);
@@ -88,7 +88,8 @@ std::size_t live_bytes(std::span<const BufferRequest> requests, std::size_t alig
 
 std::string draw_plan(std::span<const BufferRequest> requests, const MemoryPlan& plan,
                       std::size_t columns) {
-  static constexpr char kLetters[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789";
+  static constexpr char kLetters[] =
+      "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789";
   static constexpr std::size_t kLetterCount = sizeof(kLetters) - 1;
   std::uint32_t first = UINT32_MAX;
   std::uint32_t last = 0;

@@ -30,8 +30,9 @@ struct MemoryPlan {
 //      goes into the smallest gap between them that holds it, else after the last of them.
 // Large buffers come first because they have the fewest places to go; the small ones fill the gaps.
 // The result is not always the least possible, but never more than the sum of all requests, nor
-// less than the most that lives at one step (live_bytes). Time: quadratic in the number of requests.
-// REQUIRES: alignment is a power of two, first <= last, and the sum of bytes fits in size_t.
+// less than the most that lives at one step (live_bytes). Time: quadratic in the number of
+// requests. REQUIRES: alignment is a power of two, first <= last, and the sum of bytes fits in
+// size_t.
 [[nodiscard]] MemoryPlan plan_memory(std::span<const BufferRequest> requests,
                                      std::size_t alignment);
 
@@ -39,8 +40,8 @@ struct MemoryPlan {
 [[nodiscard]] std::size_t live_bytes(std::span<const BufferRequest> requests,
                                      std::size_t alignment);
 
-// The arena over time as text, a line per step from the first to the last: `columns` characters that
-// span the arena (a letter per buffer, '.' where nothing lives) and the bytes that live then.
+// The arena over time as text, a line per step from the first to the last: `columns` characters
+// that span the arena (a letter per buffer, '.' where nothing lives) and the bytes that live then.
 [[nodiscard]] std::string draw_plan(std::span<const BufferRequest> requests, const MemoryPlan& plan,
                                     std::size_t columns);
 

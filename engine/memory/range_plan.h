@@ -17,8 +17,8 @@ namespace cleave {
 struct RangePlan {
   static constexpr std::size_t kNowhere = std::numeric_limits<std::size_t>::max();
 
-  std::vector<TensorId> inputs;   // what crosses the cut at range.first, ascending
-  std::vector<TensorId> outputs;  // what crosses the cut at range.last, ascending
+  std::vector<TensorId> inputs;                // what crosses the cut at range.first, ascending
+  std::vector<TensorId> outputs;               // what crosses the cut at range.last, ascending
   std::vector<std::size_t> tensor_offsets;     // by tensor id; kNowhere: not part of the range
   std::vector<std::size_t> workspace_offsets;  // by op - range.first; kNowhere: has none
   std::vector<BufferRequest> requests;         // what was planned, and the plan, for printing

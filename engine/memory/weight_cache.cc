@@ -17,16 +17,13 @@ constexpr std::size_t kOffset = 0;
 PackedWeights::PackedWeights()
     : provider_(std::make_unique<xnn_weights_cache_provider>(xnn_weights_cache_provider{
           .context = this,
-          .look_up = [](void* context, const xnn_weights_cache_look_up_key*) {
-            return of(context).look_up();
-          },
-          .reserve_space = [](void* context, std::size_t bytes) {
-            return of(context).reserve(bytes);
-          },
-          .look_up_or_insert = [](void* context, const xnn_weights_cache_look_up_key*, void* packed,
-                                  std::size_t bytes) {
-            return of(context).look_up_or_insert(packed, bytes);
-          },
+          .look_up = [](void* context,
+                        const xnn_weights_cache_look_up_key*) { return of(context).look_up(); },
+          .reserve_space = [](void* context,
+                              std::size_t bytes) { return of(context).reserve(bytes); },
+          .look_up_or_insert =
+              [](void* context, const xnn_weights_cache_look_up_key*, void* packed,
+                 std::size_t bytes) { return of(context).look_up_or_insert(packed, bytes); },
           // XNNPACK lets operators run only once their cache is final; ours never moves a block.
           .is_finalized = [](void*) { return true; },
           .offset_to_addr = [](void* context, std::size_t) { return of(context).address(); },
@@ -78,11 +75,11 @@ xnn_weights_cache_provider* planning_only_provider() {
       .context = nullptr,
       .look_up = [](void*, const xnn_weights_cache_look_up_key*) { return kOffset; },
       .reserve_space = [](void*, std::size_t bytes) { return counted_allocate(bytes); },
-      .look_up_or_insert = [](void*, const xnn_weights_cache_look_up_key*, void* packed,
-                              std::size_t) {
-        counted_free(packed);
-        return kOffset;
-      },
+      .look_up_or_insert =
+          [](void*, const xnn_weights_cache_look_up_key*, void* packed, std::size_t) {
+            counted_free(packed);
+            return kOffset;
+          },
       .is_finalized = [](void*) { return true; },
       .offset_to_addr = [](void*, std::size_t) -> void* { return nullptr; },
       .delete_cache = [](void*) { return xnn_status_success; }};

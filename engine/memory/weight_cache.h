@@ -61,7 +61,8 @@ class WeightCache {
  public:
   explicit WeightCache(std::size_t op_count) {
     entries_.reserve(op_count);
-    for (std::size_t i = 0; i < op_count; ++i) entries_.push_back(std::make_unique<PackedWeights>());
+    for (std::size_t i = 0; i < op_count; ++i)
+      entries_.push_back(std::make_unique<PackedWeights>());
   }
   // Thread-safe, as the entry is.
   [[nodiscard]] PackedWeights& entry(std::size_t op) const { return *entries_[op]; }
