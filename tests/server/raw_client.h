@@ -16,7 +16,8 @@ namespace cleave::test {
 
 class RawClient {
  public:
-  explicit RawClient(std::uint16_t port);
+  // `buffer_bytes` fixes the kernel's two buffers; 0 leaves them to grow as the kernel likes.
+  explicit RawClient(std::uint16_t port, int buffer_bytes = 0);
   ~RawClient();
   RawClient(const RawClient&) = delete;
   RawClient& operator=(const RawClient&) = delete;
