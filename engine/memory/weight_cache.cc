@@ -31,6 +31,18 @@ PackedWeights::PackedWeights()
 
 PackedWeights::~PackedWeights() = default;
 
+const void* PackedWeights::find_or_make(std::size_t bytes, const std::function<void(void*)>& fill) {
+  const std::lock_guard lock(mutex_);
+  if (packed_ == nullptr) {
+    Block block(counted_allocate(bytes));
+    if (block == nullptr) return nullptr;
+    fill(block.get());
+    packed_ = std::move(block);
+    bytes_ = bytes;
+  }
+  return packed_.get();
+}
+
 std::size_t PackedWeights::bytes() const {
   const std::lock_guard lock(mutex_);
   return bytes_;

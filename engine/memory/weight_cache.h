@@ -9,6 +9,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <mutex>
 #include <vector>
@@ -37,6 +38,9 @@ class PackedWeights {
 
   // What to give to XNNPACK; lives as long as this.
   [[nodiscard]] xnn_weights_cache_provider* provider() { return provider_.get(); }
+  // The entry's block: the one that is there, or a new one of `bytes`, aligned to 64, that `fill`
+  // has written. nullptr: no memory. For kernels of our own.
+  [[nodiscard]] const void* find_or_make(std::size_t bytes, const std::function<void(void*)>& fill);
   // Bytes held; 0 while nothing was packed.
   [[nodiscard]] std::size_t bytes() const;
 

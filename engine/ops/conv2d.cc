@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "engine/ops/convolution.h"
 #include "engine/ops/op_factories.h"
+#include "engine/ops/winograd_conv2d.h"
 
 namespace cleave::ops {
 
 OpResult create_conv2d(const OpSpec& spec) {
+  if (winograd_pays(spec)) return create_winograd_conv2d(spec, kernels::active_kernels());
   const fbs::Conv2D& conv = *spec.op->options_as_Conv2D();
   return create_convolution(spec, {.window = conv.window(),
                                    .padding = conv.padding(),

@@ -1,68 +1,60 @@
 // SPDX-License-Identifier: Apache-2.0
+#include <algorithm>
+
+#include "engine/kernels/dispatch.h"
+#include "engine/memory/weight_cache.h"
 #include "engine/ops/op_factories.h"
-#include "engine/ops/xnnpack_runtime.h"
 
 namespace cleave::ops {
 namespace {
 
+// Reads its weights where the model file has them: packing would keep a second copy of what is most
+// of a VGG, and nothing is gained by another order at the few pictures of a batch.
 class FullyConnectedOp final : public Op {
  public:
-  FullyConnectedOp(XnnOperator op, const OpSpec& spec)
-      : operator_(std::move(op)),
-        inputs_(element_count(spec.inputs[0])),
-        outputs_(spec.output.channels()) {}
+  FullyConnectedOp(const OpSpec& spec, kernels::FullyConnected* kernel) : kernel_(kernel) {
+    layer_.inputs = element_count(spec.inputs[0]);
+    layer_.outputs = spec.output.channels();
+    layer_.weights = spec.kernel;
+    layer_.bias = spec.bias;
+    layer_.minimum = spec.clamp.minimum;
+    layer_.maximum = spec.clamp.maximum;
+  }
 
-  Result<std::size_t> reshape(std::uint32_t batch, pthreadpool_t pool) override {
-    batch_ = batch;
-    step_ = pictures_per_product(batch);
-    CLEAVE_RETURN_IF_ERROR(
-        to_status(xnn_reshape_fully_connected_nc_f32(operator_.get(), step_, pool), "reshape"));
+  Result<std::size_t> reshape(std::uint32_t batch, pthreadpool_t) override {
+    layer_.batch = batch;
     return std::size_t{0};
   }
 
   Status setup(const OpBuffers& buffers) override {
-    input_data_ = buffers.inputs[0];
-    output_data_ = buffers.output;
-    return point_at(0);
+    layer_.input = buffers.inputs[0];
+    layer_.output = buffers.output;
+    return Status::ok();
   }
 
   Status run(pthreadpool_t pool) override {
-    for (std::uint32_t picture = 0; picture < batch_; picture += step_) {
-      if (step_ != batch_) CLEAVE_RETURN_IF_ERROR(point_at(picture));
-      CLEAVE_RETURN_IF_ERROR(to_status(xnn_run_operator(operator_.get(), pool), "run"));
-    }
+    // A multiple of the rows that a kernel takes at once; small enough to share out evenly.
+    constexpr std::size_t kRowsOfTask = 16;
+    pthreadpool_parallelize_1d_tile_1d(
+        pool,
+        [](void* self, std::size_t first, std::size_t count) {
+          const auto& op = *static_cast<const FullyConnectedOp*>(self);
+          op.kernel_(op.layer_, first, first + count);
+        },
+        this, layer_.outputs, kRowsOfTask, PTHREADPOOL_FLAG_DISABLE_DENORMALS);
     return Status::ok();
   }
 
  private:
-  Status point_at(std::uint32_t picture) {
-    return to_status(
-        xnn_setup_fully_connected_nc_f32(operator_.get(), input_data_ + picture * inputs_,
-                                         output_data_ + picture * outputs_),
-        "setup");
-  }
-
-  XnnOperator operator_;
-  std::size_t inputs_;
-  std::size_t outputs_;
-  std::uint32_t batch_ = 0;
-  std::uint32_t step_ = 0;
-  const float* input_data_ = nullptr;
-  float* output_data_ = nullptr;
+  kernels::FullyConnectedRows layer_;
+  kernels::FullyConnected* kernel_;
 };
 
 }  // namespace
 
 OpResult create_fully_connected(const OpSpec& spec) {
-  const std::size_t inputs = element_count(spec.inputs[0]);
-  const std::size_t outputs = spec.output.channels();
-  xnn_operator_t op = nullptr;
-  CLEAVE_RETURN_IF_ERROR(to_status(
-      xnn_create_fully_connected_nc_f32(inputs, outputs, inputs, outputs, spec.kernel, spec.bias,
-                                        spec.clamp.minimum, spec.clamp.maximum, /*flags=*/0,
-                                        /*code_cache=*/nullptr, spec.packed, &op),
-      "create"));
-  return OpResult(std::make_unique<FullyConnectedOp>(XnnOperator(op), spec));
+  return OpResult(
+      std::make_unique<FullyConnectedOp>(spec, kernels::active_kernels().f32_fully_connected));
 }
 
 }  // namespace cleave::ops

@@ -26,6 +26,10 @@
 
 struct xnn_weights_cache_provider;
 
+namespace cleave {
+class PackedWeights;
+}
+
 namespace cleave::ops {
 
 // The op's clamp; all of the line when it has none.
@@ -45,9 +49,10 @@ struct OpSpec {
   std::vector<fbs::Shape> inputs;
   fbs::Shape output;
   ClampRange clamp;
-  const float* kernel = nullptr;  // layouts: schemas/model.fbs
-  const float* bias = nullptr;    // nullptr: zero
-  xnn_weights_cache_provider* packed = nullptr;
+  const float* kernel = nullptr;                 // layouts: schemas/model.fbs
+  const float* bias = nullptr;                   // nullptr: zero
+  PackedWeights* entry = nullptr;                // nullptr: made for planning, never run
+  xnn_weights_cache_provider* packed = nullptr;  // the entry as XNNPACK sees it
 };
 
 // Shapes and clamp of op `index`; weights are left out.

@@ -41,7 +41,8 @@ Result<OpSpec> PackedModel::spec(OpIndex index) const {
   if (spec.op->segment() < 0) return spec;
   CLEAVE_ASSIGN_OR_RETURN(spec.kernel, f32_weights(*model_, *spec.op, spec.op->kernel()));
   CLEAVE_ASSIGN_OR_RETURN(spec.bias, f32_weights(*model_, *spec.op, spec.op->bias()));
-  spec.packed = cache_.entry(index - range_.first).provider();
+  spec.entry = &cache_.entry(index - range_.first);
+  spec.packed = spec.entry->provider();
   return spec;
 }
 

@@ -1,0 +1,34 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Which of our kernels run on this CPU.
+#pragma once
+
+#include <span>
+
+#include "engine/kernels/fully_connected.h"
+#include "engine/kernels/gemm.h"
+#include "engine/kernels/winograd.h"
+
+namespace cleave::kernels {
+
+// One implementation of each kernel, for one instruction set.
+struct KernelTable {
+  const char* name = "";  // "scalar", "avx2", "avx512", "neon"
+  GemmPanel* gemm = nullptr;
+  std::size_t gemm_rows = 0;     // most rows of a call
+  std::size_t gemm_columns = 0;  // columns of a panel; divides into 16s
+  WinogradInput* winograd_input = nullptr;
+  WinogradOutput* winograd_output = nullptr;
+  FullyConnected* f32_fully_connected = nullptr;
+  FullyConnected* f16_fully_connected = nullptr;
+  FullyConnected* s8_fully_connected = nullptr;
+};
+
+// The table that the process uses: the last of available_kernels(), or the one that the environment
+// variable CLEAVE_KERNELS names, if it is there. Decided once. Thread-safe.
+[[nodiscard]] const KernelTable& active_kernels();
+
+// Every table that this CPU can run, the slowest ("scalar") first. Thread-safe.
+[[nodiscard]] std::span<const KernelTable> available_kernels();
+
+}  // namespace cleave::kernels

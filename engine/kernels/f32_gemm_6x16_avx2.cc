@@ -1,0 +1,57 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <immintrin.h>
+
+#include <array>
+#include <utility>
+
+#include "engine/kernels/gemm.h"
+
+namespace cleave::kernels {
+namespace {
+
+constexpr std::size_t kMostRows = 6;
+constexpr std::size_t kColumns = 16;
+constexpr std::size_t kLanes = 8;
+
+template <std::size_t kRows>
+void multiply(std::size_t depth_blocks, const float* a, const float* b, float* c,
+              std::size_t c_stride) {
+  __m256 left[kRows];
+  __m256 right[kRows];
+#pragma GCC unroll 16
+  for (std::size_t row = 0; row < kRows; ++row) left[row] = right[row] = _mm256_setzero_ps();
+  for (std::size_t block = 0; block < depth_blocks; ++block, a += kRows * kGemmDepthBlock) {
+    for (std::size_t d = 0; d < kGemmDepthBlock; ++d, b += kColumns) {
+      const __m256 b_left = _mm256_load_ps(b);
+      const __m256 b_right = _mm256_load_ps(b + kLanes);
+#pragma GCC unroll 16
+      for (std::size_t row = 0; row < kRows; ++row) {
+        const __m256 value = _mm256_set1_ps(a[row * kGemmDepthBlock + d]);
+        left[row] = _mm256_fmadd_ps(value, b_left, left[row]);
+        right[row] = _mm256_fmadd_ps(value, b_right, right[row]);
+      }
+    }
+  }
+#pragma GCC unroll 16
+  for (std::size_t row = 0; row < kRows; ++row) {
+    _mm256_store_ps(c + row * c_stride, left[row]);
+    _mm256_store_ps(c + row * c_stride + kLanes, right[row]);
+  }
+}
+
+using Multiply = void(std::size_t, const float*, const float*, float*, std::size_t);
+
+template <std::size_t... kRows>
+constexpr std::array<Multiply*, sizeof...(kRows)> by_rows(std::index_sequence<kRows...>) {
+  return {multiply<kRows + 1>...};
+}
+
+}  // namespace
+
+void f32_gemm_6x16_avx2(std::size_t rows, std::size_t depth_blocks, const float* a, const float* b,
+                        float* c, std::size_t c_stride) {
+  static constexpr auto kMultiply = by_rows(std::make_index_sequence<kMostRows>{});
+  kMultiply[rows - 1](depth_blocks, a, b, c, c_stride);
+}
+
+}  // namespace cleave::kernels

@@ -1,0 +1,25 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The core of a matrix product of f32: a few rows of A times a panel of columns of B.
+#pragma once
+
+#include <cstddef>
+
+namespace cleave::kernels {
+
+// Depth comes in blocks of this many; shorter ones are filled up with zeros.
+inline constexpr std::size_t kGemmDepthBlock = 16;
+
+// c[r][n] = sum over d of a[r][d] * b[d][n], for all columns n of a panel, added in the order of d,
+// each step one fused multiply-add (two roundings in the scalar kernel).
+//   a: [depth_blocks][rows][16], b: [depth_blocks * 16][columns of a panel], c: [rows] rows that
+//   are c_stride floats apart.
+// REQUIRES: rows from 1 to the kernel's most; b and c aligned to 64 bytes.
+using GemmPanel = void(std::size_t rows, std::size_t depth_blocks, const float* a, const float* b,
+                       float* c, std::size_t c_stride);
+GemmPanel f32_gemm_4x16_scalar;
+GemmPanel f32_gemm_6x16_avx2;
+GemmPanel f32_gemm_14x32_avx512;
+GemmPanel f32_gemm_8x8_neon;
+
+}  // namespace cleave::kernels

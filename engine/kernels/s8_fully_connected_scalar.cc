@@ -1,0 +1,26 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "engine/kernels/fully_connected_rows.h"
+
+namespace cleave::kernels {
+namespace {
+
+struct S8Lanes {
+  using Weight = std::int8_t;
+  using Vector = float;
+  static constexpr std::size_t kLanes = 1;
+  static Vector zero() { return 0; }
+  static Vector load(const float* from) { return *from; }
+  static Vector load_weights(const Weight* from) { return widen(*from); }
+  static Vector fma(Vector a, Vector b, Vector c) { return a * b + c; }
+  static void store(float* to, Vector value) { *to = value; }
+  static float widen(Weight weight) { return static_cast<float>(weight); }
+};
+
+}  // namespace
+
+void s8_fully_connected_scalar(const FullyConnectedRows& layer, std::size_t first,
+                               std::size_t last) {
+  fully_connected_rows<S8Lanes>(layer, first, last);
+}
+
+}  // namespace cleave::kernels

@@ -1,0 +1,19 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The kernel of a 3x3 convolution, transformed for Winograd's F(4x4, 3x3) and laid out for the
+// matrix products.
+#pragma once
+
+#include <cstddef>
+
+#include "engine/ops/op.h"
+
+namespace cleave::ops {
+
+// [36 positions][panels of `panel_columns` output channels][input channels, filled up to a multiple
+// of 16][panel_columns], then the bias of all panels; zeros where there is no channel. Taken from
+// the op's cache entry, or made there; nullptr when the op is made for planning only.
+// Errors: kResourceExhausted.
+[[nodiscard]] Result<const float*> winograd_weights(const OpSpec& spec, std::size_t panel_columns);
+
+}  // namespace cleave::ops
