@@ -43,6 +43,17 @@ const void* PackedWeights::find_or_make(std::size_t bytes, const std::function<v
   return packed_.get();
 }
 
+void PackedWeights::read_in_place(std::size_t bytes) {
+  const std::lock_guard lock(mutex_);
+  in_place_ = true;
+  bytes_ = bytes;
+}
+
+bool PackedWeights::is_read_in_place() const {
+  const std::lock_guard lock(mutex_);
+  return in_place_;
+}
+
 std::size_t PackedWeights::bytes() const {
   const std::lock_guard lock(mutex_);
   return bytes_;

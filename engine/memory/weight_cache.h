@@ -41,7 +41,11 @@ class PackedWeights {
   // The entry's block: the one that is there, or a new one of `bytes`, aligned to 64, that `fill`
   // has written. nullptr: no memory. For kernels of our own.
   [[nodiscard]] const void* find_or_make(std::size_t bytes, const std::function<void(void*)>& fill);
-  // Bytes held; 0 while nothing was packed.
+  // Says that the op reads `bytes` of weights where the model file has them, and packs nothing.
+  void read_in_place(std::size_t bytes);
+  [[nodiscard]] bool is_read_in_place() const;
+  // Bytes of memory that the op's weights take: packed, or pages of the file. 0 while nothing was
+  // packed.
   [[nodiscard]] std::size_t bytes() const;
 
  private:
@@ -56,6 +60,7 @@ class PackedWeights {
   mutable std::mutex mutex_;
   Block packed_;
   std::size_t bytes_ = 0;
+  bool in_place_ = false;
   std::vector<Block> reserved_;  // handed out by reserve(), not offered yet
   std::unique_ptr<xnn_weights_cache_provider> provider_;
 };

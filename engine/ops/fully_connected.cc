@@ -53,6 +53,11 @@ class FullyConnectedOp final : public Op {
 }  // namespace
 
 OpResult create_fully_connected(const OpSpec& spec) {
+  if (spec.entry != nullptr) {
+    const std::size_t outputs = spec.output.channels();
+    const std::size_t weights = element_count(spec.inputs[0]) * outputs;
+    spec.entry->read_in_place((weights + (spec.bias == nullptr ? 0 : outputs)) * sizeof(float));
+  }
   return OpResult(
       std::make_unique<FullyConnectedOp>(spec, kernels::active_kernels().f32_fully_connected));
 }

@@ -49,7 +49,7 @@ Result<OpSpec> PackedModel::spec(OpIndex index) const {
 OpResult PackedModel::create_op(OpIndex index) const {
   CLEAVE_ASSIGN_OR_RETURN(const OpSpec op, spec(index));
   OpResult result = ops::create_op(op);
-  if (op.op->segment() >= 0) {
+  if (op.op->segment() >= 0 && !op.entry->is_read_in_place()) {
     model_->release_segment_pages(static_cast<std::uint32_t>(op.op->segment()));
   }
   return result;

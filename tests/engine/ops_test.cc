@@ -52,14 +52,38 @@ fbs::Window window(std::uint32_t h, std::uint32_t w, std::uint32_t sh = 1, std::
   return {h, w, sh, sw, dh, dw};
 }
 
-void check_cases(const std::vector<OpCase>& cases) {
+void check_cases(const std::vector<OpCase>& cases, double tolerance = kTolerance) {
   for (const OpCase& op : cases) {
     CAPTURE(op.name);
-    CHECK(error_of(op.input, op.build, 2) < kTolerance);
+    CHECK(error_of(op.input, op.build, 2) < tolerance);
   }
 }
 
 }  // namespace
+
+// Enough channels for Winograd (ops/winograd_conv2d.h), and pictures that do not divide by its
+// tiles.
+TEST_CASE("Conv2D 3x3: every rest of height and width, channels that fill no block") {
+  std::vector<OpCase> cases;
+  for (const std::uint32_t height : {1, 2, 3, 4, 5, 6, 7, 9, 12}) {
+    for (const std::uint32_t width : {3, 4, 10}) {
+      cases.push_back({"3x3, padded", {height, width, 16}, [](auto& b) {
+                         b.conv2d(b.input(), 33, WindowSpec{.window = 3, .pad = 1});
+                       }});
+    }
+  }
+  cases.push_back({"3x3, not padded, 17 channels to 16", {8, 9, 17}, [](auto& b) {
+                     b.conv2d(b.input(), 16, WindowSpec{.window = 3});
+                   }});
+  cases.push_back({"3x3, padded on two sides", {7, 8, 20}, [](auto& b) {
+                     b.conv2d(b.input(), 40, {window(3, 3), {1, 0, 0, 1}});
+                   }});
+  cases.push_back({"3x3, more tiles than a block", {70, 66, 16}, [](auto& b) {
+                     b.conv2d(b.input(), 16, WindowSpec{.window = 3, .pad = 1});
+                   }});
+  // Winograd's transforms cost about a decimal place (tests/engine/kernels/winograd_test.cc).
+  check_cases(cases, 10 * kTolerance);
+}
 
 TEST_CASE("Conv2D: strides, dilations, groups, uneven padding, clamps") {
   check_cases({

@@ -1,0 +1,38 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "engine/kernels/dispatch.h"
+
+#include <doctest/doctest.h>
+
+#include <cstdlib>
+#include <string_view>
+
+namespace cleave::test {
+namespace {
+
+TEST_CASE("the scalar table is always there, and each table is whole") {
+  CHECK(std::string_view(kernels::available_kernels().front().name) == "scalar");
+  for (const kernels::KernelTable& table : kernels::available_kernels()) {
+    CAPTURE(table.name);
+    CHECK((table.gemm != nullptr));
+    CHECK(table.gemm_rows > 0);
+    CHECK(table.gemm_columns % 4 == 0);
+    CHECK((table.winograd_input != nullptr));
+    CHECK((table.winograd_output != nullptr));
+    CHECK((table.f32_fully_connected != nullptr));
+    CHECK((table.f16_fully_connected != nullptr));
+    CHECK((table.s8_fully_connected != nullptr));
+  }
+}
+
+TEST_CASE("the environment chooses, else the fastest runs") {
+  const char* wanted = std::getenv("CLEAVE_KERNELS");
+  const std::string_view active = kernels::active_kernels().name;
+  bool available = false;
+  for (const kernels::KernelTable& table : kernels::available_kernels()) {
+    available = available || (wanted != nullptr && std::string_view(wanted) == table.name);
+  }
+  CHECK(active == (available ? wanted : kernels::available_kernels().back().name));
+}
+
+}  // namespace
+}  // namespace cleave::test
