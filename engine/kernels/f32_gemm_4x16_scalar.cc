@@ -4,7 +4,7 @@
 namespace cleave::kernels {
 
 void f32_gemm_4x16_scalar(std::size_t rows, std::size_t depth_blocks, const float* a,
-                          const float* b, float* c, std::size_t c_stride) {
+                          const float* b, const float* /*next_b*/, float* c, std::size_t c_stride) {
   constexpr std::size_t kColumns = 16;
   for (std::size_t row = 0; row < rows; ++row) {
     float sums[kColumns] = {};

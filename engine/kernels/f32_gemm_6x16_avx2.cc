@@ -14,14 +14,15 @@ constexpr std::size_t kColumns = 16;
 constexpr std::size_t kLanes = 8;
 
 template <std::size_t kRows>
-void multiply(std::size_t depth_blocks, const float* a, const float* b, float* c,
-              std::size_t c_stride) {
+void multiply(std::size_t depth_blocks, const float* a, const float* b, const float* next_b,
+              float* c, std::size_t c_stride) {
   __m256 left[kRows];
   __m256 right[kRows];
 #pragma GCC unroll 16
   for (std::size_t row = 0; row < kRows; ++row) left[row] = right[row] = _mm256_setzero_ps();
   for (std::size_t block = 0; block < depth_blocks; ++block, a += kRows * kGemmDepthBlock) {
-    for (std::size_t d = 0; d < kGemmDepthBlock; ++d, b += kColumns) {
+    for (std::size_t d = 0; d < kGemmDepthBlock; ++d, b += kColumns, next_b += kColumns) {
+      _mm_prefetch(next_b, _MM_HINT_T1);
       const __m256 b_left = _mm256_load_ps(b);
       const __m256 b_right = _mm256_load_ps(b + kLanes);
 #pragma GCC unroll 16
@@ -39,7 +40,7 @@ void multiply(std::size_t depth_blocks, const float* a, const float* b, float* c
   }
 }
 
-using Multiply = void(std::size_t, const float*, const float*, float*, std::size_t);
+using Multiply = void(std::size_t, const float*, const float*, const float*, float*, std::size_t);
 
 template <std::size_t... kRows>
 constexpr std::array<Multiply*, sizeof...(kRows)> by_rows(std::index_sequence<kRows...>) {
@@ -49,9 +50,9 @@ constexpr std::array<Multiply*, sizeof...(kRows)> by_rows(std::index_sequence<kR
 }  // namespace
 
 void f32_gemm_6x16_avx2(std::size_t rows, std::size_t depth_blocks, const float* a, const float* b,
-                        float* c, std::size_t c_stride) {
+                        const float* next_b, float* c, std::size_t c_stride) {
   static constexpr auto kMultiply = by_rows(std::make_index_sequence<kMostRows>{});
-  kMultiply[rows - 1](depth_blocks, a, b, c, c_stride);
+  kMultiply[rows - 1](depth_blocks, a, b, next_b, c, c_stride);
 }
 
 }  // namespace cleave::kernels

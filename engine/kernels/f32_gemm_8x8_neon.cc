@@ -26,14 +26,17 @@ inline void step(const float32x4_t (&a)[kRows], const float* b, float32x4_t (&le
 }
 
 template <std::size_t kRows>
-void multiply(std::size_t depth_blocks, const float* a, const float* b, float* c,
-              std::size_t c_stride) {
+void multiply(std::size_t depth_blocks, const float* a, const float* b, const float* next_b,
+              float* c, std::size_t c_stride) {
   float32x4_t left[kRows];
   float32x4_t right[kRows];
 #pragma GCC unroll 8
   for (std::size_t row = 0; row < kRows; ++row) left[row] = right[row] = vdupq_n_f32(0);
   for (std::size_t block = 0; block < depth_blocks; ++block, a += kRows * kGemmDepthBlock) {
-    for (std::size_t d = 0; d < kGemmDepthBlock; d += 4, b += 4 * kColumns) {
+    for (std::size_t d = 0; d < kGemmDepthBlock;
+         d += 4, b += 4 * kColumns, next_b += 4 * kColumns) {
+      __builtin_prefetch(next_b);
+      __builtin_prefetch(next_b + 2 * kColumns);
       float32x4_t values[kRows];
 #pragma GCC unroll 8
       for (std::size_t row = 0; row < kRows; ++row) {
@@ -52,7 +55,7 @@ void multiply(std::size_t depth_blocks, const float* a, const float* b, float* c
   }
 }
 
-using Multiply = void(std::size_t, const float*, const float*, float*, std::size_t);
+using Multiply = void(std::size_t, const float*, const float*, const float*, float*, std::size_t);
 
 template <std::size_t... kRows>
 constexpr std::array<Multiply*, sizeof...(kRows)> by_rows(std::index_sequence<kRows...>) {
@@ -62,9 +65,9 @@ constexpr std::array<Multiply*, sizeof...(kRows)> by_rows(std::index_sequence<kR
 }  // namespace
 
 void f32_gemm_8x8_neon(std::size_t rows, std::size_t depth_blocks, const float* a, const float* b,
-                       float* c, std::size_t c_stride) {
+                       const float* next_b, float* c, std::size_t c_stride) {
   static constexpr auto kMultiply = by_rows(std::make_index_sequence<kMostRows>{});
-  kMultiply[rows - 1](depth_blocks, a, b, c, c_stride);
+  kMultiply[rows - 1](depth_blocks, a, b, next_b, c, c_stride);
 }
 
 }  // namespace cleave::kernels

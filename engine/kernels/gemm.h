@@ -14,9 +14,11 @@ inline constexpr std::size_t kGemmDepthBlock = 16;
 // each step one fused multiply-add (two roundings in the scalar kernel).
 //   a: [depth_blocks][rows][16], b: [depth_blocks * 16][columns of a panel], c: [rows] rows that
 //   are c_stride floats apart.
+// `next_b` is fetched into the caches along the way, as many bytes as `b` has: the panel that comes
+// next when it is still in memory. It is only a hint, any address will do.
 // REQUIRES: rows from 1 to the kernel's most; b and c aligned to 64 bytes.
 using GemmPanel = void(std::size_t rows, std::size_t depth_blocks, const float* a, const float* b,
-                       float* c, std::size_t c_stride);
+                       const float* next_b, float* c, std::size_t c_stride);
 GemmPanel f32_gemm_4x16_scalar;
 GemmPanel f32_gemm_6x16_avx2;
 GemmPanel f32_gemm_14x32_avx512;

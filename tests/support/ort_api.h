@@ -32,6 +32,7 @@ inline constexpr std::uint32_t kOrtApiVersion = 1;
 // Values of the interface's enumerations.
 inline constexpr int kOrtLogError = 3;
 inline constexpr int kOrtNoOptimization = 0;
+inline constexpr int kOrtAllOptimizations = 99;
 inline constexpr int kOrtArenaAllocator = 1;
 inline constexpr int kOrtDefaultMemory = 0;
 inline constexpr int kOrtFloat = 1;
@@ -57,6 +58,8 @@ struct OrtErrorMessage {
 };
 
 using OrtCreateEnv = OrtCall<3, int, const char*, OrtEnvHandle**>;
+using OrtCreateSession = OrtCall<7, const OrtEnvHandle*, const char*, const OrtOptionsHandle*,
+                                 OrtSessionHandle**>;
 using OrtCreateSessionFromArray = OrtCall<8, const OrtEnvHandle*, const void*, std::size_t,
                                           const OrtOptionsHandle*, OrtSessionHandle**>;
 using OrtRun =

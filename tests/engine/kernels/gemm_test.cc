@@ -37,7 +37,7 @@ void check_product(const KernelTable& table, std::size_t rows, std::size_t depth
   AlignedBuffer c_buffer = aligned_copy(std::vector<float>(rows * stride, kUntouched));
   const float* b = b_buffer.f32();
   float* c = c_buffer.f32();
-  table.gemm(rows, depth_blocks, blocks.data(), b, c, stride);
+  table.gemm(rows, depth_blocks, blocks.data(), b, b, c, stride);
   for (std::size_t r = 0; r < rows; ++r) {
     for (std::size_t n = 0; n < stride; ++n) {
       if (n >= columns) {
@@ -76,7 +76,7 @@ TEST_CASE("a row's product does not depend on the rows beside it") {
     const auto multiply = [&](const std::vector<float>& part, std::size_t count) {
       AlignedBuffer c = aligned_copy(std::vector<float>(count * columns));
       table.gemm(count, kDepth / kGemmDepthBlock, interleave(part, count, kDepth).data(), b.f32(),
-                 c.f32(), columns);
+                 b.f32(), c.f32(), columns);
       return std::vector<float>(c.f32(), c.f32() + count * columns);
     };
     const std::vector<float> together = multiply(a, rows);
