@@ -5,6 +5,9 @@
 
 #include "engine/ops/clamped_op.h"
 #include "engine/ops/op_factories.h"
+#include "engine/ops/winograd_conv2d.h"
+#include "engine/ops/winograd_weights.h"
+#include "engine/weights.h"
 
 namespace cleave::ops {
 namespace {
@@ -70,6 +73,13 @@ OpResult create_unnamed(const OpSpec& spec) {
 }
 
 }  // namespace
+
+std::uint64_t weight_ram_bytes(const OpSpec& spec) {
+  if (spec.op->options_type() == fbs::OpOptions::Conv2D && winograd_pays(spec)) {
+    return winograd_weight_bytes(spec, kernels::active_kernels().gemm_columns);
+  }
+  return weight_bytes(*spec.op);
+}
 
 OpSpec make_op_spec(const fbs::Variant& variant, OpIndex index) {
   const fbs::Op& op = *variant.ops()->Get(index);

@@ -11,4 +11,8 @@ namespace cleave::ops {
 // name in front.
 [[nodiscard]] OpResult create_op(const OpSpec& spec);
 
+// Bytes of memory that the op's weights take once it was created on this CPU. XNNPACK's own packing
+// is counted as large as the source: it adds what fills up the last columns.
+[[nodiscard]] std::uint64_t weight_ram_bytes(const OpSpec& spec);
+
 }  // namespace cleave::ops

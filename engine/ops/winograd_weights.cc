@@ -40,14 +40,17 @@ void pack(const OpSpec& spec, std::size_t panel, float* packed) {
 
 }  // namespace
 
-Result<const float*> winograd_weights(const OpSpec& spec, std::size_t panel_columns) {
-  if (spec.entry == nullptr) return nullptr;
+std::size_t winograd_weight_bytes(const OpSpec& spec, std::size_t panel_columns) {
   const std::size_t depth = round_up(spec.inputs[0].channels(), kernels::kGemmDepthBlock);
   const std::size_t columns = round_up(spec.output.channels(), panel_columns);
-  const std::size_t floats = kWinogradPositions * depth * columns + columns;
-  const void* packed = spec.entry->find_or_make(floats * sizeof(float), [&](void* block) {
-    pack(spec, panel_columns, static_cast<float*>(block));
-  });
+  return (kWinogradPositions * depth * columns + columns) * sizeof(float);
+}
+
+Result<const float*> winograd_weights(const OpSpec& spec, std::size_t panel_columns) {
+  if (spec.entry == nullptr) return nullptr;
+  const void* packed = spec.entry->find_or_make(
+      winograd_weight_bytes(spec, panel_columns),
+      [&](void* block) { pack(spec, panel_columns, static_cast<float*>(block)); });
   if (packed == nullptr) return Status{StatusCode::kResourceExhausted, "no memory for weights"};
   return static_cast<const float*>(packed);
 }

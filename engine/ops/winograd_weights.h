@@ -10,6 +10,9 @@
 
 namespace cleave::ops {
 
+// Bytes of what winograd_weights() makes.
+[[nodiscard]] std::size_t winograd_weight_bytes(const OpSpec& spec, std::size_t panel_columns);
+
 // [36 positions][panels of `panel_columns` output channels][input channels, filled up to a multiple
 // of 16][panel_columns], then the bias of all panels; zeros where there is no channel. Taken from
 // the op's cache entry, or made there; nullptr when the op is made for planning only.
