@@ -19,8 +19,13 @@ Connection::Connection(asio::any_io_executor executor, const ConnectionOptions& 
       backoff_(options.first_backoff, options.longest_backoff, options.seed) {}
 
 asio::awaitable<Status> Connection::ensure_ready() {
-  if (ready_) co_return Status::ok();
   if (refused_) co_return *refused_;
+  if (const Clock::duration pause = quiet_until_ - Clock::now(); pause > Clock::duration::zero()) {
+    const auto left = std::chrono::ceil<std::chrono::milliseconds>(pause).count();
+    co_return Status(StatusCode::kUnavailable, to_string(options_.server) + " asked for a pause; " +
+                                                   std::to_string(left) + " ms of it are left");
+  }
+  if (ready_) co_return Status::ok();
   if (Clock::now() < retry_at_) {
     co_return Status(StatusCode::kUnavailable,
                      "no connection to " + to_string(options_.server) + " yet");
@@ -67,7 +72,7 @@ asio::awaitable<Status> Connection::handshake() {
   if (Status status = co_await receive(options_.handshake_timeout, frame); !status.is_ok()) {
     co_return status;
   }
-  if (const fbs::Error* error = frame.envelope->message_as_Error()) co_return server_error(*error);
+  if (const fbs::Error* error = frame.envelope->message_as_Error()) co_return take_error(*error);
   const fbs::Welcome* welcome = frame.envelope->message_as_Welcome();
   if (welcome == nullptr) {
     co_return Status(StatusCode::kCorrupt, "the server did not answer Hello with Welcome");
@@ -149,8 +154,9 @@ asio::awaitable<Status> Connection::receive_answer(const Outgoing& request, Serv
       }
       case fbs::Message::Error: {
         const fbs::Error& error = *frame.envelope->message_as_Error();
+        Status status = take_error(error);  // its pause holds, whichever request it is about
         if (error.request_id() != 0 && error.request_id() != request.request_id) continue;
-        co_return server_error(error);
+        co_return status;
       }
       case fbs::Message::Goodbye:  // the answer to what is under way still comes
       case fbs::Message::Pong:
@@ -225,6 +231,14 @@ Status Connection::broken(const error_code& error, const char* during) const {
   const std::string why = deadline_.passed() ? "no progress in time" : error.message();
   return {deadline_.passed() ? StatusCode::kDeadlineExceeded : StatusCode::kUnavailable,
           to_string(options_.server) + ": " + during + ": " + why};
+}
+
+Status Connection::take_error(const fbs::Error& error) {
+  const std::chrono::milliseconds asked(error.retry_after_ms());
+  if (asked.count() > 0) {
+    quiet_until_ = std::max(quiet_until_, Clock::now() + std::min(asked, options_.longest_pause));
+  }
+  return server_error(error);
 }
 
 Status Connection::server_error(const fbs::Error& error) const {

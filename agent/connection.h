@@ -37,7 +37,8 @@ struct ConnectionOptions {
   std::chrono::milliseconds answer_timeout{60'000};  // sent, no answer
   std::chrono::milliseconds first_backoff{200};
   std::chrono::milliseconds longest_backoff{30'000};
-  std::uint64_t seed = 1;  // of the backoff's jitter
+  std::chrono::milliseconds longest_pause{60'000};  // of what a server may ask with retry_after_ms
+  std::uint64_t seed = 1;                           // of the backoff's jitter
 };
 
 // One request's bytes; everything pointed to must live until the exchange ends.
@@ -61,7 +62,8 @@ class Connection {
   Connection(asio::any_io_executor executor, const ConnectionOptions& options);
 
   // Ready to send: connects and shakes hands if there is no connection. Errors: kUnavailable (no
-  // server, or it is too early to try again), kMismatch (the server holds another model or speaks
+  // server, it is too early to try again, or the server asked for a pause that is not over: it is
+  // then offered nothing, see quiet_until()), kMismatch (the server holds another model or speaks
   // another protocol; trying again is pointless), kCorrupt, kDeadlineExceeded.
   asio::awaitable<Status> ensure_ready();
 
@@ -78,6 +80,8 @@ class Connection {
   [[nodiscard]] std::uint64_t rtt_ns() const { return rtt_ns_; }
   // When ensure_ready() will really try again; for messages.
   [[nodiscard]] Clock::time_point retry_at() const { return retry_at_; }
+  // The end of the pause that the server last asked for, at most longest_pause from when it did.
+  [[nodiscard]] Clock::time_point quiet_until() const { return quiet_until_; }
 
  private:
   struct Incoming {
@@ -92,6 +96,7 @@ class Connection {
   asio::awaitable<Status> receive_exactly(std::span<std::byte> bytes, Clock::duration patience);
   asio::awaitable<Status> receive_answer(const Outgoing& request, ServerAnswer& answer);
   [[nodiscard]] Status broken(const error_code& error, const char* during) const;
+  Status take_error(const fbs::Error& error);
   [[nodiscard]] Status server_error(const fbs::Error& error) const;
   void drop();
 
@@ -103,6 +108,7 @@ class Connection {
   UplinkPacer pacer_;
   Backoff backoff_;
   Clock::time_point retry_at_{};
+  Clock::time_point quiet_until_{};
   bool ready_ = false;
   std::optional<Status> refused_;  // a mismatch: final
   std::optional<ProfileData> profile_;

@@ -5,6 +5,7 @@
 
 #include <doctest/doctest.h>
 
+#include <atomic>
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/detached.hpp>
 #include <boost/asio/io_context.hpp>
@@ -214,6 +215,56 @@ TEST_CASE("after a failure the backoff holds, then the connection is made anew")
   std::this_thread::sleep_for(milliseconds(30));
   CHECK(exchange(io, connection).status.is_ok());
   CHECK(server.connections() == 2);
+}
+
+TEST_CASE("a busy server is offered nothing before the time it asked for") {
+  std::atomic<int> requests{0};
+  const auto serve = [&](ScriptedPeer& peer, std::uint32_t retry_after_ms) {
+    greet(peer);
+    while (peer.receive() != nullptr) {
+      if (requests++ == 0) {
+        peer.send(make_error(42, fbs::ErrorCode::Busy, "full", retry_after_ms));
+      } else {
+        peer.send(make_answer(42, std::vector<float>{1, 2, 3}, {}));
+      }
+    }
+  };
+  boost::asio::io_context io(1);
+  SUBCASE("not sooner, and then on the same connection") {
+    const ScriptedServer server([&](ScriptedPeer& peer, int) { serve(peer, 150); });
+    Connection connection(io.get_executor(), options_for(server.port()));
+    CHECK(exchange(io, connection).status.code() == StatusCode::kResourceExhausted);
+    const Status paused = exchange(io, connection).status;
+    CHECK(paused.code() == StatusCode::kUnavailable);
+    CHECK(paused.message().find("asked for a pause") != std::string::npos);
+    CHECK(requests == 1);
+    std::this_thread::sleep_until(connection.quiet_until());
+    CHECK(exchange(io, connection).status.is_ok());
+    CHECK(requests == 2);
+    CHECK(server.connections() == 1);
+  }
+  SUBCASE("a server that asks for weeks gets the longest pause") {
+    const ScriptedServer server([&](ScriptedPeer& peer, int) { serve(peer, UINT32_MAX); });
+    ConnectionOptions options = options_for(server.port());
+    CHECK(options.longest_pause == std::chrono::seconds(60));
+    options.longest_pause = milliseconds(100);
+    Connection connection(io.get_executor(), options);
+    CHECK(exchange(io, connection).status.code() == StatusCode::kResourceExhausted);
+    CHECK(connection.quiet_until() <= Clock::now() + milliseconds(100));
+    std::this_thread::sleep_until(connection.quiet_until());
+    CHECK(exchange(io, connection).status.is_ok());
+  }
+  SUBCASE("a pause in a refused handshake counts too") {
+    const ScriptedServer server([](ScriptedPeer& peer, int) {
+      if (peer.receive() != nullptr) peer.send(make_error(0, fbs::ErrorCode::Busy, "full", 5'000));
+      (void)peer.receive();
+    });
+    Connection connection(io.get_executor(), options_for(server.port()));
+    CHECK(exchange(io, connection).status.code() == StatusCode::kResourceExhausted);
+    std::this_thread::sleep_for(milliseconds(30));  // longer than the backoff
+    CHECK(exchange(io, connection).status.message().find("pause") != std::string::npos);
+    CHECK(server.connections() == 1);
+  }
 }
 
 }  // namespace cleave::agent
