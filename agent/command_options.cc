@@ -21,14 +21,20 @@ std::string host_name() {
 }
 
 Result<std::uint32_t> pick_variant(const fbs::Model& model, const std::string& name) {
+  std::string names;
   for (std::uint32_t i = 0; i < model.variants()->size(); ++i) {
     const fbs::Variant& variant = *model.variants()->Get(i);
     if (name.empty() ? variant.precision() == fbs::Precision::F32
                      : variant.name()->string_view() == name) {
-      return i;
+      if (variant.precision() == fbs::Precision::F32) return i;
+      return Status(StatusCode::kInvalidArgument,
+                    "--variant " + name + ": this build runs f32 variants only");
     }
+    names += (names.empty() ? "" : ", ") + variant.name()->str();
   }
-  return Status(StatusCode::kNotFound, "the model has no variant '" + name + "'");
+  return Status(StatusCode::kNotFound,
+                name.empty() ? "the model has no f32 variant, only " + names
+                             : "--variant: the model has no '" + name + "', only " + names);
 }
 
 Status override_cap(const std::string& text, const char* flag, Cap& cap) {
@@ -247,10 +253,12 @@ Result<ProfileData> edge_profile_for(const CommandOptions& options, const Device
   std::fprintf(stderr,
                "cleave-agent: measuring this device (%s); 'cleave-agent profile' keeps it\n",
                loaded.status().message().c_str());
-  return measure_profile(
-      device.model,
-      {.threads = options.threads, .runs = 3, .weight_budget_bytes = device.caps.ram.bytes / 4},
-      {});
+  return measure_profile(device.model,
+                         {.threads = options.threads,
+                          .runs = 3,
+                          .weight_budget_bytes = device.caps.ram.bytes / 4,
+                          .variant = device.variant},
+                         {});
 }
 
 }  // namespace cleave::agent

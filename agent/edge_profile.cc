@@ -77,6 +77,7 @@ Result<ProfileData> measure_profile(const std::shared_ptr<const ModelFile>& mode
   profile.processor = processor_name();
   for (std::uint32_t v = 0; v < header.variants()->size(); ++v) {
     if (header.variants()->Get(v)->precision() != fbs::Precision::F32) continue;
+    if (options.variant && *options.variant != v) continue;
     CLEAVE_ASSIGN_OR_RETURN(VariantProfile variant, measure_variant(model, v, options, progress));
     profile.variants.push_back(std::move(variant));
   }

@@ -5,6 +5,7 @@
 
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 
 #include "schemas/model_reader.h"
@@ -18,9 +19,10 @@ struct MeasureOptions {
   unsigned runs = 5;
   // Weights held at once; the network is measured in stretches of ops that fit, at least one op.
   std::uint64_t weight_budget_bytes = UINT64_MAX;
+  std::optional<std::uint32_t> variant = std::nullopt;  // only this one (f32), else every f32 one
 };
 
-// Measures every f32 variant of `model`: a warm-up and `runs` counted runs of each stretch.
+// Measures f32 variants of `model`: a warm-up and `runs` counted runs of each stretch.
 // `progress` (may be empty) is called after each stretch with ops done and their number.
 Result<ProfileData> measure_profile(const std::shared_ptr<const ModelFile>& model,
                                     const MeasureOptions& options,
