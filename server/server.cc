@@ -3,6 +3,7 @@
 
 #include <spdlog/spdlog.h>
 
+#include <algorithm>
 #include <boost/asio/co_spawn.hpp>
 #include <exception>
 #include <utility>
@@ -13,6 +14,9 @@ namespace {
 // Out of descriptors, say: accepting again at once would only spin.
 constexpr std::chrono::milliseconds kAcceptPause{100};
 
+// All sessions read what nobody wants into the same bytes; the size only saves system calls.
+constexpr std::size_t kScrapBytes = 64 * 1024;
+
 // Without its acceptor a server is deaf: better an end that is seen.
 void rethrow(std::exception_ptr error) {
   if (error != nullptr) std::rethrow_exception(error);
@@ -22,13 +26,37 @@ void rethrow(std::exception_ptr error) {
 
 Server::Server(asio::io_context& io, const ModelStore& models, const ServerOptions& options)
     : io_(io),
+      models_(models),
       options_(options),
+      payloads_(PayloadPool::create(options_.payload_budget_bytes)),
+      scrap_(kScrapBytes),
       pool_(options_),
-      context_{models, pool_, options_, stats_},
+      context_{models, pool_, options_, stats_, *payloads_, scrap_},
+      doorman_(scrap_),
       acceptor_(io),
       drain_timer_(io) {}
 
+// A request that could never be taken would be told to come back for ever.
+Status Server::check_payload_budget() const {
+  std::uint64_t largest = options_.picture.max_file_bytes;
+  for (const auto& model : models_.models()) {
+    largest = std::max(largest, model->max_boundary_bytes);
+  }
+  if (largest <= options_.payload_budget_bytes) return Status::ok();
+  return {StatusCode::kInvalidArgument,
+          "--payload-budget is " + std::to_string(options_.payload_budget_bytes) +
+              " bytes, and one request may have " + std::to_string(largest) +
+              "; give it more, or lower --max-picture"};
+}
+
+ServerStats Server::stats() const {
+  ServerStats stats = stats_;
+  stats.peak_payload_bytes = payloads_->peak_held_bytes();
+  return stats;
+}
+
 Status Server::listen() {
+  CLEAVE_RETURN_IF_ERROR(check_payload_budget());
   CLEAVE_RETURN_IF_ERROR(pool_.start());
   CLEAVE_ASSIGN_OR_RETURN(const Endpoint wanted, parse_endpoint(options_.listen));
   const auto failed = [&](const error_code& error) {
@@ -73,7 +101,8 @@ asio::awaitable<void> Server::accept_loop() {
     }
     if (sessions_.size() >= options_.max_connections) {
       ++stats_.refused_connections;
-      continue;  // the socket closes here
+      doorman_.turn_away(std::move(socket));
+      continue;
     }
     ++stats_.connections;
     const std::uint64_t id = next_session_id_++;
@@ -91,6 +120,7 @@ void Server::shutdown() {
   shutting_down_ = true;
   error_code ignored;
   acceptor_.close(ignored);
+  doorman_.end();
   spdlog::info("shutting down: {} connections to finish", sessions_.size());
   // drain() may end a session at once and so change the map.
   auto sessions = sessions_;

@@ -30,7 +30,6 @@ Session::Session(tcp::socket socket, std::uint64_t id, const SessionContext& con
       watchdog_(socket_),
       outbox_signal_(socket_.get_executor()),
       outbox_drained_(socket_.get_executor()),
-      buffers_(context.options.max_inflight),
       peer_(peer_name(socket_)) {
   error_code ignored;
   socket_.set_option(tcp::no_delay(true), ignored);
@@ -104,12 +103,13 @@ asio::awaitable<void> Session::run() {
 // A peer that sends and never reads must not make the outbox grow: reading waits for it.
 asio::awaitable<void> Session::outbox_below_bound() {
   const std::size_t bound = 2 * std::size_t{context_.options.max_inflight} + 4;
-  while (outbox_.size() > bound && !closing_ && socket_.is_open()) {
+  while (outbox_.size() > bound && !closing_ && !hung_up_ && socket_.is_open()) {
     co_await outbox_drained_.async_wait(as_result);
   }
 }
 
 asio::awaitable<void> Session::write_loop() {
+  bool failed = false;
   while (socket_.is_open()) {
     if (outbox_.empty()) {
       // Answers of a draining session are still coming; otherwise a closing one is done.
@@ -124,15 +124,25 @@ asio::awaitable<void> Session::write_loop() {
         co_await asio::async_write(socket_, asio::buffer(frame.data(), frame.size()), as_result);
     watchdog_.write_done();
     outbox_drained_.cancel();
-    if (error) break;
+    failed = static_cast<bool>(error);
+    if (failed) break;
   }
   *gone_ = true;
-  outbox_drained_.cancel();
-  if (reading_ended_) co_await linger();
+  co_await end_reading();
+  if (!failed) co_await linger();
   error_code ignored;
   socket_.close(ignored);
   watchdog_.stop();
   on_closed_(id_);
+}
+
+// Only one may read the socket: what lingers waits for the reader's end.
+asio::awaitable<void> Session::end_reading() {
+  hung_up_ = true;
+  outbox_drained_.cancel();
+  error_code ignored;
+  socket_.cancel(ignored);
+  while (!reading_ended_ && socket_.is_open()) co_await outbox_signal_.async_wait(as_result);
 }
 
 asio::awaitable<void> Session::linger() {

@@ -38,7 +38,7 @@ void ServerThread::begin_shutdown() {
   boost::asio::post(io_, [this] { server_->shutdown(); });
 }
 
-const server::ServerStats& ServerThread::stop() {
+server::ServerStats ServerThread::stop() {
   if (thread_.joinable()) {
     begin_shutdown();
     thread_.join();

@@ -20,9 +20,12 @@ std::unique_ptr<server::TailJob> make_job(const server::LoadedModel& model,
   job->model = &model;
   job->codec = fbs::Codec::RawF32;
   job->cut = 0;
-  job->buffers.emplace_back(model.variants[0].cuts[0].boundary_bytes);
-  std::fill_n(job->buffers[0].f32(), model.variants[0].cuts[0].boundary_bytes / 4, 0.25F);
   job->attachment_bytes = model.variants[0].cuts[0].boundary_bytes;
+  auto payload =
+      server::PayloadPool::create(job->attachment_bytes)->take({&job->attachment_bytes, 1});
+  REQUIRE(payload.has_value());
+  job->payload = std::move(*payload);
+  std::fill_n(job->payload.buffers()[0].f32(), job->attachment_bytes / 4, 0.25F);
   job->arrived = server::Clock::now();
   job->done = [&done](std::unique_ptr<server::TailJob> finished) {
     if (finished->error == fbs::ErrorCode::None && !finished->scores.empty()) ++done;
