@@ -42,7 +42,7 @@ std::chrono::nanoseconds receive_batch(RawClient& client, std::uint64_t count) {
   std::uint64_t longest_ns = 0;
   for (std::uint64_t i = 0; i < count; ++i) {
     const fbs::Envelope* reply = client.receive();
-    REQUIRE(reply != nullptr);
+    REQUIRE_MESSAGE(reply != nullptr, "cut off");
     REQUIRE(reply->message_type() == fbs::Message::Answer);
     longest_ns = std::max(longest_ns, reply->message_as_Answer()->residence_ns());
   }
@@ -61,7 +61,7 @@ std::uint64_t batch_that_takes(milliseconds wanted, const Fixture& fixture, RawC
 
 }  // namespace
 
-TEST_CASE("an agent that waits for its answers longer than the idle timeout is not cut off") {
+TEST_CASE("an agent that waits for its answer longer than the idle timeout is not cut off") {
   constexpr milliseconds kIdle{400};
   Fixture fixture(
       [&](server::ServerOptions& options) {
@@ -69,11 +69,22 @@ TEST_CASE("an agent that waits for its answers longer than the idle timeout is n
         options.idle_timeout = kIdle;
       },
       slow_model());
-  RawClient client(fixture.server.port());
-  fixture.greet(client);
-  batch_that_takes(2 * kIdle, fixture, client);
+  RawClient busy(fixture.server.port());
+  fixture.greet(busy);
+  const std::uint64_t count = batch_that_takes(2 * kIdle, fixture, busy);
+  send_batch(fixture, busy, 10'000, count);
+  REQUIRE(busy.send(make_ping(1)));
+  // The Pong says that the only worker has its work before ours comes.
+  std::uint64_t answered = 0;
+  while (busy.receive()->message_type() != fbs::Message::Pong) ++answered;
+
+  RawClient patient(fixture.server.port());
+  fixture.greet(patient);
+  send_batch(fixture, patient, 1, 1);
+  REQUIRE(receive_batch(patient, 1) > kIdle);
+  receive_batch(busy, count - answered);
   // Idle from here on.
-  CHECK(client.closed_within(5'000));
+  CHECK(patient.closed_within(5'000));
 }
 
 TEST_CASE("shutdown: Goodbye, what is under way is answered, new requests are refused") {
