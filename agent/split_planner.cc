@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "engine/executor.h"
+#include "planner/fixed_point.h"
 
 namespace cleave::agent {
 namespace {
@@ -149,6 +150,12 @@ Status SplitPlanner::set_server_profile(const ProfileData& profile) {
   server_op_ns_ = variant->op_median_ns;
   server_input_ns_ = profile.input_ns;
   return Status::ok();
+}
+
+std::uint64_t SplitPlanner::server_only_ns(bool decodes) const {
+  std::uint64_t sum = decodes ? server_input_ns_ : 0;
+  for (const std::uint64_t ns : server_op_ns_) sum = planner::saturating_add(sum, ns);
+  return sum;
 }
 
 Plan SplitPlanner::decide(const PictureCost& picture, const planner::Link& link,

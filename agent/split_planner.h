@@ -53,6 +53,11 @@ class SplitPlanner {
   Status set_edge_profile(const ProfileData& profile);
   Status set_server_profile(const ProfileData& profile);
   [[nodiscard]] bool has_server_profile() const { return !server_op_ns_.empty(); }
+  // Decoding and resizing a picture on this device.
+  [[nodiscard]] std::uint64_t input_ns() const { return input_ns_; }
+  // The whole network on the server, with or without decoding a picture there. REQUIRES: there is a
+  // server's table.
+  [[nodiscard]] std::uint64_t server_only_ns(bool decodes) const;
 
   // Decides for one picture. An infeasible request has no `chosen`, and `why` names the bound.
   [[nodiscard]] Plan decide(const PictureCost& picture, const planner::Link& link,
