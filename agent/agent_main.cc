@@ -44,6 +44,11 @@ int run(int argc, char** argv) {
                  "Where to cut: K layers on the device, a layer's name, op:N, all, or auto")
       ->type_name("K|LAYER|op:N|all|auto")
       ->capture_default_str();
+  run.add_option("--timeout", options.timeout,
+                 "Longest wait for the server's answer, from the start of each picture (units ns, "
+                 "us, ms, s); then the device answers, if the caps allow")
+      ->type_name("TIME")
+      ->capture_default_str();
   run.add_flag("--scores", options.scores, "Print every score as well");
   run.add_option("--top", options.top, "Answers shown per picture")
       ->check(CLI::Range(1U, 1000U))
@@ -53,7 +58,9 @@ int run(int argc, char** argv) {
   CLI::App& plan = *app.add_subcommand("plan", "Show every split, the front and the choice");
   add_model_options(plan, options);
   add_plan_options(plan, options);
-  plan.add_option("IMAGE", options.images, "A picture whose size counts for split 0");
+  plan.add_option("IMAGE", options.images,
+                  "JPEG or PNG files or folders: what the server-only forms cost is "
+                  "measured on them (medians), else estimated");
 
   CLI::App& profile = *app.add_subcommand("profile", "Measure this device, per layer");
   add_model_options(profile, options);

@@ -4,6 +4,7 @@
 #pragma once
 
 #include <CLI/CLI.hpp>
+#include <chrono>
 #include <cstdint>
 #include <memory>
 #include <optional>
@@ -36,6 +37,7 @@ struct CommandOptions {
   std::uint32_t min_split = 0;
   std::string bandwidth, rtt;  // the link, when the user knows it
   std::string uplink_limit;
+  std::string timeout = "60s";
   unsigned threads = 1;
   unsigned runs = 0;
   std::string output;
@@ -61,7 +63,7 @@ struct Device {
   std::shared_ptr<const ModelFile> model;
   std::uint32_t variant = 0;
   DeviceCaps caps;
-  std::uint64_t overhead_bytes = 0;  // RSS before any weights are packed
+  std::uint64_t overhead_bytes = 0;  // RSS before any weights are packed, and what else a run takes
 };
 
 // Opens the model, picks the variant, detects the caps and applies the overrides.
@@ -80,6 +82,9 @@ Result<GivenLink> planner_link(const CommandOptions& options);
 // The connection's options, or nothing when no server was named.
 Result<std::optional<ConnectionOptions>> connection_options(const CommandOptions& options,
                                                             const Device& device);
+
+// --timeout. Errors: kInvalidArgument.
+Result<std::chrono::nanoseconds> request_timeout(const CommandOptions& options);
 
 // The device's own table: --profile, else the one beside the model, else measured now (and said so
 // on standard error).

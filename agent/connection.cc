@@ -8,17 +8,24 @@
 #include <utility>
 
 namespace cleave::agent {
+namespace {
+
+// A Goodbye is a courtesy: it does not hold up the end of the program.
+constexpr std::chrono::seconds kGoodbyeTimeout{1};
+
+}  // namespace
 
 Connection::Connection(asio::any_io_executor executor, const ConnectionOptions& options)
     : options_(options),
-      resolver_(executor),
+      names_(options.name_system),
       socket_(executor),
       deadline_(socket_),
       pace_timer_(executor),
       pacer_(options.uplink_bits_per_second),
       backoff_(options.first_backoff, options.longest_backoff, options.seed) {}
 
-asio::awaitable<Status> Connection::ensure_ready() {
+asio::awaitable<Status> Connection::ensure_ready(Clock::time_point latest) {
+  latest_ = latest;
   if (refused_) co_return *refused_;
   if (const Clock::duration pause = quiet_until_ - Clock::now(); pause > Clock::duration::zero()) {
     const auto left = std::chrono::ceil<std::chrono::milliseconds>(pause).count();
@@ -45,19 +52,14 @@ asio::awaitable<Status> Connection::ensure_ready() {
 
 asio::awaitable<Status> Connection::connect() {
   deadline_.reset();
-  const std::string port = std::to_string(options_.server.port);
-  // The resolver has no socket to close, so its deadline is a timer that cancels it. A look-up that
-  // the system has begun still ends by the system's own limit.
-  asio::steady_timer limit(socket_.get_executor(), options_.connect_timeout);
-  limit.async_wait([this](const error_code& error) {
-    if (!error) resolver_.cancel();
-  });
-  const auto [resolve_error, addresses] = co_await resolver_.async_resolve(
-      options_.server.host, port, tcp::resolver::numeric_service, as_result);
-  limit.cancel();
-  if (resolve_error) co_return broken(resolve_error, "looking up the server");
-  deadline_.arm(options_.connect_timeout);
-  const auto [error, endpoint] = co_await asio::async_connect(socket_, addresses, as_result);
+  const Clock::time_point by = std::min(latest_, Clock::now() + options_.connect_timeout);
+  const auto endpoints = co_await names_.resolve(options_.server, by);
+  if (!endpoints.is_ok()) {
+    co_return endpoints.status().with_context(to_string(options_.server) +
+                                              ": looking up the server");
+  }
+  deadline_.arm(by);
+  const auto [error, endpoint] = co_await asio::async_connect(socket_, *endpoints, as_result);
   deadline_.disarm();
   if (error) co_return broken(error, "connecting");
   error_code ignored;
@@ -69,14 +71,14 @@ asio::awaitable<Status> Connection::handshake() {
   const FrameBytes hello = make_hello(options_.device, options_.model_identity);
   if (Status status = co_await send(hello); !status.is_ok()) co_return status;
   Incoming frame;
-  if (Status status = co_await receive(options_.handshake_timeout, frame); !status.is_ok()) {
-    co_return status;
-  }
+  const Clock::time_point by = Clock::now() + options_.handshake_timeout;
+  if (Status status = co_await receive(by, frame); !status.is_ok()) co_return status;
   if (const fbs::Error* error = frame.envelope->message_as_Error()) co_return take_error(*error);
   const fbs::Welcome* welcome = frame.envelope->message_as_Welcome();
   if (welcome == nullptr) {
     co_return Status(StatusCode::kCorrupt, "the server did not answer Hello with Welcome");
   }
+  max_picture_bytes_ = welcome->max_picture_bytes();
   profile_.reset();
   if (welcome->profile() != nullptr) {
     auto profile = profile_from_message(*welcome->profile());
@@ -95,9 +97,8 @@ asio::awaitable<Status> Connection::measure_rtt() {
     const auto start = Clock::now();
     if (Status status = co_await send(make_ping(nonce)); !status.is_ok()) co_return status;
     Incoming frame;
-    if (Status status = co_await receive(options_.stall_timeout, frame); !status.is_ok()) {
-      co_return status;
-    }
+    const Clock::time_point by = start + options_.stall_timeout;
+    if (Status status = co_await receive(by, frame); !status.is_ok()) co_return status;
     const fbs::Pong* pong = frame.envelope->message_as_Pong();
     if (pong == nullptr || pong->nonce() != nonce) {
       co_return Status(StatusCode::kCorrupt, "the server did not answer Ping with Pong");
@@ -108,14 +109,18 @@ asio::awaitable<Status> Connection::measure_rtt() {
 }
 
 asio::awaitable<Status> Connection::exchange(const Outgoing& request, ServerAnswer& answer) {
-  if (Status status = co_await ensure_ready(); !status.is_ok()) co_return status;
+  if (Status status = co_await ensure_ready(request.latest); !status.is_ok()) co_return status;
   std::uint64_t attachment_bytes = 0;
   for (const auto& part : request.attachment) attachment_bytes += part.size();
-  const FrameBytes head = make_request(
-      request.request_id, request.variant, request.cut, request.codec, /*remaining_ns=*/
-      static_cast<std::uint64_t>(std::chrono::nanoseconds(options_.answer_timeout).count()),
-      attachment_bytes);
   const auto start = Clock::now();
+  if (start >= request.latest) {
+    co_return Status(StatusCode::kDeadlineExceeded,
+                     to_string(options_.server) + ": no time left to ask");
+  }
+  const bool limited = request.latest != Clock::time_point::max();
+  const FrameBytes head =
+      make_request(request.request_id, request.variant, request.cut, request.codec,
+                   limited ? ns_between(start, request.latest) : 0, attachment_bytes);
   Status status = co_await send(head);
   for (const auto& part : request.attachment) {
     if (status.is_ok()) status = co_await send(part);
@@ -132,14 +137,9 @@ asio::awaitable<Status> Connection::exchange(const Outgoing& request, ServerAnsw
 }
 
 asio::awaitable<Status> Connection::receive_answer(const Outgoing& request, ServerAnswer& answer) {
-  // One deadline for the answer, whatever else the server sends meanwhile.
-  const Clock::time_point latest = Clock::now() + options_.answer_timeout;
   for (;;) {
     Incoming frame;
-    const Clock::duration patience = std::max(latest - Clock::now(), Clock::duration::zero());
-    if (Status status = co_await receive(patience, frame); !status.is_ok()) {
-      co_return status;
-    }
+    if (Status status = co_await receive(request.latest, frame); !status.is_ok()) co_return status;
     switch (frame.envelope->message_type()) {
       case fbs::Message::Answer: {
         const fbs::Answer& message = *frame.envelope->message_as_Answer();
@@ -168,6 +168,7 @@ asio::awaitable<Status> Connection::receive_answer(const Outgoing& request, Serv
 }
 
 asio::awaitable<void> Connection::close() {
+  latest_ = Clock::now() + kGoodbyeTimeout;
   if (ready_) (void)co_await send(make_goodbye("done"));
   error_code ignored;
   socket_.shutdown(tcp::socket::shutdown_both, ignored);
@@ -181,10 +182,18 @@ asio::awaitable<Status> Connection::send(std::span<const std::byte> bytes) {
   while (!bytes.empty()) {
     const auto part = bytes.first(std::min(chunk, bytes.size()));
     if (pacer_.limits()) {
-      pace_timer_.expires_at(pacer_.carried_at(part.size(), Clock::now()));
+      const Clock::time_point carried_at = pacer_.carried_at(part.size(), Clock::now());
+      pace_timer_.expires_at(std::min(carried_at, latest_));
       co_await pace_timer_.async_wait(as_result);
+      if (carried_at > latest_) {
+        // In the middle of a frame: of no use to anybody any more.
+        error_code ignored;
+        socket_.close(ignored);
+        co_return Status(StatusCode::kDeadlineExceeded,
+                         to_string(options_.server) + ": sending: not done in time");
+      }
     }
-    deadline_.arm(options_.stall_timeout);
+    deadline_.arm(std::min(latest_, Clock::now() + options_.stall_timeout));
     const auto [error, count] =
         co_await asio::async_write(socket_, asio::buffer(part.data(), part.size()), as_result);
     deadline_.disarm();
@@ -195,22 +204,22 @@ asio::awaitable<Status> Connection::send(std::span<const std::byte> bytes) {
 }
 
 asio::awaitable<Status> Connection::receive_exactly(std::span<std::byte> bytes,
-                                                    Clock::duration patience) {
+                                                    Clock::time_point by) {
   while (!bytes.empty()) {
-    deadline_.arm(patience);
+    deadline_.arm(std::min(latest_, by));
     const auto [error, count] =
         co_await socket_.async_read_some(asio::buffer(bytes.data(), bytes.size()), as_result);
     deadline_.disarm();
     if (error) co_return broken(error, "waiting for the server");
     bytes = bytes.subspan(count);
-    patience = options_.stall_timeout;
+    by = Clock::now() + options_.stall_timeout;
   }
   co_return Status::ok();
 }
 
-asio::awaitable<Status> Connection::receive(Clock::duration patience, Incoming& frame) {
+asio::awaitable<Status> Connection::receive(Clock::time_point first_byte_by, Incoming& frame) {
   std::array<std::byte, kFrameHeaderBytes> bytes{};
-  if (Status status = co_await receive_exactly(bytes, patience); !status.is_ok()) {
+  if (Status status = co_await receive_exactly(bytes, first_byte_by); !status.is_ok()) {
     co_return status;
   }
   const auto header = decode_frame_header(bytes, {.max_attachment_bytes = 0});
@@ -218,9 +227,8 @@ asio::awaitable<Status> Connection::receive(Clock::duration patience, Incoming& 
   message_storage_.resize((header->message_bytes + 7) / 8);
   const std::span message(reinterpret_cast<std::byte*>(message_storage_.data()),
                           header->message_bytes);
-  if (Status status = co_await receive_exactly(message, options_.stall_timeout); !status.is_ok()) {
-    co_return status;
-  }
+  const Clock::time_point by = Clock::now() + options_.stall_timeout;
+  if (Status status = co_await receive_exactly(message, by); !status.is_ok()) co_return status;
   const auto envelope = parse_message(message);
   if (!envelope.is_ok()) co_return envelope.status().with_context("from the server");
   frame.envelope = *envelope;

@@ -4,6 +4,7 @@
 // or finish on the device.
 #pragma once
 
+#include <chrono>
 #include <cstdint>
 #include <functional>
 #include <memory>
@@ -32,6 +33,8 @@ struct PipelineOptions {
   planner::Link initial_link;  // what is believed before the first transfer
   bool keep_link = false;      // the user gave the link: do not estimate
   PictureLimits picture;
+  // From the picture's start to the server's last byte; then the device answers.
+  std::chrono::nanoseconds timeout = std::chrono::seconds(60);
 };
 
 class Pipeline {
@@ -50,17 +53,27 @@ class Pipeline {
     std::vector<std::byte> file;
     bool is_jpeg = false;
     Split split;
+    Clock::time_point latest;               // for the server's answer
+    fbs::Codec codec = fbs::Codec::RawF32;  // in which form the server is asked
+    bool has_pixels = false;                // pixels_ are this picture's
   };
 
   [[nodiscard]] Status load(Work& work) const;
+  [[nodiscard]] std::uint64_t room_beside(std::uint64_t ram_bytes) const;
+  [[nodiscard]] std::uint64_t ram_bytes_alone(const Work& work) const;
   asio::awaitable<Status> choose_split(Work& work);
   Status plan_split(Work& work, const Status& reached);
   [[nodiscard]] planner::Link current_link(bool reached) const;
   Status run_head(Work& work);
-  Status prepare_input(const Work& work, std::span<float> input);  // empty: only the pixels
+  // Empty input: only the pixels. `ram_bytes` is what is held beside the decoder.
+  Status prepare_input(Work& work, std::uint64_t ram_bytes, std::span<float> input);
+  Status choose_form(Work& work);
+  [[nodiscard]] bool server_takes_file(const Work& work) const;
+  asio::awaitable<void> wait_out_pause(const Work& work, std::uint64_t ram_bytes);
+  asio::awaitable<Status> try_server(Work& work, ServerAnswer& answer);
   asio::awaitable<Status> ask_server(Work& work);
   Status finish_locally(Work& work, const Status& why);
-  Outgoing make_request(Work& work);
+  Outgoing make_request(const Work& work);
   void take_answer(Work& work, ServerAnswer& answer);
   void use_head_buffers();
 

@@ -78,6 +78,7 @@ std::string record_json(const Record& record, const fbs::Model& model,
   json["rx_ns"] = record.rx_ns;
   json["total_ns"] = record.total_ns;
   json["bytes_up"] = record.bytes_up;
+  if (!record.sent.empty()) json["sent"] = record.sent;
   if (options.scores) json["scores"] = record.scores;
   return dump(json);
 }
@@ -93,7 +94,8 @@ std::string record_text(const Record& record, const fbs::Model& model,
   }
   text += "  split " + std::to_string(record.split);
   if (!record.split_name.empty()) text += " (" + record.split_name + ")";
-  text += ", " + std::to_string(record.bytes_up) + " bytes up; ms: edge " +
+  text += ", " + std::to_string(record.bytes_up) + " bytes up" +
+          (record.sent.empty() ? "" : " as " + record.sent) + "; ms: edge " +
           number("%.2f", milliseconds(record.edge_ns)) + ", encode " +
           number("%.2f", milliseconds(record.encode_ns)) + ", transmit " +
           number("%.2f", milliseconds(record.tx_ns)) + ", server " +

@@ -104,6 +104,7 @@ Status configure(const CommandOptions& options, const Device& device, SplitPlann
   CLEAVE_ASSIGN_OR_RETURN(const GivenLink link, planner_link(options));
   pipeline.initial_link = link.link;
   pipeline.keep_link = link.given;
+  CLEAVE_ASSIGN_OR_RETURN(pipeline.timeout, request_timeout(options));
   if (options.split != "auto") {
     CLEAVE_ASSIGN_OR_RETURN(const Split split,
                             parse_split(device.model->header(), device.variant, options.split));

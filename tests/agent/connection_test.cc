@@ -9,6 +9,8 @@
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/detached.hpp>
 #include <boost/asio/io_context.hpp>
+#include <future>
+#include <memory>
 #include <thread>
 
 #include "tests/agent/scripted_server.h"
@@ -29,33 +31,9 @@ ConnectionOptions options_for(std::uint16_t port) {
   options.score_count = 3;
   options.handshake_timeout = milliseconds(500);
   options.stall_timeout = milliseconds(300);
-  options.answer_timeout = milliseconds(500);
   options.first_backoff = milliseconds(20);
   options.longest_backoff = milliseconds(20);
   return options;
-}
-
-FrameBytes make_welcome(const ModelIdentity& identity) {
-  flatbuffers::FlatBufferBuilder builder;
-  ProfileData profile;
-  profile.model_identity = identity;
-  profile.processor = "test";
-  profile.variants.push_back({"f32", 1, 1, {5}, {6}});
-  const auto table = build_profile(builder, profile);
-  const auto welcome = fbs::CreateWelcome(builder, kProtocolVersion, builder.CreateString("test"),
-                                          1, 4, 1 << 20, table);
-  return finish_frame(builder, fbs::Message::Welcome, welcome.Union());
-}
-
-// Hello, Welcome, three Pings.
-void greet(ScriptedPeer& peer) {
-  if (peer.receive() == nullptr) return;
-  peer.send(make_welcome(kIdentity));
-  for (int i = 0; i < 3; ++i) {
-    const fbs::Envelope* ping = peer.receive();
-    if (ping == nullptr || ping->message_as_Ping() == nullptr) return;
-    peer.send(make_pong(ping->message_as_Ping()->nonce()));
-  }
 }
 
 struct Outcome {
@@ -73,6 +51,7 @@ Outcome exchange(boost::asio::io_context& io, Connection& connection) {
         Outgoing request;
         request.request_id = 42;
         request.cut = 1;
+        request.latest = Clock::now() + milliseconds(500);
         request.attachment.emplace_back(kPayload);
         outcome.status = co_await connection.exchange(request, outcome.answer);
       },
@@ -92,7 +71,7 @@ Outcome exchange_once(const ScriptedServer& server) {
 
 TEST_CASE("an answer, its times and the server's table") {
   const ScriptedServer server([](ScriptedPeer& peer, int) {
-    greet(peer);
+    peer.greet(kIdentity);
     const fbs::Envelope* request = peer.receive();
     if (request == nullptr) return;
     const std::uint64_t id = request->message_as_Request()->request_id();
@@ -126,14 +105,14 @@ TEST_CASE("wrong servers are found out") {
   SUBCASE("the table of another model") {
     const ScriptedServer server([](ScriptedPeer& peer, int) {
       (void)peer.receive();
-      peer.send(make_welcome(ModelIdentity{9}));
+      peer.send(test::make_test_welcome(ModelIdentity{9}, 1 << 20));
       (void)peer.receive();
     });
     CHECK(exchange_once(server).status.code() == StatusCode::kMismatch);
   }
   SUBCASE("too few scores") {
     const ScriptedServer server([](ScriptedPeer& peer, int) {
-      greet(peer);
+      peer.greet(kIdentity);
       if (peer.receive() != nullptr) peer.send(make_answer(42, std::vector<float>{1}, {}));
       (void)peer.receive();
     });
@@ -141,7 +120,7 @@ TEST_CASE("wrong servers are found out") {
   }
   SUBCASE("an attachment to an answer") {
     const ScriptedServer server([](ScriptedPeer& peer, int) {
-      greet(peer);
+      peer.greet(kIdentity);
       if (peer.receive() != nullptr)
         peer.send(make_request(1, 0, 0, fbs::Codec::RawF32, 0, 1 << 30));
       (void)peer.receive();
@@ -153,7 +132,7 @@ TEST_CASE("wrong servers are found out") {
 TEST_CASE("servers that go away or say nothing end in time") {
   SUBCASE("closed in the middle of a frame") {
     const ScriptedServer server([](ScriptedPeer& peer, int) {
-      greet(peer);
+      peer.greet(kIdentity);
       if (peer.receive() == nullptr) return;
       const FrameBytes answer = make_answer(42, std::vector<float>{1, 2, 3}, {});
       peer.send(std::span(answer).first(answer.size() / 2));
@@ -162,7 +141,7 @@ TEST_CASE("servers that go away or say nothing end in time") {
   }
   SUBCASE("silent after the request") {
     const ScriptedServer server([](ScriptedPeer& peer, int) {
-      greet(peer);
+      peer.greet(kIdentity);
       while (peer.receive() != nullptr) {
       }
     });
@@ -190,7 +169,7 @@ TEST_CASE("errors of the server by their kind") {
                           Case{fbs::ErrorCode::UnknownModel, StatusCode::kMismatch},
                           Case{fbs::ErrorCode::ShuttingDown, StatusCode::kUnavailable}}) {
     const ScriptedServer server([&](ScriptedPeer& peer, int) {
-      greet(peer);
+      peer.greet(kIdentity);
       if (peer.receive() != nullptr) peer.send(make_error(42, one.sent, "words"));
       (void)peer.receive();
     });
@@ -203,7 +182,7 @@ TEST_CASE("errors of the server by their kind") {
 TEST_CASE("after a failure the backoff holds, then the connection is made anew") {
   const ScriptedServer server([](ScriptedPeer& peer, int number) {
     if (number == 0) return;  // closes at once
-    greet(peer);
+    peer.greet(kIdentity);
     if (peer.receive() != nullptr) peer.send(make_answer(42, std::vector<float>{1, 2, 3}, {}));
     (void)peer.receive();
   });
@@ -220,7 +199,7 @@ TEST_CASE("after a failure the backoff holds, then the connection is made anew")
 TEST_CASE("a busy server is offered nothing before the time it asked for") {
   std::atomic<int> requests{0};
   const auto serve = [&](ScriptedPeer& peer, std::uint32_t retry_after_ms) {
-    greet(peer);
+    peer.greet(kIdentity);
     while (peer.receive() != nullptr) {
       if (requests++ == 0) {
         peer.send(make_error(42, fbs::ErrorCode::Busy, "full", retry_after_ms));
@@ -265,6 +244,57 @@ TEST_CASE("a busy server is offered nothing before the time it asked for") {
     CHECK(exchange(io, connection).status.message().find("pause") != std::string::npos);
     CHECK(server.connections() == 1);
   }
+}
+
+TEST_CASE("the request's deadline holds whatever is under way") {
+  std::atomic<std::uint64_t> remaining_ns{0};
+  const ScriptedServer server([&](ScriptedPeer& peer, int) {
+    peer.greet(kIdentity);
+    while (const fbs::Envelope* request = peer.receive()) {
+      remaining_ns = request->message_as_Request()->remaining_ns();
+      // Chatter is no answer and wins no time.
+      for (int i = 0; i < 40; ++i) {
+        peer.send(make_pong(7));
+        std::this_thread::sleep_for(milliseconds(25));
+      }
+    }
+  });
+  boost::asio::io_context io(1);
+  ConnectionOptions options = options_for(server.port());
+  SUBCASE("waiting for the answer") {}
+  SUBCASE("sending on a slow link") { options.uplink_bits_per_second = 1'000; }
+  Connection connection(io.get_executor(), options);
+  const auto start = Clock::now();
+  CHECK(exchange(io, connection).status.code() == StatusCode::kDeadlineExceeded);
+  CHECK(Clock::now() - start >= milliseconds(450));
+  CHECK(Clock::now() - start < milliseconds(950));
+  CHECK_FALSE(connection.is_open());  // the late answer must not meet the next request
+  if (options.uplink_bits_per_second == 0) {
+    CHECK(remaining_ns > 0);
+    CHECK(remaining_ns <= 500'000'000);
+  }
+}
+
+TEST_CASE("a name look-up that hangs holds up neither the request nor the end") {
+  const auto release = std::make_shared<std::promise<void>>();
+  {
+    boost::asio::io_context io(1);
+    ConnectionOptions options = options_for(1);
+    options.server.host = "slow.example";
+    options.connect_timeout = milliseconds(150);
+    options.name_system = [done = release->get_future().share()](
+                              const std::string&) -> Result<NameLookup::Addresses> {
+      done.wait();
+      return Status(StatusCode::kUnavailable, "too late");
+    };
+    Connection connection(io.get_executor(), options);
+    const auto start = Clock::now();
+    const Status status = exchange(io, connection).status;
+    CHECK(status.code() == StatusCode::kDeadlineExceeded);
+    CHECK(status.message().find("looking up") != std::string::npos);
+    CHECK(Clock::now() - start < milliseconds(450));
+  }  // everything is gone while the look-up still hangs
+  release->set_value();
 }
 
 }  // namespace cleave::agent

@@ -13,6 +13,28 @@
 
 namespace cleave::test {
 
+FrameBytes make_test_welcome(const ModelIdentity& identity, std::uint64_t max_picture_bytes) {
+  ProfileData profile;
+  profile.model_identity = identity;
+  profile.processor = "test";
+  profile.variants.push_back({"f32", 1, 1, {5}, {6}});
+  return make_welcome({.server = "test",
+                       .session_id = 1,
+                       .max_inflight = 4,
+                       .max_picture_bytes = max_picture_bytes,
+                       .profile = &profile});
+}
+
+void ScriptedPeer::greet(const ModelIdentity& identity, std::uint64_t max_picture_bytes) {
+  if (receive() == nullptr) return;
+  send(make_test_welcome(identity, max_picture_bytes));
+  for (int i = 0; i < 3; ++i) {
+    const fbs::Envelope* ping = receive();
+    if (ping == nullptr || ping->message_as_Ping() == nullptr) return;
+    send(make_pong(ping->message_as_Ping()->nonce()));
+  }
+}
+
 void ScriptedPeer::send(std::span<const std::byte> bytes) const {
   (void)::send(socket_, bytes.data(), bytes.size(), MSG_NOSIGNAL);
 }
@@ -34,6 +56,7 @@ const fbs::Envelope* ScriptedPeer::receive() {
   storage_.resize((header->message_bytes + 7) / 8);
   const std::span message(reinterpret_cast<std::byte*>(storage_.data()), header->message_bytes);
   std::vector<std::byte> attachment(header->attachment_bytes);
+  attachment_bytes_ = attachment.size();
   if (!receive_exactly(message) || !receive_exactly(attachment)) return nullptr;
   const auto envelope = parse_message(message);
   return envelope.is_ok() ? *envelope : nullptr;

@@ -10,9 +10,13 @@
 #include <thread>
 #include <vector>
 
+#include "schemas/model_reader.h"
 #include "schemas/wire_reader.h"
 
 namespace cleave::test {
+
+// A Welcome with a table of one op of variant "f32".
+FrameBytes make_test_welcome(const ModelIdentity& identity, std::uint64_t max_picture_bytes);
 
 // One accepted connection, in the hands of the script.
 class ScriptedPeer {
@@ -21,11 +25,17 @@ class ScriptedPeer {
   void send(std::span<const std::byte> bytes) const;
   // The next message, its attachment read and dropped; null when the agent closed.
   const fbs::Envelope* receive();
+  // Of the message last received.
+  [[nodiscard]] std::size_t attachment_bytes() const { return attachment_bytes_; }
+
+  // Hello, Welcome, three Pings and their Pongs.
+  void greet(const ModelIdentity& identity, std::uint64_t max_picture_bytes = 1 << 20);
 
  private:
   bool receive_exactly(std::span<std::byte> bytes) const;
   int socket_;
   std::vector<std::uint64_t> storage_;
+  std::size_t attachment_bytes_ = 0;
 };
 
 class ScriptedServer {
