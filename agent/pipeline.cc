@@ -68,9 +68,14 @@ asio::awaitable<Record> Pipeline::process(std::string image) {
 
 Status Pipeline::load(Work& work) const {
   PictureLimits limits = options_.picture;
-  limits.max_file_bytes =
-      std::min(limits.max_file_bytes, room_beside(planner_->cost_at(0).edge_ram_bytes));
-  CLEAVE_ASSIGN_OR_RETURN(work.file, read_picture_file(work.record.image, limits));
+  const std::uint64_t room = room_beside(planner_->cost_at(0).edge_ram_bytes);
+  limits.max_file_bytes = std::min(limits.max_file_bytes, room);
+  auto file = read_picture_file(work.record.image, limits);
+  if (file.status().code() == StatusCode::kOutOfRange && room < options_.picture.max_file_bytes) {
+    return {StatusCode::kResourceExhausted,
+            file.status().message() + ", which is all that the RAM cap leaves"};
+  }
+  CLEAVE_ASSIGN_OR_RETURN(work.file, std::move(file));
   const auto format = detect_format(work.file);
   if (!format.is_ok()) return format.status().with_context(work.record.image);
   work.is_jpeg = *format == PictureFormat::kJpeg;

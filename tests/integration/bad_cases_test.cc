@@ -162,6 +162,20 @@ TEST_CASE("caps that no planned split fits") {
                 ExitCode::kCapTooSmall, "RAM");
 }
 
+TEST_CASE("a variant that the model does not have") {
+  const Bench bench;
+  for (const std::vector<std::string>& command : std::vector<std::vector<std::string>>{
+           {"profile", "--model", bench.model}, {"plan", "--model", bench.model}}) {
+    CAPTURE(command[0]);
+    std::vector<std::string> wrong = command;
+    wrong.insert(wrong.end(), {"--variant", "int3"});
+    check_refused(run_agent(wrong), ExitCode::kNotFound, "'int3', only f32");
+    std::vector<std::string> right = command;
+    right.insert(right.end(), {"--variant", "f32", "--json"});
+    CHECK(run_agent(right).exit_code == 0);
+  }
+}
+
 TEST_CASE("wrong configuration files") {
   const Bench bench;
   for (const char* content : {"[run]\npolcy = eco\n", "garbage\n"}) {
