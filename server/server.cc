@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <boost/asio/co_spawn.hpp>
 #include <exception>
+#include <new>
 #include <utility>
 
 namespace cleave::server {
@@ -104,14 +105,22 @@ asio::awaitable<void> Server::accept_loop() {
       doorman_.turn_away(std::move(socket));
       continue;
     }
-    ++stats_.connections;
-    const std::uint64_t id = next_session_id_++;
+    admit(std::move(socket));
+  }
+}
+
+void Server::admit(tcp::socket socket) {
+  ++stats_.connections;
+  const std::uint64_t id = next_session_id_++;
+  try {
     auto session = std::make_shared<Session>(std::move(socket), id, context_);
     sessions_.emplace(id, session);
     session->start([this](std::uint64_t closed) {
       sessions_.erase(closed);
       if (shutting_down_ && sessions_.empty()) drain_timer_.cancel();
     });
+  } catch (const std::bad_alloc&) {
+    spdlog::error("no memory for another connection, closed");
   }
 }
 

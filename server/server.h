@@ -41,6 +41,7 @@ class Server {
 
  private:
   asio::awaitable<void> accept_loop();
+  void admit(tcp::socket socket);
   asio::awaitable<void> drain();
   void abort_all();
   [[nodiscard]] Status check_payload_budget() const;

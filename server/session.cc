@@ -43,25 +43,40 @@ void Session::start(std::function<void(std::uint64_t)> on_closed) {
   const auto self = shared_from_this();
   handshake_deadline_ = Clock::now() + context_.options.handshake_timeout;
   const auto ended = [self](std::exception_ptr error) { self->fail(error); };
-  asio::co_spawn(
-      executor, [self]() { return self->watchdog_.watch(); }, ended);
-  asio::co_spawn(
-      executor, [self]() { return self->write_loop(); }, ended);
-  asio::co_spawn(
-      executor, [self]() { return self->run(); }, ended);
+  try {
+    asio::co_spawn(
+        executor, [self]() { return self->watchdog_.watch(); }, ended);
+    asio::co_spawn(
+        executor, [self]() { return self->write_loop(); }, ended);
+    asio::co_spawn(
+        executor, [self]() { return self->run(); }, ended);
+  } catch (const std::exception&) {
+    fail(std::current_exception());
+  }
 }
 
 // Only allocation can throw; the session ends, the server goes on.
 void Session::fail(std::exception_ptr error) {
   if (error == nullptr) return;
   spdlog::error("{} {}: out of resources, closed", peer_, device_);
+  close();
+}
+
+void Session::close() {
   abort();
+  watchdog_.stop();
+  // Whichever loop failed, the others end by themselves; only the first end is told.
+  if (const auto on_closed = std::exchange(on_closed_, nullptr)) on_closed(id_);
 }
 
 void Session::drain(std::string_view reason) {
   if (draining_ || closing_) return;
   draining_ = true;
-  send(make_goodbye(reason));
+  try {
+    send(make_goodbye(reason));
+  } catch (const std::exception&) {
+    return fail(std::current_exception());
+  }
   if (inflight_ == 0) {
     closing_ = true;
     outbox_signal_.cancel();
@@ -130,10 +145,7 @@ asio::awaitable<void> Session::write_loop() {
   *gone_ = true;
   co_await end_reading();
   if (!failed) co_await linger();
-  error_code ignored;
-  socket_.close(ignored);
-  watchdog_.stop();
-  on_closed_(id_);
+  close();
 }
 
 // Only one may read the socket: what lingers waits for the reader's end.

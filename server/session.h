@@ -48,8 +48,6 @@ class Session : public std::enable_shared_from_this<Session> {
   // Ends the connection now.
   void abort();
 
-  [[nodiscard]] std::size_t inflight() const { return inflight_; }
-
  private:
   struct Incoming {
     FrameHeader header;
@@ -62,6 +60,8 @@ class Session : public std::enable_shared_from_this<Session> {
   asio::awaitable<void> linger();
   asio::awaitable<void> outbox_below_bound();
   void fail(std::exception_ptr error);
+  // The one place where a session is over: socket, deadlines, `on_closed_`. Idempotent.
+  void close();
 
   // session_handshake.cc
   asio::awaitable<bool> handshake();

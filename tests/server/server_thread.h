@@ -23,6 +23,8 @@ class ServerThread {
   [[nodiscard]] std::uint16_t port() const { return port_; }
   [[nodiscard]] const server::LoadedModel& model() const { return *models_->models()[0]; }
   [[nodiscard]] const server::ModelStore& models() const { return *models_; }
+  // Runs `action` between two handlers of the server, and waits for it.
+  void on_network_thread(const std::function<void()>& action);
   // Starts the orderly end without waiting for it.
   void begin_shutdown();
   // Orderly end; waits. The counters are then final.
