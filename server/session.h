@@ -90,6 +90,7 @@ class Session : public std::enable_shared_from_this<Session> {
   [[nodiscard]] std::string check_request(const fbs::Request& request,
                                           std::uint64_t attachment_bytes) const;
   void finish(std::unique_ptr<TailJob> job);
+  void reply(const TailJob& job);
 
   void send(FrameBytes frame);
   // Sends an Error about the connection and closes it once it is written.

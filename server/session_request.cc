@@ -123,9 +123,17 @@ std::unique_ptr<TailJob> Session::make_job(const fbs::Request& request,
   job->codec = request.codec();
   job->attachment_bytes = static_cast<std::size_t>(attachment_bytes);
   job->unwanted = gone_;
-  job->done = [self = shared_from_this()](std::unique_ptr<TailJob> finished) {
-    asio::post(self->socket_.get_executor(),
-               [self, owned = std::move(finished)]() mutable { self->finish(std::move(owned)); });
+  // The place for the way back is taken now: a post() that fails must not lose the job.
+  auto returned = std::make_shared<std::unique_ptr<TailJob>>();
+  job->done = [self = shared_from_this(), returned](std::unique_ptr<TailJob>&& finished) {
+    *returned = std::move(finished);
+    try {
+      asio::post(self->socket_.get_executor(),
+                 [self, returned] { self->finish(std::move(*returned)); });
+    } catch (const std::exception&) {
+      finished = std::move(*returned);
+      throw;
+    }
   };
   return job;
 }
@@ -152,26 +160,35 @@ asio::awaitable<bool> Session::receive_attachment(TailJob& job) {
   co_return true;
 }
 
+// Called by the io_context itself, which would end with whatever is thrown here.
 void Session::finish(std::unique_ptr<TailJob> job) {
   --inflight_;
   job->payload = {};  // before the answer: the next request may need the room
-  if (job->error != fbs::ErrorCode::None) {
-    const bool busy = job->error == fbs::ErrorCode::Busy;
-    ++(busy ? context_.stats.busy : context_.stats.errors);
-    send(make_error(job->request_id, job->error, job->error_text,
-                    busy ? context_.pool.retry_after_ms() : 0));
-  } else {
-    ++context_.stats.answers;
-    send(make_answer(job->request_id, job->scores,
-                     {.residence_ns = nanoseconds_between(job->arrived, Clock::now()),
-                      .queue_ns = job->queue_ns,
-                      .decode_ns = job->decode_ns,
-                      .compute_ns = job->compute_ns}));
+  try {
+    reply(*job);
+  } catch (const std::exception&) {
+    return fail(std::current_exception());
   }
   if (awaiting_frame_) expect_frame();
   if (draining_ && inflight_ == 0) {
     closing_ = true;
     outbox_signal_.cancel();
+  }
+}
+
+void Session::reply(const TailJob& job) {
+  if (job.error != fbs::ErrorCode::None) {
+    const bool busy = job.error == fbs::ErrorCode::Busy;
+    ++(busy ? context_.stats.busy : context_.stats.errors);
+    send(make_error(job.request_id, job.error, job.error_text,
+                    busy ? context_.pool.retry_after_ms() : 0));
+  } else {
+    ++context_.stats.answers;
+    send(make_answer(job.request_id, job.scores,
+                     {.residence_ns = nanoseconds_between(job.arrived, Clock::now()),
+                      .queue_ns = job.queue_ns,
+                      .decode_ns = job.decode_ns,
+                      .compute_ns = job.compute_ns}));
   }
 }
 

@@ -37,8 +37,9 @@ struct TailJob {
   std::vector<float> scores;
   std::uint64_t queue_ns = 0, decode_ns = 0, compute_ns = 0;
 
-  // Called once, on the worker's thread, with the finished job.
-  std::function<void(std::unique_ptr<TailJob>)> done;
+  // Takes the finished job, on the worker's thread; once. When it throws for want of memory it has
+  // left the job with the worker, which asks again.
+  std::function<void(std::unique_ptr<TailJob>&&)> done;
 
   void fail(fbs::ErrorCode code, std::string text) {
     error = code;

@@ -25,14 +25,14 @@ Result<TailWorker::Prepared*> TailWorker::prepare(const TailJob& job) {
   const LoadedVariant& variant = job.model->variants[job.variant];
   Prepared& prepared = prepared_[{job.model, job.variant}];
   if (prepared.executor == nullptr) {
-    CLEAVE_ASSIGN_OR_RETURN(prepared.executor,
-                            Executor::create(variant.weights, {.threads = threads_}));
     prepared.pixels.resize(element_count(variant.input_shape));
     prepared.input = AlignedBuffer(f32_bytes(variant.input_shape));
     if (prepared.input.data() == nullptr) {
-      prepared.executor.reset();
       return Status(StatusCode::kResourceExhausted, "no memory for the input tensor");
     }
+    // Last: with an executor the rest is taken to be there.
+    CLEAVE_ASSIGN_OR_RETURN(prepared.executor,
+                            Executor::create(variant.weights, {.threads = threads_}));
     prepared.range = {};
   }
   const OpRange range{job.cut, static_cast<OpIndex>(variant.cuts.size() - 1)};

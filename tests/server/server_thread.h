@@ -25,6 +25,8 @@ class ServerThread {
   [[nodiscard]] const server::ModelStore& models() const { return *models_; }
   // Runs `action` between two handlers of the server, and waits for it.
   void on_network_thread(const std::function<void()>& action);
+  // On the network thread only, or after stop().
+  [[nodiscard]] server::ServerStats stats() const { return server_->stats(); }
   // Starts the orderly end without waiting for it.
   void begin_shutdown();
   // Orderly end; waits. The counters are then final.

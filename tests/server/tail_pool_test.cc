@@ -6,6 +6,8 @@
 #include <algorithm>
 #include <atomic>
 #include <future>
+#include <new>
+#include <utility>
 
 #include "server/tail_pool.h"
 #include "tests/server/server_thread.h"
@@ -112,6 +114,35 @@ TEST_CASE("abandoned jobs are dropped, and one whose agent is gone is not comput
   REQUIRE(second.start().is_ok());
   REQUIRE(second.try_submit(job));
   CHECK(ended.get_future().get() == fbs::ErrorCode::ShuttingDown);
+}
+
+TEST_CASE("a job that cannot be handed back at first is handed back later, or dropped at the end") {
+  ServerThread models(all_ops_model().build());
+  std::atomic<int> done{0}, tries{0};
+  server::TailPool pool({});
+  REQUIRE(pool.start().is_ok());
+  auto job = make_job(models.model(), done);
+  job->done = [&, take = job->done](std::unique_ptr<server::TailJob>&& finished) {
+    if (++tries <= 2) throw std::bad_alloc();
+    take(std::move(finished));
+  };
+  REQUIRE(pool.try_submit(job));
+  pool.stop();
+  CHECK(tries == 3);
+  CHECK(done == 1);
+
+  server::TailPool second({});
+  REQUIRE(second.start().is_ok());
+  auto never = make_job(models.model(), done);
+  std::promise<void> tried;
+  never->done = [&, told = false](std::unique_ptr<server::TailJob>&&) mutable {
+    if (!std::exchange(told, true)) tried.set_value();
+    throw std::bad_alloc();
+  };
+  REQUIRE(second.try_submit(never));
+  tried.get_future().wait();
+  second.abandon();
+  CHECK(done == 1);
 }
 
 }  // namespace cleave::test
