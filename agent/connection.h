@@ -1,9 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // The agent's side of a session with one server: connects when needed, shakes hands, sends one
-// request at a time and waits for its answer. Every await has a deadline; errors are values. After
-// any error the connection is closed and the next call connects anew, no sooner than the backoff
-// says.
+// request at a time and waits for its answer. Every await has a deadline; errors are values.
+//
+// When the connection is closed and the next call makes another:
+//   - after every error of the link or of what it carried (also when time ran out while bytes were
+//     on their way), at a BadRequest and at every other error after which the server closes;
+//   - not after Busy, BadPicture or a server's DeadlineExceeded: they answer one request, and the
+//     next goes over the same connection;
+//   - after the answer, when the server has said Goodbye.
+// The first break since an answer is mended at once; after another, the backoff holds until a
+// server answers again. A Ping of the server's is answered while the agent waits for something.
 #pragma once
 
 #include <cstdint>
@@ -31,10 +38,10 @@ struct ConnectionOptions {
   std::string device = "agent";
   ModelIdentity model_identity{};
   std::size_t score_count = 0;  // of this model; an answer with another count is refused
-  std::uint64_t uplink_bits_per_second = 0;          // 0: no limit
-  std::chrono::milliseconds connect_timeout{5'000};  // the look-up of the name included
-  std::chrono::milliseconds handshake_timeout{10'000};
-  std::chrono::milliseconds stall_timeout{15'000};  // no byte moved
+  std::uint64_t uplink_bits_per_second = 0;             // 0: no limit
+  std::chrono::milliseconds connect_timeout{5'000};     // the look-up of the name included
+  std::chrono::milliseconds handshake_timeout{10'000};  // Hello to the last Pong
+  std::chrono::milliseconds stall_timeout{15'000};      // no byte moved
   std::chrono::milliseconds first_backoff{200};
   std::chrono::milliseconds longest_backoff{30'000};
   std::chrono::milliseconds longest_pause{60'000};  // of what a server may ask with retry_after_ms
@@ -55,8 +62,9 @@ struct Outgoing {
 struct ServerAnswer {
   std::vector<float> scores;
   ServerTimes times;
-  std::uint64_t wait_ns = 0;         // first byte out to last byte in
-  std::uint64_t frame_bytes_up = 0;  // everything written for this request
+  std::uint64_t wait_ns = 0;              // first byte out to last byte in
+  std::uint64_t frame_bytes_up = 0;       // everything written for this request
+  std::uint64_t attachment_bytes_up = 0;  // of it, attachment; also after an error
 };
 
 class Connection {
@@ -81,6 +89,8 @@ class Connection {
   // Of the last handshake.
   [[nodiscard]] const std::optional<ProfileData>& server_profile() const { return profile_; }
   [[nodiscard]] std::uint64_t rtt_ns() const { return rtt_ns_; }
+  // How many have succeeded; rtt_ns() is a new measurement when this has changed.
+  [[nodiscard]] std::uint64_t handshakes() const { return handshakes_; }
   // Largest file the server takes, of the last handshake; 0 before one.
   [[nodiscard]] std::uint64_t max_picture_bytes() const { return max_picture_bytes_; }
   // When ensure_ready() will really try again; for messages.
@@ -95,15 +105,19 @@ class Connection {
 
   asio::awaitable<Status> connect();
   asio::awaitable<Status> handshake();
+  asio::awaitable<Status> exchange_hello();
   asio::awaitable<Status> measure_rtt();
   asio::awaitable<Status> send(std::span<const std::byte> bytes);
-  asio::awaitable<Status> receive(Clock::time_point first_byte_by, Incoming& frame);
+  asio::awaitable<Status> await_turn(std::size_t bytes);
+  // The next message that is not about the connection itself.
+  asio::awaitable<Status> receive(Incoming& frame);
+  asio::awaitable<Status> receive_frame(Incoming& frame);
   asio::awaitable<Status> receive_exactly(std::span<std::byte> bytes, Clock::time_point by);
   asio::awaitable<Status> receive_answer(const Outgoing& request, ServerAnswer& answer);
   [[nodiscard]] Status broken(const error_code& error, const char* during) const;
   Status take_error(const fbs::Error& error);
   [[nodiscard]] Status server_error(const fbs::Error& error) const;
-  void drop();
+  void drop(const Status& why);
 
   const ConnectionOptions options_;
   NameLookup names_;
@@ -116,6 +130,11 @@ class Connection {
   Clock::time_point quiet_until_{};
   Clock::time_point latest_ = Clock::time_point::max();  // of the call that is under way
   bool ready_ = false;
+  bool closing_ = false;         // the server ends this connection
+  unsigned breaks_ = 0;          // of connections that were ready, since the last answer
+  std::uint64_t bytes_out_ = 0;  // handed to the system
+  std::uint64_t handshakes_ = 0;
+  std::string last_failure_;
   std::optional<Status> refused_;  // a mismatch: final
   std::optional<ProfileData> profile_;
   std::uint64_t rtt_ns_ = 0;

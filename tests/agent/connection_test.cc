@@ -23,6 +23,7 @@ using test::ScriptedPeer;
 using test::ScriptedServer;
 
 constexpr ModelIdentity kIdentity{1, 2, 3};
+constexpr std::byte kPayload[4] = {};
 
 ConnectionOptions options_for(std::uint16_t port) {
   ConnectionOptions options;
@@ -41,9 +42,10 @@ struct Outcome {
   ServerAnswer answer;
 };
 
-// One exchange of four bytes, on a connection of its own or on `connection`.
-Outcome exchange(boost::asio::io_context& io, Connection& connection) {
-  static constexpr std::byte kPayload[4] = {};
+// One exchange on `connection`, of four bytes unless told otherwise.
+Outcome exchange(boost::asio::io_context& io, Connection& connection,
+                 std::span<const std::byte> payload = kPayload,
+                 milliseconds timeout = milliseconds(500)) {
   Outcome outcome;
   boost::asio::co_spawn(
       io,
@@ -51,8 +53,8 @@ Outcome exchange(boost::asio::io_context& io, Connection& connection) {
         Outgoing request;
         request.request_id = 42;
         request.cut = 1;
-        request.latest = Clock::now() + milliseconds(500);
-        request.attachment.emplace_back(kPayload);
+        request.latest = Clock::now() + timeout;
+        request.attachment.push_back(payload);
         outcome.status = co_await connection.exchange(request, outcome.answer);
       },
       boost::asio::detached);
@@ -273,6 +275,154 @@ TEST_CASE("the request's deadline holds whatever is under way") {
     CHECK(remaining_ns > 0);
     CHECK(remaining_ns <= 500'000'000);
   }
+}
+
+TEST_CASE("a slow link is no stalled one") {
+  // 8 KiB each 20 ms: 1 MiB takes far longer than the stall timeout, and bytes move all the time.
+  constexpr std::size_t kBytes = 1 << 20;
+  const std::vector<std::byte> payload(kBytes);
+  const auto script = [](std::size_t bytes, milliseconds pause) {
+    return [=](ScriptedPeer& peer, int) {
+      peer.greet(kIdentity);
+      const std::size_t frame = make_request(42, 0, 1, fbs::Codec::RawF32, 1, kBytes).size();
+      if (!peer.drain(frame + bytes, 8 << 10, pause)) return;
+      if (bytes == kBytes) {
+        peer.send(make_answer(42, std::vector<float>{1, 2, 3}, {}));
+        (void)peer.receive();
+      } else {
+        std::this_thread::sleep_for(milliseconds(1500));
+      }
+    };
+  };
+  boost::asio::io_context io(1);
+  SUBCASE("sent to the end") {
+    const ScriptedServer server(script(kBytes, milliseconds(20)), 16 << 10);
+    Connection connection(io.get_executor(), options_for(server.port()));
+    const auto start = Clock::now();
+    const Outcome outcome = exchange(io, connection, payload, milliseconds(30'000));
+    REQUIRE_MESSAGE(outcome.status.is_ok(), outcome.status.message());
+    CHECK(Clock::now() - start > milliseconds(1'000));  // of which the stall timeout is 300
+    CHECK(outcome.answer.attachment_bytes_up == kBytes);
+  }
+  SUBCASE("one that stands still is given up after the stall timeout") {
+    const ScriptedServer server(script(kBytes / 8, milliseconds(1)), 16 << 10);
+    Connection connection(io.get_executor(), options_for(server.port()));
+    const auto start = Clock::now();
+    const Outcome outcome = exchange(io, connection, payload, milliseconds(30'000));
+    CHECK(outcome.status.code() == StatusCode::kDeadlineExceeded);
+    CHECK(Clock::now() - start < milliseconds(1'400));
+    CHECK(outcome.answer.attachment_bytes_up >= kBytes / 8);
+    CHECK(outcome.answer.attachment_bytes_up < kBytes);
+  }
+}
+
+TEST_CASE("a server that drips its bytes wins no time") {
+  const auto drip = [](ScriptedPeer& peer, const FrameBytes& bytes) {
+    for (const std::byte& byte : std::span(bytes).first(20)) {
+      peer.send(std::span(&byte, 1));
+      std::this_thread::sleep_for(milliseconds(100));
+    }
+  };
+  boost::asio::io_context io(1);
+  SUBCASE("in the handshake") {
+    const ScriptedServer server([&](ScriptedPeer& peer, int) {
+      if (peer.receive() != nullptr) drip(peer, test::make_test_welcome(kIdentity, 1 << 20));
+    });
+    Connection connection(io.get_executor(), options_for(server.port()));
+    const auto start = Clock::now();
+    const Status status = exchange(io, connection, kPayload, milliseconds(30'000)).status;
+    CHECK(status.code() == StatusCode::kDeadlineExceeded);
+    CHECK(Clock::now() - start < milliseconds(1'200));
+  }
+  SUBCASE("in the answer") {
+    const ScriptedServer server([&](ScriptedPeer& peer, int) {
+      peer.greet(kIdentity);
+      if (peer.receive() == nullptr) return;
+      drip(peer, make_answer(42, std::vector<float>{1, 2, 3}, {}));
+    });
+    Connection connection(io.get_executor(), options_for(server.port()));
+    const auto start = Clock::now();
+    const Status status = exchange(io, connection, kPayload, milliseconds(30'000)).status;
+    CHECK(status.code() == StatusCode::kDeadlineExceeded);
+    CHECK(Clock::now() - start < milliseconds(1'200));
+  }
+}
+
+TEST_CASE("a server's Pings are answered, and its Goodbye ends the connection after the answer") {
+  std::atomic<std::uint64_t> pong{0};
+  const ScriptedServer server([&](ScriptedPeer& peer, int number) {
+    if (number == 0) {  // already in the handshake
+      if (peer.receive() == nullptr) return;
+      peer.send(test::make_test_welcome(kIdentity, 1 << 20));
+      peer.send(make_goodbye("soon"));
+      for (int i = 0; i < 3; ++i) {
+        const fbs::Envelope* ping = peer.receive();
+        if (ping == nullptr || ping->message_as_Ping() == nullptr) return;
+        peer.send(make_pong(ping->message_as_Ping()->nonce()));
+      }
+    } else {
+      peer.greet(kIdentity);
+    }
+    if (peer.receive() == nullptr) return;
+    peer.send(make_ping(77));
+    const fbs::Envelope* reply = peer.receive();
+    if (reply == nullptr || reply->message_as_Pong() == nullptr) return;
+    pong = reply->message_as_Pong()->nonce();
+    peer.send(make_answer(42, std::vector<float>{1, 2, 3}, {}));
+    (void)peer.receive();
+  });
+  boost::asio::io_context io(1);
+  Connection connection(io.get_executor(), options_for(server.port()));
+  const Status first = exchange(io, connection).status;
+  REQUIRE_MESSAGE(first.is_ok(), first.message());
+  CHECK(pong == 77);
+  CHECK_FALSE(connection.is_open());
+  CHECK(exchange(io, connection).status.is_ok());  // at once, on another
+  CHECK(connection.is_open());
+  CHECK(server.connections() == 2);
+  CHECK(connection.handshakes() == 2);
+}
+
+TEST_CASE(
+    "what one request got wrong keeps the connection, what the server closes after does not") {
+  struct Case {
+    fbs::ErrorCode sent;
+    bool stays;
+  };
+  for (const Case& one :
+       {Case{fbs::ErrorCode::Busy, true}, Case{fbs::ErrorCode::BadPicture, true},
+        Case{fbs::ErrorCode::DeadlineExceeded, true}, Case{fbs::ErrorCode::BadRequest, false},
+        Case{fbs::ErrorCode::ShuttingDown, false}}) {
+    CAPTURE(static_cast<int>(one.sent));
+    const ScriptedServer server([&](ScriptedPeer& peer, int) {
+      peer.greet(kIdentity);
+      if (peer.receive() != nullptr) peer.send(make_error(42, one.sent, "words"));
+      (void)peer.receive();
+    });
+    boost::asio::io_context io(1);
+    Connection connection(io.get_executor(), options_for(server.port()));
+    CHECK_FALSE(exchange(io, connection).status.is_ok());
+    CHECK(connection.is_open() == one.stays);
+  }
+}
+
+TEST_CASE(
+    "a server that greets and never answers is met with the backoff, and the reason is kept") {
+  const ScriptedServer server([](ScriptedPeer& peer, int) {
+    peer.greet(kIdentity);
+    (void)peer.receive();
+  });
+  boost::asio::io_context io(1);
+  ConnectionOptions options = options_for(server.port());
+  options.first_backoff = options.longest_backoff = milliseconds(20'000);
+  Connection connection(io.get_executor(), options);
+  CHECK(exchange(io, connection).status.code() == StatusCode::kUnavailable);
+  CHECK(exchange(io, connection).status.code() == StatusCode::kUnavailable);
+  const Status held = exchange(io, connection).status;
+  CHECK(held.code() == StatusCode::kUnavailable);
+  CHECK(held.message().find("waiting for the server") != std::string::npos);
+  CHECK(held.message().find("tried again in") != std::string::npos);
+  CHECK(server.connections() == 2);  // mended at once one time
 }
 
 TEST_CASE("a name look-up that hangs holds up neither the request nor the end") {

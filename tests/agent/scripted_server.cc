@@ -7,6 +7,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 
 #include "schemas/frame.h"
@@ -48,6 +49,18 @@ bool ScriptedPeer::receive_exactly(std::span<std::byte> bytes) const {
   return true;
 }
 
+bool ScriptedPeer::drain(std::size_t bytes, std::size_t step,
+                         std::chrono::milliseconds pause) const {
+  std::vector<std::byte> scrap(step);
+  while (bytes > 0) {
+    std::this_thread::sleep_for(pause);
+    const std::size_t count = std::min(step, bytes);
+    if (!receive_exactly(std::span(scrap).first(count))) return false;
+    bytes -= count;
+  }
+  return true;
+}
+
 const fbs::Envelope* ScriptedPeer::receive() {
   std::array<std::byte, kFrameHeaderBytes> bytes{};
   if (!receive_exactly(bytes)) return nullptr;
@@ -62,13 +75,18 @@ const fbs::Envelope* ScriptedPeer::receive() {
   return envelope.is_ok() ? *envelope : nullptr;
 }
 
-ScriptedServer::ScriptedServer(std::function<void(ScriptedPeer&, int)> script)
+ScriptedServer::ScriptedServer(std::function<void(ScriptedPeer&, int)> script,
+                               int receive_buffer_bytes)
     : listener_(socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0)) {
   sockaddr_in address{};
   address.sin_family = AF_INET;
   address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
   socklen_t size = sizeof(address);
   bind(listener_, reinterpret_cast<sockaddr*>(&address), size);
+  if (receive_buffer_bytes > 0) {
+    setsockopt(listener_, SOL_SOCKET, SO_RCVBUF, &receive_buffer_bytes,
+               sizeof(receive_buffer_bytes));
+  }
   listen(listener_, 16);
   getsockname(listener_, reinterpret_cast<sockaddr*>(&address), &size);
   port_ = ntohs(address.sin_port);

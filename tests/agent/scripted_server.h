@@ -4,6 +4,7 @@
 #pragma once
 
 #include <atomic>
+#include <chrono>
 #include <cstdint>
 #include <functional>
 #include <span>
@@ -28,6 +29,10 @@ class ScriptedPeer {
   // Of the message last received.
   [[nodiscard]] std::size_t attachment_bytes() const { return attachment_bytes_; }
 
+  // Takes `bytes` of what comes, `step` of them each `pause`: a slow link. False when it ended
+  // before.
+  bool drain(std::size_t bytes, std::size_t step, std::chrono::milliseconds pause) const;
+
   // Hello, Welcome, three Pings and their Pongs.
   void greet(const ModelIdentity& identity, std::uint64_t max_picture_bytes = 1 << 20);
 
@@ -41,8 +46,9 @@ class ScriptedPeer {
 class ScriptedServer {
  public:
   // Runs `script` for each connection, one at a time, with the connection's number from 0; then
-  // closes it.
-  explicit ScriptedServer(std::function<void(ScriptedPeer&, int)> script);
+  // closes it. The system takes `receive_buffer_bytes` for a slow script; 0: as much as it likes.
+  explicit ScriptedServer(std::function<void(ScriptedPeer&, int)> script,
+                          int receive_buffer_bytes = 0);
   ~ScriptedServer();
   [[nodiscard]] std::uint16_t port() const { return port_; }
   [[nodiscard]] int connections() const { return connections_; }
