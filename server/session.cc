@@ -95,7 +95,7 @@ void Session::abort() {
 asio::awaitable<void> Session::run() {
   if (co_await handshake()) {
     const FrameLimits limits{
-        .max_message_bytes = 4096,
+        .max_message_bytes = kMaxMessageToServerBytes,
         .max_attachment_bytes =
             std::max(model_->max_boundary_bytes, context_.options.picture.max_file_bytes)};
     // One co_await a statement: GCC 12 does not stop at a false left side of && between two.

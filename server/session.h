@@ -65,7 +65,6 @@ class Session : public std::enable_shared_from_this<Session> {
 
   // session_handshake.cc
   asio::awaitable<bool> handshake();
-  [[nodiscard]] FrameBytes make_welcome() const;
 
   // session_read.cc: reading with progress deadlines. False: the connection is over.
   // `latest` bounds the whole, stall_timeout each wait for a byte.

@@ -80,6 +80,11 @@ asio::awaitable<bool> Session::read_frame(const FrameLimits& limits, Incoming& f
     refuse(fbs::ErrorCode::Protocol, envelope.status().message());
     co_return false;
   }
+  const Status attachment = check_attachment(**envelope, frame.header.attachment_bytes);
+  if (!attachment.is_ok()) {
+    refuse(fbs::ErrorCode::Protocol, attachment.message());
+    co_return false;
+  }
   frame.envelope = *envelope;
   co_return true;
 }

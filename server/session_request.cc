@@ -14,10 +14,6 @@ asio::awaitable<bool> Session::handle(const Incoming& frame) {
   if (type == fbs::Message::Request) {
     co_return co_await handle_request(*frame.envelope->message_as_Request(), attachment_bytes);
   }
-  if (attachment_bytes != 0) {
-    refuse(fbs::ErrorCode::Protocol, "only a Request carries an attachment");
-    co_return false;
-  }
   switch (type) {
     case fbs::Message::Ping:
       send(make_pong(frame.envelope->message_as_Ping()->nonce()));

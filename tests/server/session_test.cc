@@ -3,6 +3,7 @@
 // What a server says to clients that speak right, and to those that do not.
 #include <doctest/doctest.h>
 
+#include <algorithm>
 #include <string>
 
 #include "engine/image/picture.h"
@@ -24,6 +25,13 @@ TEST_CASE("Welcome carries the server's own table of this model") {
   REQUIRE(profile.is_ok());
   CHECK(profile->model_identity == fixture.identity());
   CHECK(profile->variants.at(0).op_median_ns.size() == fixture.cuts().size() - 1);
+  // What the golden frames hold still is what a server writes.
+  const FrameBytes frame = make_welcome({.server = "cleave-server",
+                                         .session_id = welcome->session_id(),
+                                         .max_inflight = 4,
+                                         .max_picture_bytes = welcome->max_picture_bytes(),
+                                         .profile = &*profile});
+  CHECK(std::ranges::equal(client.message(), std::span(frame).subspan(kFrameHeaderBytes)));
 }
 
 TEST_CASE("every cut is answered with the executor's own bytes") {
@@ -106,6 +114,26 @@ TEST_CASE("a client that does not speak the protocol is told so and closed") {
     CHECK(receive_error(client)->code() == fbs::ErrorCode::Protocol);
     CHECK(client.closed_within(5'000));
   }
+  SUBCASE("a request without an attachment") {
+    RawClient client(fixture.server.port());
+    fixture.greet(client);
+    REQUIRE(client.send(make_request(1, 0, 2, fbs::Codec::RawF32, 0, 0)));
+    const fbs::Error* error = receive_error(client);
+    CHECK(error->code() == fbs::ErrorCode::Protocol);
+    CHECK(error->text()->str() == "Request: without an attachment");
+    CHECK(client.closed_within(5'000));
+  }
+  SUBCASE("an attachment where none may be") {
+    RawClient client(fixture.server.port());
+    fixture.greet(client);
+    FrameBytes ping = make_ping(1);
+    ping[16] = std::byte{1};
+    REQUIRE(client.send(ping));
+    const fbs::Error* error = receive_error(client);
+    CHECK(error->code() == fbs::ErrorCode::Protocol);
+    CHECK(error->text()->str() == "Ping: with an attachment");
+    CHECK(client.closed_within(5'000));
+  }
   SUBCASE("a message that only a server sends") {
     RawClient client(fixture.server.port());
     fixture.greet(client);
@@ -126,8 +154,7 @@ TEST_CASE("a request that does not fit the model is refused before its bytes are
   for (const Wrong& wrong :
        {Wrong{1, 2, fbs::Codec::RawF32, right_bytes},
         Wrong{0, 1000, fbs::Codec::RawF32, right_bytes},
-        Wrong{0, 2, fbs::Codec::RawF32, right_bytes + 4}, Wrong{0, 2, fbs::Codec::RawF32, 0},
-        Wrong{0, 0, fbs::Codec::PixelsU8, 1}}) {
+        Wrong{0, 2, fbs::Codec::RawF32, right_bytes + 4}, Wrong{0, 0, fbs::Codec::PixelsU8, 1}}) {
     RawClient client(fixture.server.port());
     fixture.greet(client);
     REQUIRE(client.send(make_request(5, wrong.variant, wrong.cut, wrong.codec, 0, wrong.bytes)));
