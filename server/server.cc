@@ -9,6 +9,8 @@
 #include <new>
 #include <utility>
 
+#include "server/listen.h"
+
 namespace cleave::server {
 namespace {
 
@@ -70,13 +72,10 @@ Status Server::listen() {
       resolver.resolve(wanted.host, std::to_string(wanted.port),
                        tcp::resolver::passive | tcp::resolver::numeric_service, error);
   if (error) return failed(error);
-  const tcp::endpoint endpoint = found.begin()->endpoint();
-  acceptor_.open(endpoint.protocol(), error);
-  if (!error) acceptor_.set_option(tcp::acceptor::reuse_address(true), error);
-  if (!error) acceptor_.bind(endpoint, error);
-  if (!error) acceptor_.listen(asio::socket_base::max_listen_connections, error);
+  const std::vector<tcp::endpoint> addresses(found.begin(), found.end());
+  error = listen_on_first(acceptor_, addresses);
   if (error) return failed(error);
-  if (!endpoint.address().is_loopback()) {
+  if (!acceptor_.local_endpoint(error).address().is_loopback()) {
     spdlog::warn("listening beyond loopback without encryption: use a trusted network or a tunnel");
   }
   asio::co_spawn(

@@ -23,8 +23,9 @@ class Server {
   // `models` must outlive the server.
   Server(asio::io_context& io, const ModelStore& models, const ServerOptions& options);
 
-  // Binds and starts to accept. Errors: kInvalidArgument (not an address, or a payload budget that
-  // the largest request would never fit), kUnavailable (the port is taken, or may not be used).
+  // Binds the first address of the name in `listen` that can be bound, and starts to accept.
+  // Errors: kInvalidArgument (not an address, or a payload budget that the largest request would
+  // never fit), kUnavailable (the port is taken, or may not be used).
   Status listen();
   // The address really bound. REQUIRES: listen() was ok.
   [[nodiscard]] Endpoint local_endpoint() const;

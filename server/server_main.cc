@@ -33,7 +33,10 @@ void define_options(CLI::App& app, Arguments& arguments) {
       ->type_name("FILE")
       ->expected(1)
       ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
-  app.add_option("--listen", options.listen, "Address to listen on; port 0 takes any free port")
+  app.add_option(
+         "--listen", options.listen,
+         "Address to listen on: the first that can be had of those a name has; port 0 takes any "
+         "free port")
       ->type_name("HOST:PORT")
       ->capture_default_str();
   app.add_option("--workers", options.workers, "Pictures computed at the same time")
