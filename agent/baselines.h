@@ -69,9 +69,9 @@ struct Baseline {
     std::uint64_t tx_ns = 0;
     std::uint64_t server_ns = 0;
     std::uint64_t total_ns = 0;
-    std::optional<BreakEven> choice;  // against the plan's choice, if it has one
+    std::optional<BreakEven> choice = std::nullopt;  // against the plan's choice, if it has one
   };
-  std::optional<Times> times;
+  std::optional<Times> times = std::nullopt;
 };
 
 // Edge only, the file as it is (if there is one), JPEG quality 90 and u8 pixels at model size, in

@@ -8,6 +8,11 @@
 
 namespace cleave {
 
+std::uint64_t weight_bytes(const fbs::Op& op) {
+  return (op.kernel() == nullptr ? 0 : op.kernel()->bytes()) +
+         (op.bias() == nullptr ? 0 : op.bias()->bytes());
+}
+
 Result<std::shared_ptr<const Weights>> Weights::create(std::shared_ptr<const ModelFile> model,
                                                        std::uint32_t variant, OpRange range) {
   const auto& variants = *model->header().variants();

@@ -14,6 +14,9 @@
 
 namespace cleave {
 
+// Bytes of the op's kernel and bias in the model file; 0 for an op without weights.
+[[nodiscard]] std::uint64_t weight_bytes(const fbs::Op& op);
+
 class Weights {
  public:
   // Packs ops `range` of `variant`. Reads the model's segments and gives their pages back; those of
