@@ -28,7 +28,8 @@ int run(int argc, char** argv) {
       "server.\n\n"
       "  cleave-agent run --model m.cleave --server 192.0.2.7:7433 photo.jpg\n"
       "  cleave-agent profile --model m.cleave\n"
-      "  cleave-agent plan --model m.cleave --server 192.0.2.7:7433 --bandwidth 2mbit\n"};
+      "  cleave-agent plan --model m.cleave --server 192.0.2.7:7433 --bandwidth 2mbit\n"
+      "  cleave-agent doctor --model m.cleave --verify\n"};
   app.require_subcommand(1);
   app.footer(std::string(exit_code_help()));
   app.fallthrough();
@@ -69,6 +70,14 @@ int run(int argc, char** argv) {
       ->default_val(15U);
   profile.add_option("--output", options.output, "Where to write (default: FILE.profile)");
 
+  CLI::App& doctor = *app.add_subcommand("doctor", "Check this device and a model on it");
+  add_model_options(doctor, options);
+  add_cap_options(doctor, options);
+  doctor.add_option("--profile", options.profile_path,
+                    "Table of this device to look for (default: FILE.profile beside the model)");
+  doctor.add_flag("--verify", options.verify,
+                  "Read the whole model file and check the SHA-256 of every weight segment");
+
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
@@ -77,6 +86,7 @@ int run(int argc, char** argv) {
   }
   pin_resolver();
   if (run.parsed()) return run_command(options);
+  if (doctor.parsed()) return doctor_command(options);
   return plan.parsed() ? plan_command(options) : profile_command(options);
 }
 

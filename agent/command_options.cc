@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <cstdio>
+#include <nlohmann/json.hpp>
 #include <random>
 #include <utility>
 
@@ -62,6 +63,13 @@ void add_model_options(CLI::App& command, CommandOptions& options) {
   command.add_flag("--json", options.json, "Machine-readable output");
 }
 
+void add_cap_options(CLI::App& command, CommandOptions& options) {
+  command.add_option("--ram", options.ram, "Memory cap (default: what the system has to give)")
+      ->type_name("SIZE");
+  command.add_option("--storage", options.storage, "Storage cap (default: what is free)")
+      ->type_name("SIZE");
+}
+
 void add_plan_options(CLI::App& command, CommandOptions& options) {
   command.add_option("--server", options.server, "Server to share the work with")
       ->type_name("HOST:PORT");
@@ -89,10 +97,7 @@ void add_plan_options(CLI::App& command, CommandOptions& options) {
   command.add_option("--seed", options.seed, "Of --policy rs")->capture_default_str();
   command.add_option("--profile", options.profile_path,
                      "Table of this device (default: FILE.profile beside the model)");
-  command.add_option("--ram", options.ram, "Memory cap (default: what the system has to give)")
-      ->type_name("SIZE");
-  command.add_option("--storage", options.storage, "Storage cap (default: what is free)")
-      ->type_name("SIZE");
+  add_cap_options(command, options);
   command
       .add_option("--min-split", options.min_split,
                   "Privacy floor: at least this many layers stay on the device")
@@ -160,6 +165,12 @@ Result<Device> open_device(const CommandOptions& options) {
   CLEAVE_RETURN_IF_ERROR(override_cap(options.ram, "--ram", device.caps.ram));
   CLEAVE_RETURN_IF_ERROR(override_cap(options.storage, "--storage", device.caps.storage));
   return device;
+}
+
+nlohmann::ordered_json cap_json(const Cap& cap) {
+  using Json = nlohmann::ordered_json;
+  return {{"source", cap_source_name(cap.source)},
+          {"bytes", cap.source == CapSource::kUnknown ? Json(nullptr) : Json(cap.bytes)}};
 }
 
 planner::Caps planner_caps(const Device& device, const CommandOptions& options) {

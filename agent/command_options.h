@@ -7,6 +7,7 @@
 #include <chrono>
 #include <cstdint>
 #include <memory>
+#include <nlohmann/json_fwd.hpp>
 #include <optional>
 #include <string>
 #include <vector>
@@ -44,11 +45,13 @@ struct CommandOptions {
   std::string device;
   bool json = false;
   bool scores = false;
+  bool verify = false;
   unsigned top = 5;
   std::vector<std::string> images;
 };
 
 void add_model_options(CLI::App& command, CommandOptions& options);
+void add_cap_options(CLI::App& command, CommandOptions& options);
 void add_plan_options(CLI::App& command, CommandOptions& options);
 
 // One line on standard error; gives back the exit code for `return`.
@@ -68,6 +71,8 @@ struct Device {
 
 // Opens the model, picks the variant, detects the caps and applies the overrides.
 Result<Device> open_device(const CommandOptions& options);
+// A cap as every command's JSON has it: its source, and its bytes or null when it is not known.
+nlohmann::ordered_json cap_json(const Cap& cap);
 planner::Caps planner_caps(const Device& device, const CommandOptions& options);
 // Policy, rank and budget. Errors: kInvalidArgument.
 Result<planner::Request> planner_request(const CommandOptions& options);

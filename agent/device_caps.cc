@@ -161,9 +161,13 @@ std::string processor_name(const std::string& root) {
     name = (arm ? "CPU part " : "") + line.substr(colon + 2);
     break;
   }
-  cpu_set_t set;
-  const int cores = sched_getaffinity(0, sizeof(set), &set) == 0 ? CPU_COUNT(&set) : 1;
+  const unsigned cores = usable_cores();
   return name + ", " + std::to_string(cores) + (cores == 1 ? " core" : " cores");
+}
+
+unsigned usable_cores() {
+  cpu_set_t set;
+  return sched_getaffinity(0, sizeof(set), &set) == 0 ? static_cast<unsigned>(CPU_COUNT(&set)) : 1;
 }
 
 Result<std::uint64_t> parse_bytes(const std::string& text) {

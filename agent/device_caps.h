@@ -42,6 +42,9 @@ struct DeviceCaps {
 // profile to a processor.
 [[nodiscard]] std::string processor_name(const std::string& root = {});
 
+// Cores that this process may use.
+[[nodiscard]] unsigned usable_cores();
+
 // Reads a size: a number with an optional suffix B, kB, MB, GB (powers of 1000) or KiB, MiB, GiB.
 // Errors: kInvalidArgument with the form.
 [[nodiscard]] Result<std::uint64_t> parse_bytes(const std::string& text);

@@ -165,12 +165,6 @@ Json split_json(const PlannedSplit& row, const PictureCost& picture) {
           {"on_front", row.score.on_front}};
 }
 
-Json cap_json(const Cap& cap) {
-  Json json{{"source", cap_source_name(cap.source)}};
-  json["bytes"] = cap.source == CapSource::kUnknown ? Json(nullptr) : Json(cap.bytes);
-  return json;
-}
-
 void print_json(const Plan& plan, const Device& device, const Plannable& inputs,
                 const std::vector<Baseline>& baselines, const CommandOptions& options) {
   Json json{{"model", device.model->header().name()->str()},
