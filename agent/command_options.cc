@@ -19,6 +19,9 @@ namespace {
 // of the decoder, the packing of one op, stacks. 3.0 to 3.8 MB were seen on x86.
 constexpr std::uint64_t kLaterOverheadBytes = 4 << 20;
 
+// The server's floor: 1000 bytes a second over a whole attachment.
+constexpr std::uint64_t kSlowestUplinkBitsPerSecond = 8'000;
+
 std::string host_name() {
   char name[256] = {};
   if (gethostname(name, sizeof(name) - 1) != 0 || name[0] == '\0') return "agent";
@@ -40,6 +43,14 @@ Result<std::uint32_t> pick_variant(const fbs::Model& model, const std::string& n
   return Status(StatusCode::kNotFound,
                 name.empty() ? "the model has no f32 variant, only " + names
                              : "--variant: the model has no '" + name + "', only " + names);
+}
+
+Result<std::uint64_t> uplink_limit(const std::string& text) {
+  auto bits = parse_bits_per_second(text);
+  if (bits.is_ok() && *bits < kSlowestUplinkBitsPerSecond) {
+    return Status(StatusCode::kInvalidArgument, "at least 8kbit: a server gives up on less");
+  }
+  return bits;
 }
 
 Status override_cap(const std::string& text, const char* flag, Cap& cap) {
@@ -86,9 +97,9 @@ void add_plan_options(CLI::App& command, CommandOptions& options) {
       .add_option(
           "--rank", options.rank,
           "How lmos picks from the front. factor: deepest within the best latency times "
-          "--latency-factor; budget: deepest within --latency-budget; literal: as published")
-      ->check(CLI::IsMember({"factor", "budget", "literal"}))
-      ->capture_default_str();
+          "--latency-factor; budget: deepest within --latency-budget; literal: as published "
+          "(default: budget with --latency-budget, else factor)")
+      ->check(CLI::IsMember({"factor", "budget", "literal"}));
   command.add_option("--latency-factor", options.latency_factor, "For --rank factor")
       ->check(CLI::Range(1.0, 1000.0))
       ->capture_default_str();
@@ -110,7 +121,8 @@ void add_plan_options(CLI::App& command, CommandOptions& options) {
       .add_option("--rtt", options.rtt, "Round trip to plan with, as in 40ms (default: measured)")
       ->type_name("TIME");
   command
-      .add_option("--uplink-limit", options.uplink_limit, "Send no faster than this, as in 10mbit")
+      .add_option("--uplink-limit", options.uplink_limit,
+                  "Send no faster than this, as in 10mbit; at least 8kbit")
       ->type_name("RATE");
 }
 
@@ -194,8 +206,9 @@ Result<planner::Request> planner_request(const CommandOptions& options) {
   request.latency_factor = {static_cast<std::uint32_t>(options.latency_factor * 1000.0 + 0.5),
                             1000};
   if (options.rank == "literal") request.rank = planner::Rank::kLiteral;
-  if (options.rank == "literal" && !options.budget.empty()) {
-    return Status(StatusCode::kInvalidArgument, "--rank literal has no --latency-budget");
+  if ((options.rank == "literal" || options.rank == "factor") && !options.budget.empty()) {
+    return Status(StatusCode::kInvalidArgument,
+                  "--rank " + options.rank + " has no --latency-budget");
   }
   if (options.rank == "budget" || !options.budget.empty()) {
     request.rank = planner::Rank::kWithinBudget;
@@ -211,7 +224,7 @@ Result<GivenLink> planner_link(const CommandOptions& options) {
   const bool from_limit = options.bandwidth.empty();
   const std::string& rate = from_limit ? options.uplink_limit : options.bandwidth;
   if (!rate.empty()) {
-    auto bits = parse_bits_per_second(rate);
+    auto bits = from_limit ? uplink_limit(rate) : parse_bits_per_second(rate);
     if (!bits.is_ok()) {
       return bits.status().with_context(from_limit ? "--uplink-limit" : "--bandwidth");
     }
@@ -223,6 +236,7 @@ Result<GivenLink> planner_link(const CommandOptions& options) {
     auto rtt = parse_duration_ns(options.rtt);
     if (!rtt.is_ok()) return rtt.status().with_context("--rtt");
     given.link.rtt_ns = *rtt;
+    given.rtt_given = true;
   }
   return given;
 }
@@ -242,11 +256,8 @@ Result<std::optional<ConnectionOptions>> connection_options(const CommandOptions
   const fbs::Variant& variant = *device.model->header().variants()->Get(device.variant);
   connection.score_count = element_count(*variant.tensors()->Get(variant.output())->shape());
   if (!options.uplink_limit.empty()) {
-    auto bits = parse_bits_per_second(options.uplink_limit);
+    auto bits = uplink_limit(options.uplink_limit);
     if (!bits.is_ok()) return bits.status().with_context("--uplink-limit");
-    if (*bits < 1000) {
-      return Status(StatusCode::kInvalidArgument, "--uplink-limit: at least 1kbit");
-    }
     connection.uplink_bits_per_second = *bits;
   }
   connection.seed = std::random_device{}();

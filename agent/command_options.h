@@ -29,7 +29,7 @@ struct CommandOptions {
   std::string server;
   std::string split = "auto";
   std::string policy = "lmos";
-  std::string rank = "factor";
+  std::string rank;    // empty: budget when there is one, else factor
   std::string budget;  // --latency-budget
   double latency_factor = 1.1;
   std::uint64_t seed = 1;
@@ -79,7 +79,8 @@ Result<planner::Request> planner_request(const CommandOptions& options);
 
 struct GivenLink {
   planner::Link link;
-  bool given = false;  // the user said the bandwidth: it is not estimated
+  bool given = false;      // the user said the bandwidth: it is not estimated
+  bool rtt_given = false;  // and the round trip: it is not measured
 };
 // --bandwidth and --rtt, else --uplink-limit as the first belief, else the planner's default.
 Result<GivenLink> planner_link(const CommandOptions& options);

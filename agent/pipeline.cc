@@ -32,6 +32,15 @@ const char* codec_name(fbs::Codec codec) {
 
 }  // namespace
 
+bool only_server_is_missing(const Plan& plan, planner::Policy policy) {
+  return std::ranges::any_of(plan.splits, [&](const PlannedSplit& row) {
+    const bool may_be_chosen =
+        policy != planner::Policy::kServerOnly || row.split.layers_on_device == 0;
+    return may_be_chosen && policy != planner::Policy::kEdgeOnly &&
+           row.score.broken == planner::kBoundServerAbsent;
+  });
+}
+
 Pipeline::Pipeline(std::shared_ptr<const ModelFile> model, const PipelineOptions& options,
                    SplitPlanner* planner, Connection* connection)
     : model_(std::move(model)),
@@ -55,6 +64,7 @@ asio::awaitable<Record> Pipeline::process(std::string image) {
   work.latest = work.started + std::chrono::duration_cast<Clock::duration>(options_.timeout);
   Status status = load(work);
   if (status.is_ok()) status = co_await choose_split(work);
+  if (status.is_ok()) make_room_for(work);
   if (status.is_ok()) status = run_head(work);
   work.record.edge_ns = ns_between(work.started, Clock::now());
   if (status.is_ok() && work.split.op_boundary < op_count_) status = co_await ask_server(work);
@@ -105,15 +115,39 @@ asio::awaitable<Status> Pipeline::choose_split(Work& work) {
 }
 
 planner::Link Pipeline::current_link(bool reached) const {
-  planner::Link link = options_.keep_link ? options_.initial_link : link_.link();
+  planner::Link link = link_.drifted(idle_steps());
+  if (options_.keep_link) {
+    link = options_.initial_link;
+    if (reached) link.rtt_ns = connection_->rtt_ns();
+  }
+  if (options_.keep_rtt) link.rtt_ns = options_.initial_link.rtt_ns;
   link.available = reached;
-  if (reached && link.rtt_ns == 0) link.rtt_ns = connection_->rtt_ns();
   return link;
 }
 
+std::uint64_t Pipeline::idle_steps() const {
+  return static_cast<std::uint64_t>((Clock::now() - last_transfer_) / options_.link_drift);
+}
+
+void Pipeline::note_round_trip() {
+  if (connection_->handshakes() == handshakes_seen_) return;
+  handshakes_seen_ = connection_->handshakes();
+  link_.observe_round_trip(connection_->rtt_ns());
+}
+
+void Pipeline::observe_link(std::uint64_t bytes_up, std::uint64_t elapsed_ns) {
+  link_.drift(idle_steps());
+  note_round_trip();
+  link_.observe({.bytes_up = bytes_up, .elapsed_ns = elapsed_ns});
+  last_transfer_ = Clock::now();
+}
+
 Status Pipeline::plan_split(Work& work, const Status& reached) {
-  if (reached.is_ok() && connection_->server_profile()) {
-    CLEAVE_RETURN_IF_ERROR(planner_->set_server_profile(*connection_->server_profile()));
+  if (reached.is_ok()) {
+    note_round_trip();
+    if (connection_->server_profile()) {
+      CLEAVE_RETURN_IF_ERROR(planner_->set_server_profile(*connection_->server_profile()));
+    }
   }
   planner::Request request = options_.request;
   request.seed = random_seed_++;
@@ -122,15 +156,24 @@ Status Pipeline::plan_split(Work& work, const Status& reached) {
   planner::Caps caps = options_.caps;
   caps.ram_bytes -= std::min<std::uint64_t>(caps.ram_bytes, work.file.size());
   Plan plan = planner_->decide(picture, link, caps, request);
-  if (!plan.chosen && plan.decision.broken == planner::kBoundServerAbsent) {
-    // The policy needs the server that is not there: the device answers, if the caps allow.
-    request.policy = planner::Policy::kEdgeOnly;
-    plan = planner_->decide(picture, link, caps, request);
-    work.record.fallback = reached.message();
-    if (!plan.chosen) return {StatusCode::kUnavailable, reached.message() + "; " + plan.why};
+  if (!plan.chosen && !reached.is_ok()) {
+    CLEAVE_RETURN_IF_ERROR(
+        plan_without_server(work, plan, request, picture, caps, reached.message()));
   }
   if (!plan.chosen) return {StatusCode::kResourceExhausted, plan.why};
   if (connection_ != nullptr && !reached.is_ok()) work.record.fallback = reached.message();
+  const auto timeout_ns = static_cast<std::uint64_t>(options_.timeout.count());
+  const PlannedSplit& first = plan.splits[*plan.chosen];
+  if (first.candidate.needs_server && first.score.latency_ns > timeout_ns) {
+    request.policy = planner::Policy::kEdgeOnly;
+    Plan alone = planner_->decide(picture, link, caps, request);
+    if (alone.chosen) {  // else the server is asked all the same: the prediction may be wrong
+      work.record.fallback = "the server's answer is expected after " +
+                             std::to_string(first.score.latency_ns / 1'000'000) +
+                             " ms, which is past --timeout";
+      plan = std::move(alone);
+    }
+  }
   std::size_t chosen = *plan.chosen;
   if (request.policy == planner::Policy::kLmos) {
     std::vector<planner::Score> scores;
@@ -139,6 +182,36 @@ Status Pipeline::plan_split(Work& work, const Status& reached) {
   }
   work.split = plan.splits[chosen].split;
   return Status::ok();
+}
+
+// The policy finds nothing while the server is not there: the device answers, if the caps allow.
+Status Pipeline::plan_without_server(Work& work, Plan& plan, planner::Request& request,
+                                     const PictureCost& picture, const planner::Caps& caps,
+                                     const std::string& why) const {
+  if ((plan.decision.broken & planner::kBoundServerAbsent) == 0) return Status::ok();
+  const bool server_would_do = only_server_is_missing(plan, request.policy);
+  request.policy = planner::Policy::kEdgeOnly;
+  plan = planner_->decide(picture, current_link(false), caps, request);
+  if (plan.chosen) {
+    work.record.fallback = why;
+  } else if (server_would_do) {
+    return {StatusCode::kUnavailable, why + "; on the device alone, " + plan.why};
+  }
+  return Status::ok();
+}
+
+// A head that was deeper, and the tail of a fallback, keep their weights while there is room for
+// them and this picture.
+void Pipeline::make_room_for(const Work& work) {
+  if (ram_bytes_alone(work) > options_.caps.ram_bytes) tail_.release();
+  const auto over_cap = [&](OpIndex held) {
+    return planner_->cost_at(held).edge_ram_bytes + work.file.size() > options_.caps.ram_bytes;
+  };
+  for (OpIndex op = op_count_; op > work.split.op_boundary; --op) {
+    if (!head_.holds_some_of({op - 1, op})) continue;
+    if (over_cap(op)) head_.release();
+    return;
+  }
 }
 
 // The picture's own memory comes out of the cap as well: the file, and the whole of those pictures
@@ -176,7 +249,7 @@ Status Pipeline::run_head(Work& work) {
   // Weights that a fallback left behind must not be held beside those of a deeper head.
   if (head_.must_pack(range)) tail_.release();
   CLEAVE_RETURN_IF_ERROR(head_.prepare(range));
-  use_head_buffers();
+  CLEAVE_RETURN_IF_ERROR(use_head_buffers());
   const BoundaryBuffer& input = head_.executor().inputs()[0];
   CLEAVE_RETURN_IF_ERROR(prepare_input(work, planner_->cost_at(range.last).edge_ram_bytes,
                                        {input.data, input.elements}));
@@ -188,15 +261,19 @@ Status Pipeline::run_head(Work& work) {
   return Status::ok();
 }
 
-void Pipeline::use_head_buffers() {
+Status Pipeline::use_head_buffers() {
   const auto outputs = head_.executor().outputs();
   boundary_.resize(outputs.size());
   for (std::size_t i = 0; i < outputs.size(); ++i) {
     const std::size_t bytes = outputs[i].elements * sizeof(float);
     if (boundary_[i].capacity() < bytes) boundary_[i] = AlignedBuffer(bytes);
-    // Without memory for a buffer of its own, the executor's serves until the next picture.
-    if (boundary_[i].data() != nullptr) (void)head_.executor().bind_output(i, boundary_[i].f32());
+    if (boundary_[i].data() == nullptr) {
+      return {StatusCode::kResourceExhausted,
+              "no memory for the " + std::to_string(bytes) + " bytes that cross the cut"};
+    }
+    CLEAVE_RETURN_IF_ERROR(head_.executor().bind_output(i, boundary_[i].f32()));
   }
+  return Status::ok();
 }
 
 Outgoing Pipeline::make_request(const Work& work) {
@@ -251,8 +328,8 @@ asio::awaitable<Status> Pipeline::try_server(Work& work, ServerAnswer& answer) {
   const Outgoing request = make_request(work);
   work.record.encode_ns = ns_between(start, Clock::now());
   status = co_await connection_->exchange(request, answer);
+  work.record.bytes_up += answer.attachment_bytes_up;
   if (!status.is_ok()) co_return status;
-  for (const auto& part : request.attachment) work.record.bytes_up += part.size();
   work.record.sent = codec_name(work.codec);
   co_return status;
 }
@@ -281,6 +358,11 @@ asio::awaitable<Status> Pipeline::ask_server(Work& work) {
     take_answer(work, answer);
     co_return status;
   }
+  // Not even in that time: the link is no faster than this, or its server no quicker.
+  if (status.code() == StatusCode::kDeadlineExceeded &&
+      answer.attachment_bytes_up > planner::LinkEstimator::kSmallBytes) {
+    observe_link(answer.frame_bytes_up, answer.wait_ns);
+  }
   if (status.code() == StatusCode::kMismatch) co_return status;
   if (status.code() == StatusCode::kInvalidArgument)
     co_return status.with_context(work.record.image);
@@ -294,7 +376,16 @@ void Pipeline::take_answer(Work& work, ServerAnswer& answer) {
   const std::uint64_t on_link = answer.wait_ns - record.server_ns;
   record.rx_ns = std::min(connection_->rtt_ns() / 2, on_link);
   record.tx_ns = on_link - record.rx_ns;
-  link_.observe({.bytes_up = answer.frame_bytes_up, .elapsed_ns = on_link});
+  observe_link(answer.frame_bytes_up, on_link);
+}
+
+// No op's weights are held twice: the plan counts each once.
+Status Pipeline::prepare_tail(const Work& work) {
+  const OpRange range{work.split.op_boundary, op_count_};
+  if (!head_.must_pack(range)) return tail_.prepare_with(head_, range);
+  // What the head computed is in buffers of the link, not in its arena.
+  if (head_.holds_some_of(range)) head_.release();
+  return tail_.prepare(range);
 }
 
 Status Pipeline::finish_locally(Work& work, const Status& why) {
@@ -303,16 +394,15 @@ Status Pipeline::finish_locally(Work& work, const Status& why) {
     return {StatusCode::kUnavailable,
             why.message() + "; the whole network does not fit the RAM cap, so it was not run here"};
   }
-  CLEAVE_RETURN_IF_ERROR(tail_.prepare({work.split.op_boundary, op_count_}));
+  CLEAVE_RETURN_IF_ERROR(prepare_tail(work));
   Executor& tail = tail_.executor();
   if (work.split.op_boundary == 0) {
     const BoundaryBuffer& input = tail.inputs()[0];
     CLEAVE_RETURN_IF_ERROR(
         prepare_input(work, planner_->ram_bytes_to_finish(0), {input.data, input.elements}));
   } else {
-    const auto outputs = head_.executor().outputs();
-    for (std::size_t i = 0; i < outputs.size(); ++i) {
-      CLEAVE_RETURN_IF_ERROR(tail.bind_input(i, outputs[i].data));
+    for (std::size_t i = 0; i < boundary_.size(); ++i) {
+      CLEAVE_RETURN_IF_ERROR(tail.bind_input(i, boundary_[i].f32()));
     }
   }
   CLEAVE_RETURN_IF_ERROR(tail.run());

@@ -10,6 +10,7 @@
 #include "agent/commands.h"
 #include "agent/edge_profile.h"
 #include "agent/picture_source.h"
+#include "agent/pipeline.h"
 #include "agent/record.h"
 #include "engine/image/picture.h"
 
@@ -21,6 +22,7 @@ using Json = nlohmann::ordered_json;
 struct Plannable {
   planner::Link link;
   std::string link_source;
+  bool rtt_given = false;
   std::string server_note;  // why no server is counted; empty when one is
   PictureForms forms;
   std::uint64_t max_picture_bytes = UINT64_MAX;  // of the server; without one nothing is refused
@@ -53,7 +55,7 @@ Status consult_server(const ConnectionOptions& remote, SplitPlanner& planner, Pl
     inputs.server_note = reached.message();
     return Status::ok();
   }
-  if (inputs.link.rtt_ns == 0) inputs.link.rtt_ns = connection.rtt_ns();
+  if (!inputs.rtt_given) inputs.link.rtt_ns = connection.rtt_ns();
   inputs.max_picture_bytes = connection.max_picture_bytes();
   if (!connection.server_profile()) {
     return {StatusCode::kMismatch, "the server sent no table of its times"};
@@ -247,6 +249,7 @@ Status gather(const CommandOptions& options, const Device& device, SplitPlanner&
               Plannable& inputs) {
   CLEAVE_ASSIGN_OR_RETURN(const GivenLink link, planner_link(options));
   inputs.link = link.link;
+  inputs.rtt_given = link.rtt_given;
   inputs.link_source = link.given                     ? "given"
                        : options.uplink_limit.empty() ? "assumed"
                                                       : "the limit";
@@ -282,8 +285,8 @@ int plan_command(const CommandOptions& options) {
                : print_text(plan, *device, inputs, baselines);
   if (const int code = finish_output(ExitCode::kOk); code != 0) return code;
   if (plan.chosen) return static_cast<int>(ExitCode::kOk);
-  const bool only_server = plan.decision.broken == planner::kBoundServerAbsent;
-  return fail(only_server ? ExitCode::kServerUnreachable : ExitCode::kCapTooSmall, plan.why);
+  if (!only_server_is_missing(plan, request->policy)) return fail(ExitCode::kCapTooSmall, plan.why);
+  return fail(ExitCode::kServerUnreachable, inputs.server_note + "; " + plan.why);
 }
 
 }  // namespace cleave::agent

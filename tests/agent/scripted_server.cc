@@ -14,11 +14,13 @@
 
 namespace cleave::test {
 
-FrameBytes make_test_welcome(const ModelIdentity& identity, std::uint64_t max_picture_bytes) {
+FrameBytes make_test_welcome(const ModelIdentity& identity, std::uint64_t max_picture_bytes,
+                             std::size_t ops) {
   ProfileData profile;
   profile.model_identity = identity;
   profile.processor = "test";
-  profile.variants.push_back({"f32", 1, 1, {5}, {6}});
+  profile.variants.push_back(
+      {"f32", 1, 1, std::vector<std::uint64_t>(ops, 5), std::vector<std::uint64_t>(ops, 6)});
   return make_welcome({.server = "test",
                        .session_id = 1,
                        .max_inflight = 4,
@@ -26,9 +28,10 @@ FrameBytes make_test_welcome(const ModelIdentity& identity, std::uint64_t max_pi
                        .profile = &profile});
 }
 
-void ScriptedPeer::greet(const ModelIdentity& identity, std::uint64_t max_picture_bytes) {
+void ScriptedPeer::greet(const ModelIdentity& identity, std::uint64_t max_picture_bytes,
+                         std::size_t ops) {
   if (receive() == nullptr) return;
-  send(make_test_welcome(identity, max_picture_bytes));
+  send(make_test_welcome(identity, max_picture_bytes, ops));
   for (int i = 0; i < 3; ++i) {
     const fbs::Envelope* ping = receive();
     if (ping == nullptr || ping->message_as_Ping() == nullptr) return;

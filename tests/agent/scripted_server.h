@@ -16,8 +16,9 @@
 
 namespace cleave::test {
 
-// A Welcome with a table of one op of variant "f32".
-FrameBytes make_test_welcome(const ModelIdentity& identity, std::uint64_t max_picture_bytes);
+// A Welcome with a table of `ops` ops of variant "f32", 5 ns each.
+FrameBytes make_test_welcome(const ModelIdentity& identity, std::uint64_t max_picture_bytes,
+                             std::size_t ops = 1);
 
 // One accepted connection, in the hands of the script.
 class ScriptedPeer {
@@ -34,7 +35,8 @@ class ScriptedPeer {
   bool drain(std::size_t bytes, std::size_t step, std::chrono::milliseconds pause) const;
 
   // Hello, Welcome, three Pings and their Pongs.
-  void greet(const ModelIdentity& identity, std::uint64_t max_picture_bytes = 1 << 20);
+  void greet(const ModelIdentity& identity, std::uint64_t max_picture_bytes = 1 << 20,
+             std::size_t ops = 1);
 
  private:
   bool receive_exactly(std::span<std::byte> bytes) const;
