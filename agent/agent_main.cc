@@ -47,7 +47,9 @@ int run(int argc, char** argv) {
       ->capture_default_str();
   run.add_option("--timeout", options.timeout,
                  "Longest wait for the server's answer, from the start of each picture (units ns, "
-                 "us, ms, s); then the device answers, if the caps allow")
+                 "us, ms, s); then the device answers, if the caps allow. A slow link needs more: "
+                 "600 kB take 75 s at 64kbit. A planned split that is expected to take longer is "
+                 "not tried")
       ->type_name("TIME")
       ->capture_default_str();
   run.add_flag("--scores", options.scores, "Print every score as well");

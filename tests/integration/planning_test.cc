@@ -123,6 +123,9 @@ TEST_CASE("run --split auto answers under every policy, with the scores of the w
     REQUIRE(run.records.size() == 2);
     for (const nlohmann::json& record : run.records) {
       CHECK(record.at("scores") == whole.records.at(0).at("scores"));
+      CHECK_FALSE(record.contains("fallback"));
+      if (std::string(policy) == "sco") CHECK(record.at("split") == 0);
+      if (std::string(policy) == "eco") CHECK(record.at("split") == 21);
     }
   }
 }
