@@ -28,7 +28,8 @@ int run(int argc, char** argv) {
       "server.\n\n"
       "  cleave-agent run --model m.cleave --server 192.0.2.7:7433 photo.jpg\n"
       "  cleave-agent profile --model m.cleave\n"
-      "  cleave-agent plan --model m.cleave --server 192.0.2.7:7433 --bandwidth 2mbit\n"};
+      "  cleave-agent plan --model m.cleave --server 192.0.2.7:7433 --bandwidth 2mbit\n"
+      "  cleave-agent doctor --model m.cleave --verify\n"};
   app.require_subcommand(1);
   app.footer(std::string(exit_code_help()));
   app.fallthrough();
@@ -44,6 +45,13 @@ int run(int argc, char** argv) {
                  "Where to cut: K layers on the device, a layer's name, op:N, all, or auto")
       ->type_name("K|LAYER|op:N|all|auto")
       ->capture_default_str();
+  run.add_option("--timeout", options.timeout,
+                 "Longest wait for the server's answer, from the start of each picture (units ns, "
+                 "us, ms, s); then the device answers, if the caps allow. A slow link needs more: "
+                 "600 kB take 75 s at 64kbit. A planned split that is expected to take longer is "
+                 "not tried")
+      ->type_name("TIME")
+      ->capture_default_str();
   run.add_flag("--scores", options.scores, "Print every score as well");
   run.add_option("--top", options.top, "Answers shown per picture")
       ->check(CLI::Range(1U, 1000U))
@@ -53,7 +61,9 @@ int run(int argc, char** argv) {
   CLI::App& plan = *app.add_subcommand("plan", "Show every split, the front and the choice");
   add_model_options(plan, options);
   add_plan_options(plan, options);
-  plan.add_option("IMAGE", options.images, "A picture whose size counts for split 0");
+  plan.add_option("IMAGE", options.images,
+                  "JPEG or PNG files or folders: what the server-only forms cost is "
+                  "measured on them (medians), else estimated");
 
   CLI::App& profile = *app.add_subcommand("profile", "Measure this device, per layer");
   add_model_options(profile, options);
@@ -61,6 +71,14 @@ int run(int argc, char** argv) {
       ->check(CLI::Range(1U, 10'000U))
       ->default_val(15U);
   profile.add_option("--output", options.output, "Where to write (default: FILE.profile)");
+
+  CLI::App& doctor = *app.add_subcommand("doctor", "Check this device and a model on it");
+  add_model_options(doctor, options);
+  add_cap_options(doctor, options);
+  doctor.add_option("--profile", options.profile_path,
+                    "Table of this device to look for (default: FILE.profile beside the model)");
+  doctor.add_flag("--verify", options.verify,
+                  "Read the whole model file and check the SHA-256 of every weight segment");
 
   try {
     app.parse(argc, argv);
@@ -70,6 +88,7 @@ int run(int argc, char** argv) {
   }
   pin_resolver();
   if (run.parsed()) return run_command(options);
+  if (doctor.parsed()) return doctor_command(options);
   return plan.parsed() ? plan_command(options) : profile_command(options);
 }
 

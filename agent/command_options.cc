@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <cstdio>
+#include <nlohmann/json.hpp>
 #include <random>
 #include <utility>
 
@@ -14,6 +15,13 @@
 namespace cleave::agent {
 namespace {
 
+// What a run takes besides weights, arena and buffers after the start: code that is paged in, rows
+// of the decoder, the packing of one op, stacks. 3.0 to 3.8 MB were seen on x86.
+constexpr std::uint64_t kLaterOverheadBytes = 4 << 20;
+
+// The server's floor: 1000 bytes a second over a whole attachment.
+constexpr std::uint64_t kSlowestUplinkBitsPerSecond = 8'000;
+
 std::string host_name() {
   char name[256] = {};
   if (gethostname(name, sizeof(name) - 1) != 0 || name[0] == '\0') return "agent";
@@ -21,14 +29,28 @@ std::string host_name() {
 }
 
 Result<std::uint32_t> pick_variant(const fbs::Model& model, const std::string& name) {
+  std::string names;
   for (std::uint32_t i = 0; i < model.variants()->size(); ++i) {
     const fbs::Variant& variant = *model.variants()->Get(i);
     if (name.empty() ? variant.precision() == fbs::Precision::F32
                      : variant.name()->string_view() == name) {
-      return i;
+      if (variant.precision() == fbs::Precision::F32) return i;
+      return Status(StatusCode::kInvalidArgument,
+                    "--variant " + name + ": this build runs f32 variants only");
     }
+    names += (names.empty() ? "" : ", ") + variant.name()->str();
   }
-  return Status(StatusCode::kNotFound, "the model has no variant '" + name + "'");
+  return Status(StatusCode::kNotFound,
+                name.empty() ? "the model has no f32 variant, only " + names
+                             : "--variant: the model has no '" + name + "', only " + names);
+}
+
+Result<std::uint64_t> uplink_limit(const std::string& text) {
+  auto bits = parse_bits_per_second(text);
+  if (bits.is_ok() && *bits < kSlowestUplinkBitsPerSecond) {
+    return Status(StatusCode::kInvalidArgument, "at least 8kbit: a server gives up on less");
+  }
+  return bits;
 }
 
 Status override_cap(const std::string& text, const char* flag, Cap& cap) {
@@ -52,6 +74,13 @@ void add_model_options(CLI::App& command, CommandOptions& options) {
   command.add_flag("--json", options.json, "Machine-readable output");
 }
 
+void add_cap_options(CLI::App& command, CommandOptions& options) {
+  command.add_option("--ram", options.ram, "Memory cap (default: what the system has to give)")
+      ->type_name("SIZE");
+  command.add_option("--storage", options.storage, "Storage cap (default: what is free)")
+      ->type_name("SIZE");
+}
+
 void add_plan_options(CLI::App& command, CommandOptions& options) {
   command.add_option("--server", options.server, "Server to share the work with")
       ->type_name("HOST:PORT");
@@ -68,9 +97,9 @@ void add_plan_options(CLI::App& command, CommandOptions& options) {
       .add_option(
           "--rank", options.rank,
           "How lmos picks from the front. factor: deepest within the best latency times "
-          "--latency-factor; budget: deepest within --latency-budget; literal: as published")
-      ->check(CLI::IsMember({"factor", "budget", "literal"}))
-      ->capture_default_str();
+          "--latency-factor; budget: deepest within --latency-budget; literal: as published "
+          "(default: budget with --latency-budget, else factor)")
+      ->check(CLI::IsMember({"factor", "budget", "literal"}));
   command.add_option("--latency-factor", options.latency_factor, "For --rank factor")
       ->check(CLI::Range(1.0, 1000.0))
       ->capture_default_str();
@@ -79,10 +108,7 @@ void add_plan_options(CLI::App& command, CommandOptions& options) {
   command.add_option("--seed", options.seed, "Of --policy rs")->capture_default_str();
   command.add_option("--profile", options.profile_path,
                      "Table of this device (default: FILE.profile beside the model)");
-  command.add_option("--ram", options.ram, "Memory cap (default: what the system has to give)")
-      ->type_name("SIZE");
-  command.add_option("--storage", options.storage, "Storage cap (default: what is free)")
-      ->type_name("SIZE");
+  add_cap_options(command, options);
   command
       .add_option("--min-split", options.min_split,
                   "Privacy floor: at least this many layers stay on the device")
@@ -95,7 +121,8 @@ void add_plan_options(CLI::App& command, CommandOptions& options) {
       .add_option("--rtt", options.rtt, "Round trip to plan with, as in 40ms (default: measured)")
       ->type_name("TIME");
   command
-      .add_option("--uplink-limit", options.uplink_limit, "Send no faster than this, as in 10mbit")
+      .add_option("--uplink-limit", options.uplink_limit,
+                  "Send no faster than this, as in 10mbit; at least 8kbit")
       ->type_name("RATE");
 }
 
@@ -145,11 +172,17 @@ Result<Device> open_device(const CommandOptions& options) {
   if (!model.is_ok()) return model.status();
   device.model = std::move(model).value();
   CLEAVE_ASSIGN_OR_RETURN(device.variant, pick_variant(device.model->header(), options.variant));
-  device.overhead_bytes = resident_bytes();
+  device.overhead_bytes = resident_bytes() + kLaterOverheadBytes;
   device.caps = detect_caps(options.model_path, device.model->file_bytes());
   CLEAVE_RETURN_IF_ERROR(override_cap(options.ram, "--ram", device.caps.ram));
   CLEAVE_RETURN_IF_ERROR(override_cap(options.storage, "--storage", device.caps.storage));
   return device;
+}
+
+nlohmann::ordered_json cap_json(const Cap& cap) {
+  using Json = nlohmann::ordered_json;
+  return {{"source", cap_source_name(cap.source)},
+          {"bytes", cap.source == CapSource::kUnknown ? Json(nullptr) : Json(cap.bytes)}};
 }
 
 planner::Caps planner_caps(const Device& device, const CommandOptions& options) {
@@ -173,8 +206,9 @@ Result<planner::Request> planner_request(const CommandOptions& options) {
   request.latency_factor = {static_cast<std::uint32_t>(options.latency_factor * 1000.0 + 0.5),
                             1000};
   if (options.rank == "literal") request.rank = planner::Rank::kLiteral;
-  if (options.rank == "literal" && !options.budget.empty()) {
-    return Status(StatusCode::kInvalidArgument, "--rank literal has no --latency-budget");
+  if ((options.rank == "literal" || options.rank == "factor") && !options.budget.empty()) {
+    return Status(StatusCode::kInvalidArgument,
+                  "--rank " + options.rank + " has no --latency-budget");
   }
   if (options.rank == "budget" || !options.budget.empty()) {
     request.rank = planner::Rank::kWithinBudget;
@@ -190,7 +224,7 @@ Result<GivenLink> planner_link(const CommandOptions& options) {
   const bool from_limit = options.bandwidth.empty();
   const std::string& rate = from_limit ? options.uplink_limit : options.bandwidth;
   if (!rate.empty()) {
-    auto bits = parse_bits_per_second(rate);
+    auto bits = from_limit ? uplink_limit(rate) : parse_bits_per_second(rate);
     if (!bits.is_ok()) {
       return bits.status().with_context(from_limit ? "--uplink-limit" : "--bandwidth");
     }
@@ -202,6 +236,7 @@ Result<GivenLink> planner_link(const CommandOptions& options) {
     auto rtt = parse_duration_ns(options.rtt);
     if (!rtt.is_ok()) return rtt.status().with_context("--rtt");
     given.link.rtt_ns = *rtt;
+    given.rtt_given = true;
   }
   return given;
 }
@@ -221,15 +256,22 @@ Result<std::optional<ConnectionOptions>> connection_options(const CommandOptions
   const fbs::Variant& variant = *device.model->header().variants()->Get(device.variant);
   connection.score_count = element_count(*variant.tensors()->Get(variant.output())->shape());
   if (!options.uplink_limit.empty()) {
-    auto bits = parse_bits_per_second(options.uplink_limit);
+    auto bits = uplink_limit(options.uplink_limit);
     if (!bits.is_ok()) return bits.status().with_context("--uplink-limit");
-    if (*bits < 1000) {
-      return Status(StatusCode::kInvalidArgument, "--uplink-limit: at least 1kbit");
-    }
     connection.uplink_bits_per_second = *bits;
   }
   connection.seed = std::random_device{}();
   return std::optional<ConnectionOptions>{connection};
+}
+
+Result<std::chrono::nanoseconds> request_timeout(const CommandOptions& options) {
+  constexpr std::uint64_t kDayNs = 24ULL * 3600 * 1'000'000'000;
+  const auto ns = parse_duration_ns(options.timeout);
+  if (!ns.is_ok()) return ns.status().with_context("--timeout");
+  if (*ns == 0 || *ns > kDayNs) {
+    return Status(StatusCode::kInvalidArgument, "--timeout: more than 0, and at most a day");
+  }
+  return std::chrono::nanoseconds(*ns);
 }
 
 Result<ProfileData> edge_profile_for(const CommandOptions& options, const Device& device) {
@@ -247,10 +289,12 @@ Result<ProfileData> edge_profile_for(const CommandOptions& options, const Device
   std::fprintf(stderr,
                "cleave-agent: measuring this device (%s); 'cleave-agent profile' keeps it\n",
                loaded.status().message().c_str());
-  return measure_profile(
-      device.model,
-      {.threads = options.threads, .runs = 3, .weight_budget_bytes = device.caps.ram.bytes / 4},
-      {});
+  return measure_profile(device.model,
+                         {.threads = options.threads,
+                          .runs = 3,
+                          .weight_budget_bytes = device.caps.ram.bytes / 4,
+                          .variant = device.variant},
+                         {});
 }
 
 }  // namespace cleave::agent

@@ -4,8 +4,10 @@
 #pragma once
 
 #include <CLI/CLI.hpp>
+#include <chrono>
 #include <cstdint>
 #include <memory>
+#include <nlohmann/json_fwd.hpp>
 #include <optional>
 #include <string>
 #include <vector>
@@ -27,7 +29,7 @@ struct CommandOptions {
   std::string server;
   std::string split = "auto";
   std::string policy = "lmos";
-  std::string rank = "factor";
+  std::string rank;    // empty: budget when there is one, else factor
   std::string budget;  // --latency-budget
   double latency_factor = 1.1;
   std::uint64_t seed = 1;
@@ -36,17 +38,20 @@ struct CommandOptions {
   std::uint32_t min_split = 0;
   std::string bandwidth, rtt;  // the link, when the user knows it
   std::string uplink_limit;
+  std::string timeout = "60s";
   unsigned threads = 1;
   unsigned runs = 0;
   std::string output;
   std::string device;
   bool json = false;
   bool scores = false;
+  bool verify = false;
   unsigned top = 5;
   std::vector<std::string> images;
 };
 
 void add_model_options(CLI::App& command, CommandOptions& options);
+void add_cap_options(CLI::App& command, CommandOptions& options);
 void add_plan_options(CLI::App& command, CommandOptions& options);
 
 // One line on standard error; gives back the exit code for `return`.
@@ -61,18 +66,21 @@ struct Device {
   std::shared_ptr<const ModelFile> model;
   std::uint32_t variant = 0;
   DeviceCaps caps;
-  std::uint64_t overhead_bytes = 0;  // RSS before any weights are packed
+  std::uint64_t overhead_bytes = 0;  // RSS before any weights are packed, and what else a run takes
 };
 
 // Opens the model, picks the variant, detects the caps and applies the overrides.
 Result<Device> open_device(const CommandOptions& options);
+// A cap as every command's JSON has it: its source, and its bytes or null when it is not known.
+nlohmann::ordered_json cap_json(const Cap& cap);
 planner::Caps planner_caps(const Device& device, const CommandOptions& options);
 // Policy, rank and budget. Errors: kInvalidArgument.
 Result<planner::Request> planner_request(const CommandOptions& options);
 
 struct GivenLink {
   planner::Link link;
-  bool given = false;  // the user said the bandwidth: it is not estimated
+  bool given = false;      // the user said the bandwidth: it is not estimated
+  bool rtt_given = false;  // and the round trip: it is not measured
 };
 // --bandwidth and --rtt, else --uplink-limit as the first belief, else the planner's default.
 Result<GivenLink> planner_link(const CommandOptions& options);
@@ -80,6 +88,9 @@ Result<GivenLink> planner_link(const CommandOptions& options);
 // The connection's options, or nothing when no server was named.
 Result<std::optional<ConnectionOptions>> connection_options(const CommandOptions& options,
                                                             const Device& device);
+
+// --timeout. Errors: kInvalidArgument.
+Result<std::chrono::nanoseconds> request_timeout(const CommandOptions& options);
 
 // The device's own table: --profile, else the one beside the model, else measured now (and said so
 // on standard error).

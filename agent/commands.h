@@ -10,5 +10,6 @@ namespace cleave::agent {
 int run_command(const CommandOptions& options);
 int plan_command(const CommandOptions& options);
 int profile_command(const CommandOptions& options);
+int doctor_command(const CommandOptions& options);
 
 }  // namespace cleave::agent

@@ -1,9 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // The agent's side of a session with one server: connects when needed, shakes hands, sends one
-// request at a time and waits for its answer. Every await has a deadline; errors are values. After
-// any error the connection is closed and the next call connects anew, no sooner than the backoff
-// says.
+// request at a time and waits for its answer. Every await has a deadline; errors are values.
+//
+// When the connection is closed and the next call makes another:
+//   - after every error of the link or of what it carried (also when time ran out while bytes were
+//     on their way), at a BadRequest and at every other error after which the server closes;
+//   - not after Busy, BadPicture or a server's DeadlineExceeded: they answer one request, and the
+//     next goes over the same connection;
+//   - after the answer, when the server has said Goodbye.
+// The first break since an answer is mended at once; after another, the backoff holds until a
+// server answers again. A Ping of the server's is answered while the agent waits for something.
 #pragma once
 
 #include <cstdint>
@@ -15,6 +22,7 @@
 
 #include "agent/backoff.h"
 #include "agent/deadline.h"
+#include "agent/name_lookup.h"
 #include "agent/net.h"
 #include "agent/uplink_pacer.h"
 #include "schemas/endpoint.h"
@@ -30,14 +38,15 @@ struct ConnectionOptions {
   std::string device = "agent";
   ModelIdentity model_identity{};
   std::size_t score_count = 0;  // of this model; an answer with another count is refused
-  std::uint64_t uplink_bits_per_second = 0;  // 0: no limit
-  std::chrono::milliseconds connect_timeout{5'000};
-  std::chrono::milliseconds handshake_timeout{10'000};
-  std::chrono::milliseconds stall_timeout{15'000};   // no byte moved
-  std::chrono::milliseconds answer_timeout{60'000};  // sent, no answer
+  std::uint64_t uplink_bits_per_second = 0;             // 0: no limit
+  std::chrono::milliseconds connect_timeout{5'000};     // the look-up of the name included
+  std::chrono::milliseconds handshake_timeout{10'000};  // Hello to the last Pong
+  std::chrono::milliseconds stall_timeout{15'000};      // no byte moved
   std::chrono::milliseconds first_backoff{200};
   std::chrono::milliseconds longest_backoff{30'000};
-  std::uint64_t seed = 1;  // of the backoff's jitter
+  std::chrono::milliseconds longest_pause{60'000};  // of what a server may ask with retry_after_ms
+  std::uint64_t seed = 1;                           // of the backoff's jitter
+  NameLookup::System name_system;                   // for tests; null: the system's
 };
 
 // One request's bytes; everything pointed to must live until the exchange ends.
@@ -46,14 +55,16 @@ struct Outgoing {
   std::uint32_t variant = 0;
   std::uint32_t cut = 0;
   fbs::Codec codec = fbs::Codec::RawF32;
-  std::vector<std::span<const std::byte>> attachment;  // sent in order, as one
+  std::vector<std::span<const std::byte>> attachment;   // sent in order, as one
+  Clock::time_point latest = Clock::time_point::max();  // for the answer's last byte
 };
 
 struct ServerAnswer {
   std::vector<float> scores;
   ServerTimes times;
-  std::uint64_t wait_ns = 0;         // first byte out to last byte in
-  std::uint64_t frame_bytes_up = 0;  // everything written for this request
+  std::uint64_t wait_ns = 0;              // first byte out to last byte in
+  std::uint64_t frame_bytes_up = 0;       // everything written for this request
+  std::uint64_t attachment_bytes_up = 0;  // of it, attachment; also after an error
 };
 
 class Connection {
@@ -61,23 +72,31 @@ class Connection {
   Connection(asio::any_io_executor executor, const ConnectionOptions& options);
 
   // Ready to send: connects and shakes hands if there is no connection. Errors: kUnavailable (no
-  // server, or it is too early to try again), kMismatch (the server holds another model or speaks
+  // server, it is too early to try again, or the server asked for a pause that is not over: it is
+  // then offered nothing, see quiet_until()), kMismatch (the server holds another model or speaks
   // another protocol; trying again is pointless), kCorrupt, kDeadlineExceeded.
-  asio::awaitable<Status> ensure_ready();
+  asio::awaitable<Status> ensure_ready(Clock::time_point latest = Clock::time_point::max());
 
-  // Sends `request` and waits for its answer into `answer`. Errors: as above; kResourceExhausted
+  // Sends `request` and waits for its answer into `answer`, until request.latest whatever is under
+  // way by then. Errors: as above; kResourceExhausted
   // when the server is busy, kInvalidArgument when it refuses the request (its words).
   asio::awaitable<Status> exchange(const Outgoing& request, ServerAnswer& answer);
 
-  // Says Goodbye and closes. Does not fail.
+  // Says Goodbye (for at most a second) and closes. Does not fail.
   asio::awaitable<void> close();
 
   [[nodiscard]] bool is_open() const { return ready_; }
   // Of the last handshake.
   [[nodiscard]] const std::optional<ProfileData>& server_profile() const { return profile_; }
   [[nodiscard]] std::uint64_t rtt_ns() const { return rtt_ns_; }
+  // How many have succeeded; rtt_ns() is a new measurement when this has changed.
+  [[nodiscard]] std::uint64_t handshakes() const { return handshakes_; }
+  // Largest file the server takes, of the last handshake; 0 before one.
+  [[nodiscard]] std::uint64_t max_picture_bytes() const { return max_picture_bytes_; }
   // When ensure_ready() will really try again; for messages.
   [[nodiscard]] Clock::time_point retry_at() const { return retry_at_; }
+  // The end of the pause that the server last asked for, at most longest_pause from when it did.
+  [[nodiscard]] Clock::time_point quiet_until() const { return quiet_until_; }
 
  private:
   struct Incoming {
@@ -86,27 +105,40 @@ class Connection {
 
   asio::awaitable<Status> connect();
   asio::awaitable<Status> handshake();
+  asio::awaitable<Status> exchange_hello();
   asio::awaitable<Status> measure_rtt();
   asio::awaitable<Status> send(std::span<const std::byte> bytes);
-  asio::awaitable<Status> receive(Clock::duration patience, Incoming& frame);
-  asio::awaitable<Status> receive_exactly(std::span<std::byte> bytes, Clock::duration patience);
+  asio::awaitable<Status> await_turn(std::size_t bytes);
+  // The next message that is not about the connection itself.
+  asio::awaitable<Status> receive(Incoming& frame);
+  asio::awaitable<Status> receive_frame(Incoming& frame);
+  asio::awaitable<Status> receive_exactly(std::span<std::byte> bytes, Clock::time_point by);
   asio::awaitable<Status> receive_answer(const Outgoing& request, ServerAnswer& answer);
   [[nodiscard]] Status broken(const error_code& error, const char* during) const;
+  Status take_error(const fbs::Error& error);
   [[nodiscard]] Status server_error(const fbs::Error& error) const;
-  void drop();
+  void drop(const Status& why);
 
   const ConnectionOptions options_;
-  tcp::resolver resolver_;
+  NameLookup names_;
   tcp::socket socket_;
   Deadline deadline_;
   asio::steady_timer pace_timer_;
   UplinkPacer pacer_;
   Backoff backoff_;
   Clock::time_point retry_at_{};
+  Clock::time_point quiet_until_{};
+  Clock::time_point latest_ = Clock::time_point::max();  // of the call that is under way
   bool ready_ = false;
+  bool closing_ = false;         // the server ends this connection
+  unsigned breaks_ = 0;          // of connections that were ready, since the last answer
+  std::uint64_t bytes_out_ = 0;  // handed to the system
+  std::uint64_t handshakes_ = 0;
+  std::string last_failure_;
   std::optional<Status> refused_;  // a mismatch: final
   std::optional<ProfileData> profile_;
   std::uint64_t rtt_ns_ = 0;
+  std::uint64_t max_picture_bytes_ = 0;
   std::vector<std::uint64_t> message_storage_;  // 8-byte aligned, as FlatBuffers wants it
 };
 

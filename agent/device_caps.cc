@@ -12,16 +12,22 @@
 namespace cleave::agent {
 namespace {
 
-// The number after `key` in a file of "Key:   number kB" lines.
-std::optional<std::uint64_t> read_kib_field(const std::string& path, const std::string& key) {
+// The number after `key` in a file of lines that begin with a key.
+std::optional<std::uint64_t> read_field(const std::string& path, const std::string& key) {
   std::ifstream file(path);
   for (std::string line; std::getline(file, line);) {
     if (line.rfind(key, 0) != 0) continue;
     std::istringstream rest(line.substr(key.size()));
-    std::uint64_t kib = 0;
-    if (rest >> kib) return kib * 1024;
+    std::uint64_t value = 0;
+    if (rest >> value) return value;
   }
   return std::nullopt;
+}
+
+// The same of "Key:   number kB" lines, in bytes.
+std::optional<std::uint64_t> read_kib_field(const std::string& path, const std::string& key) {
+  const auto kib = read_field(path, key);
+  return kib ? std::optional(*kib * 1024) : std::nullopt;
 }
 
 std::optional<std::uint64_t> read_number(const std::string& path) {
@@ -31,26 +37,44 @@ std::optional<std::uint64_t> read_number(const std::string& path) {
   return std::nullopt;  // missing, or "max"
 }
 
-// The strictest memory.max or memory.high from the process's cgroup up to the root: a parent's
-// limit binds as well.
-std::optional<std::uint64_t> cgroup_limit(const std::string& root) {
+// What memory.max and memory.high of one group leave to this process, beside what others in the
+// group hold. `own` bytes of what it holds are this process's; clean file pages that nobody used
+// lately are given up by the kernel before anybody is stopped. Missing: no limit.
+std::optional<std::uint64_t> group_share(const std::string& folder, std::uint64_t own) {
+  std::optional<std::uint64_t> limit;
+  for (const char* name : {"/memory.max", "/memory.high"}) {
+    if (const auto value = read_number(folder + name)) {
+      limit = std::min(limit.value_or(*value), *value);
+    }
+  }
+  if (!limit) return std::nullopt;
+  const std::uint64_t held = read_number(folder + "/memory.current").value_or(0);
+  const std::uint64_t reclaimable =
+      read_field(folder + "/memory.stat", "inactive_file ").value_or(0);
+  const std::uint64_t others = held - std::min(held, reclaimable + own);
+  return *limit - std::min(*limit, others);
+}
+
+// The least share from the process's group up to the root: a parent's limit binds as well, and what
+// its other children hold counts there.
+std::optional<std::uint64_t> cgroup_share(const std::string& root) {
   std::ifstream file(root + "/proc/self/cgroup");
   std::string group;
   for (std::string line; std::getline(file, line);) {
     if (line.rfind("0::", 0) == 0) group = line.substr(3);
   }
   if (group.empty()) return std::nullopt;
-  std::optional<std::uint64_t> limit;
+  // Only anonymous memory is surely counted by this group, and surely not as reclaimable.
+  const std::uint64_t own = read_kib_field(root + "/proc/self/status", "RssAnon:").value_or(0);
+  std::optional<std::uint64_t> least;
   for (std::filesystem::path path = group;; path = path.parent_path()) {
     const std::string folder = root + "/sys/fs/cgroup" + (path == "/" ? "" : path.string());
-    for (const char* name : {"/memory.max", "/memory.high"}) {
-      if (const auto value = read_number(folder + name)) {
-        limit = std::min(limit.value_or(*value), *value);
-      }
+    if (const auto share = group_share(folder, own)) {
+      least = std::min(least.value_or(*share), *share);
     }
     if (!path.has_relative_path()) break;
   }
-  return limit;
+  return least;
 }
 
 Cap detect_ram(const std::string& root) {
@@ -58,8 +82,8 @@ Cap detect_ram(const std::string& root) {
   if (const auto available = read_kib_field(root + "/proc/meminfo", "MemAvailable:")) {
     cap = {*available + resident_bytes(root), CapSource::kMemAvailable};
   }
-  if (const auto limit = cgroup_limit(root); limit && *limit < cap.bytes) {
-    cap = {*limit, CapSource::kCgroup};
+  if (const auto share = cgroup_share(root); share && *share < cap.bytes) {
+    cap = {*share, CapSource::kCgroup};
   }
   return cap;
 }
@@ -137,9 +161,13 @@ std::string processor_name(const std::string& root) {
     name = (arm ? "CPU part " : "") + line.substr(colon + 2);
     break;
   }
-  cpu_set_t set;
-  const int cores = sched_getaffinity(0, sizeof(set), &set) == 0 ? CPU_COUNT(&set) : 1;
+  const unsigned cores = usable_cores();
   return name + ", " + std::to_string(cores) + (cores == 1 ? " core" : " cores");
+}
+
+unsigned usable_cores() {
+  cpu_set_t set;
+  return sched_getaffinity(0, sizeof(set), &set) == 0 ? static_cast<unsigned>(CPU_COUNT(&set)) : 1;
 }
 
 Result<std::uint64_t> parse_bytes(const std::string& text) {

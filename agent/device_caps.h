@@ -26,7 +26,10 @@ struct DeviceCaps {
   Cap storage;  // for models: what is free on the model's file system, and the model's own bytes
 };
 
-// Reads /proc/meminfo, the process's cgroup v2 limits and the model's file system. `root` is put in
+// Reads /proc/meminfo, the process's cgroup v2 and the model's file system. Of each control group
+// from the process's own to the root, what counts is memory.max or memory.high (the smaller) less
+// memory.current, plus its inactive file cache; the least of them and this process's anonymous
+// memory is the cap, unless the whole machine has less available. `root` is put in
 // front of /proc and /sys, so that tests bring a tree of their own; empty for the real one.
 // What cannot be read is left kUnknown and bounds nothing.
 [[nodiscard]] DeviceCaps detect_caps(const std::string& model_path, std::uint64_t model_file_bytes,
@@ -38,6 +41,9 @@ struct DeviceCaps {
 // "model name" or CPU part of /proc/cpuinfo and the number of cores this process may use; ties a
 // profile to a processor.
 [[nodiscard]] std::string processor_name(const std::string& root = {});
+
+// Cores that this process may use.
+[[nodiscard]] unsigned usable_cores();
 
 // Reads a size: a number with an optional suffix B, kB, MB, GB (powers of 1000) or KiB, MiB, GiB.
 // Errors: kInvalidArgument with the form.

@@ -8,28 +8,10 @@
 #include "agent/device_caps.h"
 #include "agent/range_runner.h"
 #include "engine/image/prepare_timing.h"
+#include "engine/weights.h"
 
 namespace cleave::agent {
 namespace {
-
-std::uint64_t weight_bytes(const fbs::Op& op) {
-  std::uint64_t bytes = 0;
-  if (op.kernel() != nullptr) bytes += op.kernel()->bytes();
-  if (op.bias() != nullptr) bytes += op.bias()->bytes();
-  return bytes;
-}
-
-// The longest stretch from `first` whose weights fit, at least one op.
-OpRange next_stretch(const fbs::Variant& variant, OpIndex first, std::uint64_t budget_bytes) {
-  OpRange range{first, first};
-  std::uint64_t bytes = 0;
-  while (range.last < variant.ops()->size()) {
-    bytes += weight_bytes(*variant.ops()->Get(range.last));
-    if (bytes > budget_bytes && range.last > first) break;
-    ++range.last;
-  }
-  return range;
-}
 
 Status measure_stretch(Executor& executor, unsigned runs, Profiler& profiler) {
   for (const BoundaryBuffer& input : executor.inputs()) {
@@ -68,6 +50,17 @@ Result<VariantProfile> measure_variant(
 
 }  // namespace
 
+OpRange next_stretch(const fbs::Variant& variant, OpIndex first, std::uint64_t budget_bytes) {
+  OpRange range{first, first};
+  std::uint64_t bytes = 0;
+  while (range.last < variant.ops()->size()) {
+    bytes += weight_ram_bytes(variant, range.last);
+    if (bytes > budget_bytes && range.last > first) break;
+    ++range.last;
+  }
+  return range;
+}
+
 Result<ProfileData> measure_profile(const std::shared_ptr<const ModelFile>& model,
                                     const MeasureOptions& options,
                                     const std::function<void(std::size_t, std::size_t)>& progress) {
@@ -77,6 +70,7 @@ Result<ProfileData> measure_profile(const std::shared_ptr<const ModelFile>& mode
   profile.processor = processor_name();
   for (std::uint32_t v = 0; v < header.variants()->size(); ++v) {
     if (header.variants()->Get(v)->precision() != fbs::Precision::F32) continue;
+    if (options.variant && *options.variant != v) continue;
     CLEAVE_ASSIGN_OR_RETURN(VariantProfile variant, measure_variant(model, v, options, progress));
     profile.variants.push_back(std::move(variant));
   }

@@ -5,8 +5,10 @@
 
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 
+#include "engine/tensor.h"
 #include "schemas/model_reader.h"
 #include "schemas/profile_reader.h"
 #include "schemas/status.h"
@@ -18,9 +20,14 @@ struct MeasureOptions {
   unsigned runs = 5;
   // Weights held at once; the network is measured in stretches of ops that fit, at least one op.
   std::uint64_t weight_budget_bytes = UINT64_MAX;
+  std::optional<std::uint32_t> variant = std::nullopt;  // only this one (f32), else every f32 one
 };
 
-// Measures every f32 variant of `model`: a warm-up and `runs` counted runs of each stretch.
+// The longest range of ops from `first` whose weights fit, at least one op.
+[[nodiscard]] OpRange next_stretch(const fbs::Variant& variant, OpIndex first,
+                                   std::uint64_t budget_bytes);
+
+// Measures f32 variants of `model`: a warm-up and `runs` counted runs of each stretch.
 // `progress` (may be empty) is called after each stretch with ops done and their number.
 Result<ProfileData> measure_profile(const std::shared_ptr<const ModelFile>& model,
                                     const MeasureOptions& options,

@@ -2,6 +2,7 @@
 #include "agent/pipeline.h"
 
 #include <algorithm>
+#include <boost/asio/this_coro.hpp>
 #include <utility>
 
 namespace cleave::agent {
@@ -17,7 +18,28 @@ std::uint64_t monotonic_ns() {
           .count());
 }
 
+const char* codec_name(fbs::Codec codec) {
+  switch (codec) {
+    case fbs::Codec::RawF32:
+      return kSentTensors;
+    case fbs::Codec::Jpeg:
+      return kSentJpeg;
+    case fbs::Codec::PixelsU8:
+      return kSentPixels;
+  }
+  return "?";
+}
+
 }  // namespace
+
+bool only_server_is_missing(const Plan& plan, planner::Policy policy) {
+  return std::ranges::any_of(plan.splits, [&](const PlannedSplit& row) {
+    const bool may_be_chosen =
+        policy != planner::Policy::kServerOnly || row.split.layers_on_device == 0;
+    return may_be_chosen && policy != planner::Policy::kEdgeOnly &&
+           row.score.broken == planner::kBoundServerAbsent;
+  });
+}
 
 Pipeline::Pipeline(std::shared_ptr<const ModelFile> model, const PipelineOptions& options,
                    SplitPlanner* planner, Connection* connection)
@@ -39,8 +61,10 @@ asio::awaitable<Record> Pipeline::process(std::string image) {
   Work work;
   work.record.image = std::move(image);
   work.started = Clock::now();
+  work.latest = work.started + std::chrono::duration_cast<Clock::duration>(options_.timeout);
   Status status = load(work);
   if (status.is_ok()) status = co_await choose_split(work);
+  if (status.is_ok()) make_room_for(work);
   if (status.is_ok()) status = run_head(work);
   work.record.edge_ns = ns_between(work.started, Clock::now());
   if (status.is_ok() && work.split.op_boundary < op_count_) status = co_await ask_server(work);
@@ -53,7 +77,15 @@ asio::awaitable<Record> Pipeline::process(std::string image) {
 }
 
 Status Pipeline::load(Work& work) const {
-  CLEAVE_ASSIGN_OR_RETURN(work.file, read_picture_file(work.record.image, options_.picture));
+  PictureLimits limits = options_.picture;
+  const std::uint64_t room = room_beside(planner_->cost_at(0).edge_ram_bytes);
+  limits.max_file_bytes = std::min(limits.max_file_bytes, room);
+  auto file = read_picture_file(work.record.image, limits);
+  if (file.status().code() == StatusCode::kOutOfRange && room < options_.picture.max_file_bytes) {
+    return {StatusCode::kResourceExhausted,
+            file.status().message() + ", which is all that the RAM cap leaves"};
+  }
+  CLEAVE_ASSIGN_OR_RETURN(work.file, std::move(file));
   const auto format = detect_format(work.file);
   if (!format.is_ok()) return format.status().with_context(work.record.image);
   work.is_jpeg = *format == PictureFormat::kJpeg;
@@ -64,9 +96,17 @@ asio::awaitable<Status> Pipeline::choose_split(Work& work) {
   Status status;
   if (options_.fixed_split) {
     work.split = *options_.fixed_split;
+    if (planner_->cost_at(work.split.op_boundary).edge_ram_bytes + work.file.size() >
+        options_.caps.ram_bytes) {
+      status = {StatusCode::kResourceExhausted,
+                work.record.image + ": with its file this split is over the RAM cap"};
+    }
   } else {
     Status reached(StatusCode::kUnavailable, "no server was given");
-    if (connection_ != nullptr) reached = co_await connection_->ensure_ready();
+    if (connection_ != nullptr) {
+      co_await wait_out_pause(work, planner_->cost_at(op_count_).edge_ram_bytes + work.file.size());
+      reached = co_await connection_->ensure_ready(work.latest);
+    }
     status = reached.code() == StatusCode::kMismatch ? reached : plan_split(work, reached);
   }
   work.record.split = work.split.layers_on_device;
@@ -75,30 +115,65 @@ asio::awaitable<Status> Pipeline::choose_split(Work& work) {
 }
 
 planner::Link Pipeline::current_link(bool reached) const {
-  planner::Link link = options_.keep_link ? options_.initial_link : link_.link();
+  planner::Link link = link_.drifted(idle_steps());
+  if (options_.keep_link) {
+    link = options_.initial_link;
+    if (reached) link.rtt_ns = connection_->rtt_ns();
+  }
+  if (options_.keep_rtt) link.rtt_ns = options_.initial_link.rtt_ns;
   link.available = reached;
-  if (reached && link.rtt_ns == 0) link.rtt_ns = connection_->rtt_ns();
   return link;
 }
 
+std::uint64_t Pipeline::idle_steps() const {
+  return static_cast<std::uint64_t>((Clock::now() - last_transfer_) / options_.link_drift);
+}
+
+void Pipeline::note_round_trip() {
+  if (connection_->handshakes() == handshakes_seen_) return;
+  handshakes_seen_ = connection_->handshakes();
+  link_.observe_round_trip(connection_->rtt_ns());
+}
+
+void Pipeline::observe_link(std::uint64_t bytes_up, std::uint64_t elapsed_ns) {
+  link_.drift(idle_steps());
+  note_round_trip();
+  link_.observe({.bytes_up = bytes_up, .elapsed_ns = elapsed_ns});
+  last_transfer_ = Clock::now();
+}
+
 Status Pipeline::plan_split(Work& work, const Status& reached) {
-  if (reached.is_ok() && connection_->server_profile()) {
-    CLEAVE_RETURN_IF_ERROR(planner_->set_server_profile(*connection_->server_profile()));
+  if (reached.is_ok()) {
+    note_round_trip();
+    if (connection_->server_profile()) {
+      CLEAVE_RETURN_IF_ERROR(planner_->set_server_profile(*connection_->server_profile()));
+    }
   }
   planner::Request request = options_.request;
   request.seed = random_seed_++;
-  const PictureCost picture{work.is_jpeg, work.file.size()};
+  const PictureCost picture{server_takes_file(work), work.file.size()};
   const planner::Link link = current_link(reached.is_ok());
-  Plan plan = planner_->decide(picture, link, options_.caps, request);
-  if (!plan.chosen && plan.decision.broken == planner::kBoundServerAbsent) {
-    // The policy needs the server that is not there: the device answers, if the caps allow.
-    request.policy = planner::Policy::kEdgeOnly;
-    plan = planner_->decide(picture, link, options_.caps, request);
-    work.record.fallback = reached.message();
-    if (!plan.chosen) return {StatusCode::kUnavailable, reached.message() + "; " + plan.why};
+  planner::Caps caps = options_.caps;
+  caps.ram_bytes -= std::min<std::uint64_t>(caps.ram_bytes, work.file.size());
+  Plan plan = planner_->decide(picture, link, caps, request);
+  if (!plan.chosen && !reached.is_ok()) {
+    CLEAVE_RETURN_IF_ERROR(
+        plan_without_server(work, plan, request, picture, caps, reached.message()));
   }
   if (!plan.chosen) return {StatusCode::kResourceExhausted, plan.why};
   if (connection_ != nullptr && !reached.is_ok()) work.record.fallback = reached.message();
+  const auto timeout_ns = static_cast<std::uint64_t>(options_.timeout.count());
+  const PlannedSplit& first = plan.splits[*plan.chosen];
+  if (first.candidate.needs_server && first.score.latency_ns > timeout_ns) {
+    request.policy = planner::Policy::kEdgeOnly;
+    Plan alone = planner_->decide(picture, link, caps, request);
+    if (alone.chosen) {  // else the server is asked all the same: the prediction may be wrong
+      work.record.fallback = "the server's answer is expected after " +
+                             std::to_string(first.score.latency_ns / 1'000'000) +
+                             " ms, which is past --timeout";
+      plan = std::move(alone);
+    }
+  }
   std::size_t chosen = *plan.chosen;
   if (request.policy == planner::Policy::kLmos) {
     std::vector<planner::Score> scores;
@@ -109,27 +184,75 @@ Status Pipeline::plan_split(Work& work, const Status& reached) {
   return Status::ok();
 }
 
-Status Pipeline::prepare_input(const Work& work, std::span<float> input) {
+// The policy finds nothing while the server is not there: the device answers, if the caps allow.
+Status Pipeline::plan_without_server(Work& work, Plan& plan, planner::Request& request,
+                                     const PictureCost& picture, const planner::Caps& caps,
+                                     const std::string& why) const {
+  if ((plan.decision.broken & planner::kBoundServerAbsent) == 0) return Status::ok();
+  const bool server_would_do = only_server_is_missing(plan, request.policy);
+  request.policy = planner::Policy::kEdgeOnly;
+  plan = planner_->decide(picture, current_link(false), caps, request);
+  if (plan.chosen) {
+    work.record.fallback = why;
+  } else if (server_would_do) {
+    return {StatusCode::kUnavailable, why + "; on the device alone, " + plan.why};
+  }
+  return Status::ok();
+}
+
+// A head that was deeper, and the tail of a fallback, keep their weights while there is room for
+// them and this picture.
+void Pipeline::make_room_for(const Work& work) {
+  if (ram_bytes_alone(work) > options_.caps.ram_bytes) tail_.release();
+  const auto over_cap = [&](OpIndex held) {
+    return planner_->cost_at(held).edge_ram_bytes + work.file.size() > options_.caps.ram_bytes;
+  };
+  for (OpIndex op = op_count_; op > work.split.op_boundary; --op) {
+    if (!head_.holds_some_of({op - 1, op})) continue;
+    if (over_cap(op)) head_.release();
+    return;
+  }
+}
+
+// The picture's own memory comes out of the cap as well: the file, and the whole of those pictures
+// that cannot be decoded by rows.
+std::uint64_t Pipeline::room_beside(std::uint64_t ram_bytes) const {
+  return options_.caps.ram_bytes - std::min(options_.caps.ram_bytes, ram_bytes);
+}
+
+std::uint64_t Pipeline::ram_bytes_alone(const Work& work) const {
+  return planner_->ram_bytes_to_finish(work.split.op_boundary) + work.file.size();
+}
+
+Status Pipeline::prepare_input(Work& work, std::uint64_t ram_bytes, std::span<float> input) {
   const fbs::Preprocessing& preprocessing = *model_->header().preprocessing();
-  const Status decoded =
-      decode_to_model_size(work.file, preprocessing, input_shape_, options_.picture, pixels_);
-  if (!decoded.is_ok()) return decoded.with_context(work.record.image);
+  if (!work.has_pixels) {
+    PictureLimits limits = options_.picture;
+    limits.max_whole_picture_bytes =
+        std::min(limits.max_whole_picture_bytes, room_beside(ram_bytes + work.file.size()));
+    const Status decoded =
+        decode_to_model_size(work.file, preprocessing, input_shape_, limits, pixels_);
+    if (!decoded.is_ok()) return decoded.with_context(work.record.image);
+    work.has_pixels = true;
+  }
   if (!input.empty()) normalize(pixels_, preprocessing, input_shape_.channels(), input);
   return Status::ok();
 }
 
 Status Pipeline::run_head(Work& work) {
   if (work.split.op_boundary == 0) {
-    // A JPEG goes as it came; the server decodes it with the same code.
-    return work.is_jpeg ? Status::ok() : prepare_input(work, {});
+    // A JPEG goes as it came, if the server takes one so large; it decodes with the same code.
+    return work.is_jpeg ? Status::ok()
+                        : prepare_input(work, planner_->cost_at(0).edge_ram_bytes, {});
   }
   const OpRange range{0, work.split.op_boundary};
   // Weights that a fallback left behind must not be held beside those of a deeper head.
   if (head_.must_pack(range)) tail_.release();
   CLEAVE_RETURN_IF_ERROR(head_.prepare(range));
-  use_head_buffers();
+  CLEAVE_RETURN_IF_ERROR(use_head_buffers());
   const BoundaryBuffer& input = head_.executor().inputs()[0];
-  CLEAVE_RETURN_IF_ERROR(prepare_input(work, {input.data, input.elements}));
+  CLEAVE_RETURN_IF_ERROR(prepare_input(work, planner_->cost_at(range.last).edge_ram_bytes,
+                                       {input.data, input.elements}));
   CLEAVE_RETURN_IF_ERROR(head_.executor().run());
   if (range.last == op_count_) {
     const BoundaryBuffer& scores = head_.executor().outputs()[0];
@@ -138,26 +261,32 @@ Status Pipeline::run_head(Work& work) {
   return Status::ok();
 }
 
-void Pipeline::use_head_buffers() {
+Status Pipeline::use_head_buffers() {
   const auto outputs = head_.executor().outputs();
   boundary_.resize(outputs.size());
   for (std::size_t i = 0; i < outputs.size(); ++i) {
     const std::size_t bytes = outputs[i].elements * sizeof(float);
     if (boundary_[i].capacity() < bytes) boundary_[i] = AlignedBuffer(bytes);
-    // Without memory for a buffer of its own, the executor's serves until the next picture.
-    if (boundary_[i].data() != nullptr) (void)head_.executor().bind_output(i, boundary_[i].f32());
+    if (boundary_[i].data() == nullptr) {
+      return {StatusCode::kResourceExhausted,
+              "no memory for the " + std::to_string(bytes) + " bytes that cross the cut"};
+    }
+    CLEAVE_RETURN_IF_ERROR(head_.executor().bind_output(i, boundary_[i].f32()));
   }
+  return Status::ok();
 }
 
-Outgoing Pipeline::make_request(Work& work) {
+Outgoing Pipeline::make_request(const Work& work) {
   Outgoing request;
   request.request_id = next_request_id_++;
   request.variant = options_.variant;
   request.cut = work.split.op_boundary;
-  if (work.split.op_boundary == 0) {
-    request.codec = work.is_jpeg ? fbs::Codec::Jpeg : fbs::Codec::PixelsU8;
-    request.attachment.push_back(work.is_jpeg ? std::span<const std::byte>(work.file)
-                                              : std::as_bytes(std::span(pixels_)));
+  request.codec = work.codec;
+  request.latest = work.latest;
+  if (work.codec == fbs::Codec::Jpeg) {
+    request.attachment.emplace_back(work.file);
+  } else if (work.codec == fbs::Codec::PixelsU8) {
+    request.attachment.push_back(std::as_bytes(std::span(pixels_)));
   } else {
     for (const BoundaryBuffer& output : head_.executor().outputs()) {
       request.attachment.push_back(std::as_bytes(std::span(output.data, output.elements)));
@@ -166,26 +295,73 @@ Outgoing Pipeline::make_request(Work& work) {
   return request;
 }
 
+bool Pipeline::server_takes_file(const Work& work) const {
+  return work.is_jpeg && connection_ != nullptr &&
+         work.file.size() <= connection_->max_picture_bytes();
+}
+
+// What travels depends on the server that is there now: its limit is known after the handshake.
+Status Pipeline::choose_form(Work& work) {
+  if (work.split.op_boundary > 0) return Status::ok();
+  work.codec = server_takes_file(work) ? fbs::Codec::Jpeg : fbs::Codec::PixelsU8;
+  if (work.codec == fbs::Codec::Jpeg || work.has_pixels) return Status::ok();
+  const auto start = Clock::now();
+  Status status = prepare_input(work, planner_->cost_at(0).edge_ram_bytes, {});
+  work.record.edge_ns += ns_between(start, Clock::now());
+  return status;
+}
+
+// A device that can answer does so at once; one that cannot waits as long as its picture may.
+asio::awaitable<void> Pipeline::wait_out_pause(const Work& work, std::uint64_t ram_bytes) {
+  if (ram_bytes <= options_.caps.ram_bytes) co_return;
+  if (connection_->quiet_until() <= Clock::now()) co_return;
+  asio::steady_timer timer(co_await asio::this_coro::executor,
+                           std::min(connection_->quiet_until(), work.latest));
+  (void)co_await timer.async_wait(as_result);
+}
+
+asio::awaitable<Status> Pipeline::try_server(Work& work, ServerAnswer& answer) {
+  Status status = co_await connection_->ensure_ready(work.latest);
+  if (status.is_ok()) status = choose_form(work);
+  if (!status.is_ok()) co_return status;
+  const auto start = Clock::now();
+  const Outgoing request = make_request(work);
+  work.record.encode_ns = ns_between(start, Clock::now());
+  status = co_await connection_->exchange(request, answer);
+  work.record.bytes_up += answer.attachment_bytes_up;
+  if (!status.is_ok()) co_return status;
+  work.record.sent = codec_name(work.codec);
+  co_return status;
+}
+
 asio::awaitable<Status> Pipeline::ask_server(Work& work) {
   if (connection_ == nullptr) {
     co_return finish_locally(work, {StatusCode::kUnavailable, "no server was given"});
   }
-  const auto start = Clock::now();
-  const Outgoing request = make_request(work);
-  work.record.encode_ns = ns_between(start, Clock::now());
   ServerAnswer answer;
   Status status;
-  // The server may have closed an idle connection: one try more, on a new one, before giving up.
-  for (int attempt = 0; attempt < 2; ++attempt) {
-    const bool was_open = connection_->is_open();
-    status = co_await connection_->exchange(request, answer);
-    if (status.code() != StatusCode::kUnavailable || !was_open) break;
-  }
+  bool asked_to_wait = false;
+  do {
+    co_await wait_out_pause(work, ram_bytes_alone(work));
+    // The server may have closed an idle connection: one try more, on a new one, before giving up.
+    for (int attempt = 0; attempt < 2; ++attempt) {
+      const bool was_open = connection_->is_open();
+      status = co_await try_server(work, answer);
+      if (status.code() != StatusCode::kUnavailable || !was_open) break;
+    }
+    asked_to_wait = !status.is_ok() && ram_bytes_alone(work) > options_.caps.ram_bytes &&
+                    connection_->quiet_until() > Clock::now() &&
+                    connection_->quiet_until() < work.latest;
+  } while (asked_to_wait);
   if (status.is_ok()) {
     tail_.release();
     take_answer(work, answer);
-    for (const auto& part : request.attachment) work.record.bytes_up += part.size();
     co_return status;
+  }
+  // Not even in that time: the link is no faster than this, or its server no quicker.
+  if (status.code() == StatusCode::kDeadlineExceeded &&
+      answer.attachment_bytes_up > planner::LinkEstimator::kSmallBytes) {
+    observe_link(answer.frame_bytes_up, answer.wait_ns);
   }
   if (status.code() == StatusCode::kMismatch) co_return status;
   if (status.code() == StatusCode::kInvalidArgument)
@@ -200,24 +376,33 @@ void Pipeline::take_answer(Work& work, ServerAnswer& answer) {
   const std::uint64_t on_link = answer.wait_ns - record.server_ns;
   record.rx_ns = std::min(connection_->rtt_ns() / 2, on_link);
   record.tx_ns = on_link - record.rx_ns;
-  link_.observe({.bytes_up = answer.frame_bytes_up, .elapsed_ns = on_link});
+  observe_link(answer.frame_bytes_up, on_link);
+}
+
+// No op's weights are held twice: the plan counts each once.
+Status Pipeline::prepare_tail(const Work& work) {
+  const OpRange range{work.split.op_boundary, op_count_};
+  if (!head_.must_pack(range)) return tail_.prepare_with(head_, range);
+  // What the head computed is in buffers of the link, not in its arena.
+  if (head_.holds_some_of(range)) head_.release();
+  return tail_.prepare(range);
 }
 
 Status Pipeline::finish_locally(Work& work, const Status& why) {
   const auto start = Clock::now();
-  if (planner_->ram_bytes_to_finish(work.split.op_boundary) > options_.caps.ram_bytes) {
+  if (ram_bytes_alone(work) > options_.caps.ram_bytes) {
     return {StatusCode::kUnavailable,
             why.message() + "; the whole network does not fit the RAM cap, so it was not run here"};
   }
-  CLEAVE_RETURN_IF_ERROR(tail_.prepare({work.split.op_boundary, op_count_}));
+  CLEAVE_RETURN_IF_ERROR(prepare_tail(work));
   Executor& tail = tail_.executor();
   if (work.split.op_boundary == 0) {
     const BoundaryBuffer& input = tail.inputs()[0];
-    CLEAVE_RETURN_IF_ERROR(prepare_input(work, {input.data, input.elements}));
+    CLEAVE_RETURN_IF_ERROR(
+        prepare_input(work, planner_->ram_bytes_to_finish(0), {input.data, input.elements}));
   } else {
-    const auto outputs = head_.executor().outputs();
-    for (std::size_t i = 0; i < outputs.size(); ++i) {
-      CLEAVE_RETURN_IF_ERROR(tail.bind_input(i, outputs[i].data));
+    for (std::size_t i = 0; i < boundary_.size(); ++i) {
+      CLEAVE_RETURN_IF_ERROR(tail.bind_input(i, boundary_[i].f32()));
     }
   }
   CLEAVE_RETURN_IF_ERROR(tail.run());

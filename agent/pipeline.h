@@ -4,6 +4,7 @@
 // or finish on the device.
 #pragma once
 
+#include <chrono>
 #include <cstdint>
 #include <functional>
 #include <memory>
@@ -30,9 +31,17 @@ struct PipelineOptions {
   planner::Request request;          // policy and rank when planned
   planner::Caps caps;
   planner::Link initial_link;  // what is believed before the first transfer
-  bool keep_link = false;      // the user gave the link: do not estimate
+  bool keep_link = false;      // the user gave the bandwidth: do not estimate
+  bool keep_rtt = false;       // the user gave the round trip: do not measure
   PictureLimits picture;
+  // From the picture's start to the server's last byte; then the device answers.
+  std::chrono::nanoseconds timeout = std::chrono::seconds(60);
+  // One step of the link's estimate back to the initial belief, while nothing is sent.
+  std::chrono::nanoseconds link_drift = std::chrono::seconds(30);
 };
+
+// Whether an absent server is all that keeps `plan` from a split that `policy` may choose.
+bool only_server_is_missing(const Plan& plan, planner::Policy policy);
 
 class Pipeline {
  public:
@@ -50,19 +59,37 @@ class Pipeline {
     std::vector<std::byte> file;
     bool is_jpeg = false;
     Split split;
+    Clock::time_point latest;               // for the server's answer
+    fbs::Codec codec = fbs::Codec::RawF32;  // in which form the server is asked
+    bool has_pixels = false;                // pixels_ are this picture's
   };
 
   [[nodiscard]] Status load(Work& work) const;
+  [[nodiscard]] std::uint64_t room_beside(std::uint64_t ram_bytes) const;
+  [[nodiscard]] std::uint64_t ram_bytes_alone(const Work& work) const;
   asio::awaitable<Status> choose_split(Work& work);
   Status plan_split(Work& work, const Status& reached);
+  Status plan_without_server(Work& work, Plan& plan, planner::Request& request,
+                             const PictureCost& picture, const planner::Caps& caps,
+                             const std::string& why) const;
   [[nodiscard]] planner::Link current_link(bool reached) const;
+  [[nodiscard]] std::uint64_t idle_steps() const;
+  void note_round_trip();
+  void observe_link(std::uint64_t bytes_up, std::uint64_t elapsed_ns);
+  void make_room_for(const Work& work);
   Status run_head(Work& work);
-  Status prepare_input(const Work& work, std::span<float> input);  // empty: only the pixels
+  // Empty input: only the pixels. `ram_bytes` is what is held beside the decoder.
+  Status prepare_input(Work& work, std::uint64_t ram_bytes, std::span<float> input);
+  Status choose_form(Work& work);
+  [[nodiscard]] bool server_takes_file(const Work& work) const;
+  asio::awaitable<void> wait_out_pause(const Work& work, std::uint64_t ram_bytes);
+  asio::awaitable<Status> try_server(Work& work, ServerAnswer& answer);
   asio::awaitable<Status> ask_server(Work& work);
   Status finish_locally(Work& work, const Status& why);
-  Outgoing make_request(Work& work);
+  Status prepare_tail(const Work& work);
+  Outgoing make_request(const Work& work);
   void take_answer(Work& work, ServerAnswer& answer);
-  void use_head_buffers();
+  Status use_head_buffers();
 
   std::shared_ptr<const ModelFile> model_;
   const PipelineOptions options_;
@@ -76,6 +103,8 @@ class Pipeline {
   std::vector<AlignedBuffer> boundary_;  // what the head writes and the link sends
   std::vector<std::uint8_t> pixels_;
   planner::LinkEstimator link_;
+  Clock::time_point last_transfer_ = Clock::now();
+  std::uint64_t handshakes_seen_ = 0;
   planner::Hysteresis hysteresis_;
   std::uint64_t next_request_id_ = 1;
   std::uint64_t random_seed_ = 0;

@@ -4,6 +4,7 @@
 #include <cstdio>
 #include <exception>
 #include <nlohmann/json.hpp>
+#include <optional>
 
 #include "agent/commands.h"
 #include "agent/edge_profile.h"
@@ -85,11 +86,15 @@ void print_text(const ProfileData& profile, const Device& device, const std::str
 int profile_command(const CommandOptions& options) {
   auto device = open_device(options);
   if (!device.is_ok()) return fail(exit_code_of(device.status()), device.status().message());
+  // Named, a variant is measured alone; unnamed, all are, and stand in one table.
+  std::optional<std::uint32_t> only;
+  if (!options.variant.empty()) only = device->variant;
   const bool progress_wanted = isatty(STDERR_FILENO) != 0;
   auto profile = measure_profile(device->model,
                                  {.threads = options.threads,
                                   .runs = options.runs,
-                                  .weight_budget_bytes = device->caps.ram.bytes / 4},
+                                  .weight_budget_bytes = device->caps.ram.bytes / 4,
+                                  .variant = only},
                                  [&](std::size_t done, std::size_t total) {
                                    if (progress_wanted)
                                      std::fprintf(stderr, "\r%zu of %zu ops", done, total);

@@ -23,8 +23,14 @@ class RangeRunner {
   // and Executor::prepare.
   Status prepare(OpRange range);
 
+  // The same with the weights of another runner, held by both from then on, if they cover `range`.
+  Status prepare_with(const RangeRunner& other, OpRange range);
+
   // Whether prepare(range) would pack weights.
   [[nodiscard]] bool must_pack(OpRange range) const;
+
+  // Whether weights of ops in `range` are held.
+  [[nodiscard]] bool holds_some_of(OpRange range) const;
 
   // Frees weights and executor.
   void release();
@@ -33,6 +39,8 @@ class RangeRunner {
   [[nodiscard]] Executor& executor() { return *executor_; }
 
  private:
+  Status prepare_executor(OpRange range);
+
   std::shared_ptr<const ModelFile> model_;
   std::uint32_t variant_;
   unsigned threads_;

@@ -12,6 +12,11 @@
 
 namespace cleave::agent {
 
+// In which form the server got what it answered from.
+inline constexpr const char* kSentJpeg = "jpeg";         // the file as it is
+inline constexpr const char* kSentPixels = "pixels_u8";  // at model size
+inline constexpr const char* kSentTensors = "raw_f32";   // boundary tensors
+
 struct Record {
   std::string image;
   Status status;            // why there is no answer, or ok
@@ -20,6 +25,7 @@ struct Record {
   std::uint32_t planned_split = 0;
   std::string fallback;  // why the device finished alone; empty: as planned
   std::vector<float> scores;
+  std::string sent;             // one of the forms above; empty: nothing was sent
   std::uint64_t bytes_up = 0;   // attachment bytes: what the cut says
   std::uint64_t edge_ns = 0;    // read, decode, resize, normalize, ops on the device
   std::uint64_t encode_ns = 0;  // boundary tensors to bytes

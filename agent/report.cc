@@ -5,7 +5,6 @@
 
 #include <algorithm>
 #include <cmath>
-#include <limits>
 #include <nlohmann/json.hpp>
 #include <numeric>
 
@@ -35,13 +34,14 @@ std::vector<RankedLabel> rank_scores(std::span<const float> scores, const fbs::M
   std::vector<std::size_t> order(scores.size());
   std::iota(order.begin(), order.end(), 0U);
   const std::size_t kept = std::min<std::size_t>(count, order.size());
-  // A NaN would make the comparison no order at all: it ranks below everything.
-  const auto rank = [&](std::size_t i) {
-    return std::isnan(scores[i]) ? -std::numeric_limits<float>::infinity() : scores[i];
+  // Compared as a number, a NaN would make this no order at all.
+  const auto ranks_before = [&](std::size_t a, std::size_t b) {
+    const bool a_is_nan = std::isnan(scores[a]);
+    const bool b_is_nan = std::isnan(scores[b]);
+    if (a_is_nan != b_is_nan) return b_is_nan;
+    return a_is_nan || scores[a] == scores[b] ? a < b : scores[a] > scores[b];
   };
-  std::ranges::partial_sort(
-      order, order.begin() + static_cast<std::ptrdiff_t>(kept),
-      [&](std::size_t a, std::size_t b) { return rank(a) != rank(b) ? rank(a) > rank(b) : a < b; });
+  std::ranges::partial_sort(order, order.begin() + static_cast<std::ptrdiff_t>(kept), ranks_before);
   std::vector<RankedLabel> ranked;
   for (std::size_t i = 0; i < kept; ++i) {
     const auto* labels = model.labels();
@@ -78,6 +78,7 @@ std::string record_json(const Record& record, const fbs::Model& model,
   json["rx_ns"] = record.rx_ns;
   json["total_ns"] = record.total_ns;
   json["bytes_up"] = record.bytes_up;
+  if (!record.sent.empty()) json["sent"] = record.sent;
   if (options.scores) json["scores"] = record.scores;
   return dump(json);
 }
@@ -93,7 +94,8 @@ std::string record_text(const Record& record, const fbs::Model& model,
   }
   text += "  split " + std::to_string(record.split);
   if (!record.split_name.empty()) text += " (" + record.split_name + ")";
-  text += ", " + std::to_string(record.bytes_up) + " bytes up; ms: edge " +
+  text += ", " + std::to_string(record.bytes_up) + " bytes up" +
+          (record.sent.empty() ? "" : " as " + record.sent) + "; ms: edge " +
           number("%.2f", milliseconds(record.edge_ns)) + ", encode " +
           number("%.2f", milliseconds(record.encode_ns)) + ", transmit " +
           number("%.2f", milliseconds(record.tx_ns)) + ", server " +

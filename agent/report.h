@@ -27,7 +27,8 @@ struct RankedLabel {
   float score = 0;
 };
 
-// The `count` greatest scores, equal ones by index.
+// The `count` greatest scores, equal ones by index; NaN comes after every number, minus infinity
+// too.
 [[nodiscard]] std::vector<RankedLabel> rank_scores(std::span<const float> scores,
                                                    const fbs::Model& model, unsigned count);
 

@@ -41,15 +41,24 @@ asio::awaitable<void> process_all(Pipeline& pipeline, Connection* connection,
                                   const std::vector<std::string>& pictures, const fbs::Model& model,
                                   const ReportOptions& report, Tally& tally) {
   ProgressBar progress(pictures.size());
+  Status mismatch;  // the other model will not appear by waiting: every further picture ends so too
   for (const std::string& picture : pictures) {
-    const Record record = co_await pipeline.process(picture);
+    const bool hopeless = !mismatch.is_ok();
+    Record record;
+    if (hopeless) {
+      record.image = picture;
+      record.status = mismatch;
+    } else {
+      record = co_await pipeline.process(picture);
+    }
+    if (record.status.code() == StatusCode::kMismatch) mismatch = record.status;
     record.status.is_ok() ? ++tally.answered : ++tally.failed;
     if (!record.status.is_ok() && tally.first_failure.is_ok()) tally.first_failure = record.status;
     const std::string text = report.json ? record_json(record, model, report) + "\n"
                                          : record_text(record, model, report);
     progress.clear();
     const bool written = std::fputs(text.c_str(), stdout) >= 0 && std::fflush(stdout) == 0;
-    if (!record.status.is_ok()) {
+    if (!record.status.is_ok() && !hopeless) {
       std::fprintf(stderr, "cleave-agent: %s\n", record.status.message().c_str());
     }
     progress.advance();
@@ -57,8 +66,6 @@ asio::awaitable<void> process_all(Pipeline& pipeline, Connection* connection,
       tally.output_broken = true;
       break;
     }
-    // The other model will not appear by waiting; every further picture would fail the same way.
-    if (record.status.code() == StatusCode::kMismatch) break;
   }
   if (connection != nullptr) co_await connection->close();
 }
@@ -104,11 +111,14 @@ Status configure(const CommandOptions& options, const Device& device, SplitPlann
   CLEAVE_ASSIGN_OR_RETURN(const GivenLink link, planner_link(options));
   pipeline.initial_link = link.link;
   pipeline.keep_link = link.given;
+  pipeline.keep_rtt = link.rtt_given;
+  CLEAVE_ASSIGN_OR_RETURN(pipeline.timeout, request_timeout(options));
   if (options.split != "auto") {
-    CLEAVE_ASSIGN_OR_RETURN(const Split split,
-                            parse_split(device.model->header(), device.variant, options.split));
-    CLEAVE_RETURN_IF_ERROR(check_fixed_split(planner, split, device, pipeline.caps));
-    pipeline.fixed_split = split;
+    const auto split = parse_split(device.model->header(), device.variant, options.split);
+    // A layer that is not there is a split that is not there; "not found" is for files.
+    if (!split.is_ok()) return {StatusCode::kOutOfRange, split.status().message()};
+    CLEAVE_RETURN_IF_ERROR(check_fixed_split(planner, *split, device, pipeline.caps));
+    pipeline.fixed_split = *split;
     return Status::ok();
   }
   CLEAVE_ASSIGN_OR_RETURN(pipeline.request, planner_request(options));

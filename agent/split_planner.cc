@@ -6,16 +6,11 @@
 #include <utility>
 
 #include "engine/executor.h"
+#include "engine/weights.h"
+#include "planner/fixed_point.h"
 
 namespace cleave::agent {
 namespace {
-
-std::uint64_t weight_bytes(const fbs::Op& op) {
-  std::uint64_t bytes = 0;
-  if (op.kernel() != nullptr) bytes += op.kernel()->bytes();
-  if (op.bias() != nullptr) bytes += op.bias()->bytes();
-  return bytes;
-}
 
 const VariantProfile* find_variant(const ProfileData& profile, const std::string& name) {
   for (const VariantProfile& variant : profile.variants) {
@@ -93,17 +88,21 @@ Result<SplitPlanner> SplitPlanner::create(const ModelFile& model, std::uint32_t 
   const std::uint64_t header_bytes = header.segments() == nullptr || header.segments()->size() == 0
                                          ? model.file_bytes()
                                          : header.segments()->Get(0)->offset();
+  std::vector<OpIndex> boundaries;
+  for (const Split& split : planner.splits_) boundaries.push_back(split.op_boundary);
+  CLEAVE_ASSIGN_OR_RETURN(const auto arenas, plan_cut_arenas(variant, boundaries, 1));
+  std::uint64_t stored = 0;
   std::uint64_t weights = 0;
   OpIndex counted = 0;
-  for (const Split& split : planner.splits_) {
+  for (std::size_t i = 0; i < arenas.size(); ++i) {
+    const Split& split = planner.splits_[i];
     for (; counted < split.op_boundary; ++counted) {
-      weights += weight_bytes(*variant.ops()->Get(counted));
+      stored += weight_bytes(*variant.ops()->Get(counted));
+      weights += weight_ram_bytes(variant, counted);
     }
-    std::uint64_t arena = 0;
-    if (split.op_boundary > 0) {
-      CLEAVE_ASSIGN_OR_RETURN(arena, plan_arena_bytes(variant, {0, split.op_boundary}, 1));
-    }
-    planner.arena_bytes_.push_back(arena);
+    const std::uint64_t arena = split.op_boundary == 0 ? 0 : arenas[i].head_bytes;
+    planner.finishing_arena_bytes_.push_back(arena + arenas[i].tail_bytes);
+    planner.whole_arena_bytes_ = arena;  // of the last split, which has every op
     const std::uint64_t boundary = cuts[split.op_boundary].boundary_bytes;
     planner.cuts_.push_back({.op_boundary = split.op_boundary,
                              .split = static_cast<std::uint16_t>(split.layers_on_device),
@@ -111,7 +110,7 @@ Result<SplitPlanner> SplitPlanner::create(const ModelFile& model, std::uint32_t 
                              .edge_memory_bytes = split.op_boundary == 0 ? 0 : weights + arena,
                              .edge_ram_bytes = fixed_overhead_bytes + boundary +
                                                (split.op_boundary == 0 ? 0 : weights + arena),
-                             .edge_storage_bytes = header_bytes + weights});
+                             .edge_storage_bytes = header_bytes + stored});
     planner.layers_.push_back(
         split.layers_on_device == 0
             ? ""
@@ -128,7 +127,8 @@ const planner::CutCost& SplitPlanner::cost_at(OpIndex op_boundary) const {
 std::uint64_t SplitPlanner::ram_bytes_to_finish(OpIndex op_boundary) const {
   const planner::CutCost& head = cost_at(op_boundary);
   const auto index = static_cast<std::size_t>(&head - cuts_.data());
-  return cuts_.back().edge_ram_bytes + arena_bytes_[index] + head.boundary_bytes;
+  return cuts_.back().edge_ram_bytes - whole_arena_bytes_ + finishing_arena_bytes_[index] +
+         head.boundary_bytes;
 }
 
 Status SplitPlanner::set_edge_profile(const ProfileData& profile) {
@@ -149,6 +149,12 @@ Status SplitPlanner::set_server_profile(const ProfileData& profile) {
   server_op_ns_ = variant->op_median_ns;
   server_input_ns_ = profile.input_ns;
   return Status::ok();
+}
+
+std::uint64_t SplitPlanner::server_only_ns(bool decodes) const {
+  std::uint64_t sum = decodes ? server_input_ns_ : 0;
+  for (const std::uint64_t ns : server_op_ns_) sum = planner::saturating_add(sum, ns);
+  return sum;
 }
 
 Plan SplitPlanner::decide(const PictureCost& picture, const planner::Link& link,

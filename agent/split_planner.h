@@ -53,13 +53,18 @@ class SplitPlanner {
   Status set_edge_profile(const ProfileData& profile);
   Status set_server_profile(const ProfileData& profile);
   [[nodiscard]] bool has_server_profile() const { return !server_op_ns_.empty(); }
+  // Decoding and resizing a picture on this device.
+  [[nodiscard]] std::uint64_t input_ns() const { return input_ns_; }
+  // The whole network on the server, with or without decoding a picture there. REQUIRES: there is a
+  // server's table.
+  [[nodiscard]] std::uint64_t server_only_ns(bool decodes) const;
 
   // Decides for one picture. An infeasible request has no `chosen`, and `why` names the bound.
   [[nodiscard]] Plan decide(const PictureCost& picture, const planner::Link& link,
                             const planner::Caps& caps, const planner::Request& request) const;
 
   // RAM that the process needs to finish alone after a cut at this boundary: the whole network's
-  // weights, the tail's arena (at most the whole network's) and what the head still holds.
+  // weights, the tail's arena and what the head still holds.
   [[nodiscard]] std::uint64_t ram_bytes_to_finish(OpIndex op_boundary) const;
   // What running ops [0, op_boundary) here needs, for a boundary of a split; for one between two
   // splits, that of the deeper.
@@ -70,7 +75,8 @@ class SplitPlanner {
   std::vector<Split> splits_;
   std::vector<std::string> layers_;  // per split
   std::vector<planner::CutCost> cuts_;
-  std::vector<std::uint64_t> arena_bytes_;  // per split
+  std::vector<std::uint64_t> finishing_arena_bytes_;  // per split: head's and tail's together
+  std::uint64_t whole_arena_bytes_ = 0;               // of all ops in one range
   std::vector<std::uint64_t> edge_op_ns_;
   std::vector<std::uint64_t> server_op_ns_;
   std::uint64_t input_ns_ = 0;         // on the device

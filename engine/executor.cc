@@ -218,4 +218,24 @@ Result<std::uint64_t> plan_arena_bytes(const fbs::Variant& variant, OpRange rang
   return std::uint64_t{plan_range(variant, range, batch, workspace_bytes).memory.bytes};
 }
 
+Result<std::vector<CutArena>> plan_cut_arenas(const fbs::Variant& variant,
+                                              std::span<const OpIndex> boundaries,
+                                              std::uint32_t batch) {
+  const OpRange all{0, variant.ops()->size()};
+  CLEAVE_RETURN_IF_ERROR(check_range(all, all, batch));
+  CLEAVE_ASSIGN_OR_RETURN(const std::vector<std::size_t> workspace_bytes,
+                          ops::plan_workspaces(variant, all, batch));
+  const std::span<const std::size_t> workspaces(workspace_bytes);
+  std::vector<CutArena> arenas;
+  arenas.reserve(boundaries.size());
+  for (const OpIndex boundary : boundaries) {
+    const OpRange head{0, boundary};
+    const OpRange tail{boundary, all.last};
+    CLEAVE_RETURN_IF_ERROR(check_range(head, all, batch));
+    arenas.push_back({plan_range(variant, head, batch, workspaces.first(boundary)).memory.bytes,
+                      plan_range(variant, tail, batch, workspaces.subspan(boundary)).memory.bytes});
+  }
+  return arenas;
+}
+
 }  // namespace cleave

@@ -17,6 +17,7 @@
 #include <cstdint>
 #include <memory>
 #include <span>
+#include <vector>
 
 #include "engine/profiler.h"
 #include "engine/tensor.h"
@@ -90,6 +91,19 @@ class Executor {
 // an op. Errors: as Weights::create and Executor::prepare. Thread-safe.
 [[nodiscard]] Result<std::uint64_t> plan_arena_bytes(const fbs::Variant& variant, OpRange range,
                                                      std::uint32_t batch);
+
+// The arenas on both sides of a cut: of ops [0, boundary) and of [boundary, N).
+struct CutArena {
+  std::uint64_t head_bytes = 0;
+  std::uint64_t tail_bytes = 0;
+};
+
+// One entry per boundary of `boundaries`, each number what plan_arena_bytes gives for that range.
+// Every op's workspace is learnt once, however many boundaries there are. Errors: kOutOfRange (a
+// boundary after the last op, batch), and those of plan_arena_bytes. Thread-safe.
+[[nodiscard]] Result<std::vector<CutArena>> plan_cut_arenas(const fbs::Variant& variant,
+                                                            std::span<const OpIndex> boundaries,
+                                                            std::uint32_t batch);
 
 // The kernel set that XNNPACK picks on this CPU: "avx512", "fma3", "avx", "sse", or for ARM the
 // extensions and the core type, by which it picks as well: "neon+dotprod/cortex-a76". Thread-safe.

@@ -3,10 +3,20 @@
 
 #include <string>
 
+#include "engine/ops/op_registry.h"
 #include "engine/ops/packed_model.h"
 #include "engine/ops/xnnpack_runtime.h"
 
 namespace cleave {
+
+std::uint64_t weight_bytes(const fbs::Op& op) {
+  return (op.kernel() == nullptr ? 0 : op.kernel()->bytes()) +
+         (op.bias() == nullptr ? 0 : op.bias()->bytes());
+}
+
+std::uint64_t weight_ram_bytes(const fbs::Variant& variant, OpIndex op) {
+  return ops::weight_ram_bytes(ops::make_op_spec(variant, op));
+}
 
 Result<std::shared_ptr<const Weights>> Weights::create(std::shared_ptr<const ModelFile> model,
                                                        std::uint32_t variant, OpRange range) {

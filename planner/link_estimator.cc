@@ -5,6 +5,11 @@
 #include "planner/fixed_point.h"
 
 namespace cleave::planner {
+namespace {
+
+constexpr std::uint64_t smaller(std::uint64_t a, std::uint64_t b) { return a < b ? a : b; }
+
+}  // namespace
 
 void LinkEstimator::Window::push(std::uint64_t value) {
   values_[next_] = value;
@@ -44,6 +49,34 @@ void LinkEstimator::observe(const Transfer& transfer) {
   } else {
     observe_rtt(transfer.elapsed_ns);
   }
+}
+
+void LinkEstimator::observe_round_trip(std::uint64_t rtt_ns) {
+  rtt_samples_.clear();
+  observe_rtt(rtt_ns);
+}
+
+Link LinkEstimator::drifted(std::uint64_t steps) const {
+  Link link = link_;
+  for (; steps > 0; --steps) {
+    const Link before = link;
+    if (link.bandwidth_bps < initial_.bandwidth_bps) {
+      link.bandwidth_bps =
+          smaller(saturating_add(link.bandwidth_bps, link.bandwidth_bps), initial_.bandwidth_bps);
+    }
+    if (link.rtt_ns > initial_.rtt_ns) {
+      link.rtt_ns = link.rtt_ns / 2 > initial_.rtt_ns ? link.rtt_ns / 2 : initial_.rtt_ns;
+    }
+    if (link.bandwidth_bps == before.bandwidth_bps && link.rtt_ns == before.rtt_ns) break;
+  }
+  return link;
+}
+
+void LinkEstimator::drift(std::uint64_t steps) {
+  if (steps == 0) return;
+  link_ = drifted(steps);
+  rtt_samples_.clear();
+  goodput_samples_.clear();
 }
 
 void LinkEstimator::observe_rtt(std::uint64_t rtt_ns) {

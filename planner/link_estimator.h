@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Goodput and round-trip time from the requests that were really made; no probe traffic.
+// Goodput and round-trip time from the requests that were really made and the Pings of each
+// handshake; no other probe traffic.
 //
 // The model is that of transmit_ns(): elapsed = rtt + bytes * 8e9 / goodput. A transfer of at most
 // one TCP segment tells the RTT, a larger one the goodput:
@@ -11,6 +12,9 @@
 // Each estimate is the median of its last kWindow samples. With 5, one or two stalls in a row move
 // nothing, and a lasting change is believed at its third sample. While the count is even the
 // middle sample of the faster link is taken, since stalls err only towards slower.
+//
+// A link that is believed slow is not used, so nothing would ever show that it has become better:
+// the longer there is no transfer, the nearer its estimate is taken to the initial one (drifted()).
 #pragma once
 
 #include <array>
@@ -41,6 +45,19 @@ class LinkEstimator {
 
   // Takes in one finished transfer. One with elapsed_ns 0 carries no information and is ignored.
   void observe(const Transfer& transfer);
+
+  // Takes in a round trip measured for itself, by the Pings of a handshake: it replaces every
+  // earlier sample of the RTT.
+  void observe_round_trip(std::uint64_t rtt_ns);
+
+  // link() after `steps` periods without a transfer: the bandwidth doubles in each, up to the
+  // initial one, and the RTT halves, down to the initial one. What is better than the initial
+  // belief stays: such a link is used, and shows by itself when it gets worse.
+  [[nodiscard]] Link drifted(std::uint64_t steps) const;
+
+  // Makes drifted(steps) the estimate and forgets the samples before; to be called before the first
+  // observe() after a pause of that many periods. 0 changes nothing.
+  void drift(std::uint64_t steps);
 
   // The connection came up or went away. The measurements are kept: most outages end on the same
   // network.

@@ -4,11 +4,11 @@
 #include <fcntl.h>
 #include <sys/stat.h>
 
+#include <algorithm>
 #include <atomic>
 #include <cstdint>
 #include <cstdio>
-
-#include "schemas/file_descriptor.h"
+#include <utility>
 
 namespace cleave {
 namespace {
@@ -26,22 +26,6 @@ std::string temporary_name(const std::string& path) {
   return path + ".tmp-" + std::to_string(::getpid()) + "-" + std::to_string(++count);
 }
 
-Status write_all(int fd, std::span<const std::byte> bytes) {
-  while (!bytes.empty()) {
-    const ssize_t written = ::write(fd, bytes.data(), bytes.size());
-    if (written < 0 && errno == EINTR) continue;
-    if (written < 0) return os_error("cannot write");
-    bytes = bytes.subspan(static_cast<std::size_t>(written));
-  }
-  return ::fsync(fd) == 0 ? Status::ok() : os_error("cannot write (fsync)");
-}
-
-Status write_new_file(const std::string& path, std::span<const std::byte> bytes) {
-  const FileDescriptor file(::open(path.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666));
-  if (!file.is_open()) return os_error("cannot create");
-  return write_all(file.get(), bytes);
-}
-
 // A rename is durable once its folder is. Some file systems cannot sync a folder; they say EINVAL.
 Status sync_folder(const std::string& folder) {
   const FileDescriptor directory(::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
@@ -50,11 +34,8 @@ Status sync_folder(const std::string& folder) {
   return os_error("cannot sync its folder");
 }
 
-Status replace(const std::string& path, const std::string& temporary,
-               std::span<const std::byte> bytes) {
-  CLEAVE_RETURN_IF_ERROR(write_new_file(temporary, bytes));
-  if (std::rename(temporary.c_str(), path.c_str()) != 0) return os_error("cannot rename");
-  return sync_folder(folder_of(path));
+Status write_error(const char* action, const std::string& path) {
+  return os_error(action).with_context(path);
 }
 
 Result<std::vector<std::byte>> read_open_file(int fd, std::size_t max_bytes) {
@@ -88,13 +69,60 @@ Result<std::vector<std::byte>> read_file(const std::string& path, std::size_t ma
   return bytes;
 }
 
+AtomicFile::AtomicFile(FileDescriptor file, std::string temporary, std::string path)
+    : file_(std::move(file)), temporary_(std::move(temporary)), path_(std::move(path)) {}
+
+AtomicFile::AtomicFile(AtomicFile&& other) noexcept
+    : file_(std::move(other.file_)),
+      temporary_(std::exchange(other.temporary_, {})),
+      path_(std::move(other.path_)) {}
+
+AtomicFile::~AtomicFile() {
+  if (!temporary_.empty()) ::unlink(temporary_.c_str());
+}
+
+Result<AtomicFile> AtomicFile::create(const std::string& path) {
+  struct stat info {};
+  if (::stat(path.c_str(), &info) == 0 && S_ISDIR(info.st_mode)) {
+    return Status(StatusCode::kIo, "cannot write: it is a folder; name a file").with_context(path);
+  }
+  std::string temporary = temporary_name(path);
+  FileDescriptor file(::open(temporary.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666));
+  if (!file.is_open()) return write_error("cannot create", path);
+  return AtomicFile(std::move(file), std::move(temporary), path);
+}
+
+Status AtomicFile::write_at(std::span<const std::byte> bytes, std::size_t offset) {
+  // One call writes less than 2 GiB on Linux; this also keeps a full disk's message early.
+  constexpr std::size_t kMaxChunk = 64u << 20;
+  while (!bytes.empty()) {
+    const std::size_t chunk = std::min(bytes.size(), kMaxChunk);
+    const ssize_t written = ::pwrite(file_.get(), bytes.data(), chunk, static_cast<off_t>(offset));
+    if (written < 0 && errno == EINTR) continue;
+    if (written <= 0) return write_error("cannot write", path_);
+    bytes = bytes.subspan(static_cast<std::size_t>(written));
+    offset += static_cast<std::size_t>(written);
+  }
+  return Status::ok();
+}
+
+Status AtomicFile::sync() {
+  return ::fsync(file_.get()) == 0 ? Status::ok() : write_error("cannot write (fsync)", path_);
+}
+
+Status AtomicFile::commit() {
+  CLEAVE_RETURN_IF_ERROR(sync());
+  if (std::rename(temporary_.c_str(), path_.c_str()) != 0) {
+    return write_error("cannot rename", path_);
+  }
+  temporary_.clear();
+  return sync_folder(folder_of(path_)).with_context(path_);
+}
+
 Status write_file_atomically(const std::string& path, std::span<const std::byte> bytes) {
-  const std::string temporary = temporary_name(path);
-  const Status status = replace(path, temporary, bytes);
-  if (status.is_ok()) return status;
-  ::unlink(temporary.c_str());
-  // A missing folder is the writer's own trouble, not a thing that was looked for.
-  return Status(StatusCode::kIo, status.message()).with_context(path);
+  CLEAVE_ASSIGN_OR_RETURN(AtomicFile file, AtomicFile::create(path));
+  CLEAVE_RETURN_IF_ERROR(file.write_at(bytes, 0));
+  return file.commit();
 }
 
 }  // namespace cleave

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Small files that are read whole, and written whole or not at all.
+// Files that are read whole, and written whole or not at all.
 #pragma once
 
 #include <cstddef>
@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "schemas/file_descriptor.h"
 #include "schemas/status.h"
 
 namespace cleave {
@@ -17,10 +18,34 @@ namespace cleave {
 [[nodiscard]] Result<std::vector<std::byte>> read_file(const std::string& path,
                                                        std::size_t max_bytes);
 
-// Replaces `path` by `bytes`: a temporary file beside it, fsync, rename, fsync of the folder. A
-// reader, or a machine that lost power, finds the old content or the new. The file has mode 0666
-// less the umask. Errors (with the path): kIo; the old content then stands. Thread-safe; of two
-// writers of one path the last to rename wins.
+// A file under a temporary name beside `path` that takes the name once it is complete: a reader, or
+// a machine that lost power, finds the old content or the new. Dropped without a trace unless
+// committed. Mode 0666 less the umask. Errors carry the path and are kIo. Used by one thread; of
+// two writers of one path the last to commit wins.
+class AtomicFile {
+ public:
+  static Result<AtomicFile> create(const std::string& path);
+  ~AtomicFile();
+  AtomicFile(AtomicFile&& other) noexcept;
+  AtomicFile& operator=(AtomicFile&&) = delete;
+
+  // Writes all of `bytes` at `offset`.
+  [[nodiscard]] Status write_at(std::span<const std::byte> bytes, std::size_t offset);
+  // Makes all that was written durable.
+  [[nodiscard]] Status sync();
+  // Syncs, takes the final name, over a file that may be there, and makes that durable.
+  [[nodiscard]] Status commit();
+
+ private:
+  AtomicFile(FileDescriptor file, std::string temporary, std::string path);
+
+  FileDescriptor file_;
+  std::string temporary_;  // empty once renamed
+  std::string path_;
+};
+
+// Replaces `path` by `bytes` with an AtomicFile, whose errors it has; the old content then stands.
+// Thread-safe.
 [[nodiscard]] Status write_file_atomically(const std::string& path,
                                            std::span<const std::byte> bytes);
 

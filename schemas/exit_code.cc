@@ -17,7 +17,8 @@ std::string_view exit_code_help() {
          "   9  --split names no layer or operator of this model\n"
          "  10  no split fits the memory or storage cap\n"
          "  11  reading or writing failed (disk full, permission)\n"
-         "  12  the run ended, but some pictures have no answer\n";
+         "  12  the run ended, but some pictures have no answer\n"
+         "  13  the model's self-test gives other scores on this machine\n";
 }
 
 }  // namespace cleave

@@ -23,6 +23,7 @@ enum class ExitCode : int {
   kCapTooSmall = 10,       // no split fits the memory or storage cap
   kIo = 11,                // reading or writing failed (disk full, permission)
   kPartial = 12,           // the run ended, but some pictures have no answer
+  kSelfTestFailed = 13,    // the model's self-test gives other scores on this machine
 };
 
 // The table of codes and their meanings, one per line, as --help prints it.

@@ -25,9 +25,15 @@ namespace cleave {
 inline constexpr std::uint16_t kProtocolVersion = 1;
 inline constexpr std::size_t kFrameHeaderBytes = 24;
 
+// A server's largest message is a Welcome with a profile of 16 variants of 4096 ops: two times of 8
+// bytes for each op are 1 MiB already.
+inline constexpr std::uint32_t kMaxMessageToAgentBytes = 2u << 20;
+// An agent's largest is a text of 1024 bytes and its frame.
+inline constexpr std::uint32_t kMaxMessageToServerBytes = 4096;
+
 // Caps that hold before anything is known of the peer.
 struct FrameLimits {
-  std::uint32_t max_message_bytes = 1u << 20;
+  std::uint32_t max_message_bytes = kMaxMessageToAgentBytes;
   std::uint64_t max_attachment_bytes = 0;
 };
 

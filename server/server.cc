@@ -3,15 +3,22 @@
 
 #include <spdlog/spdlog.h>
 
+#include <algorithm>
 #include <boost/asio/co_spawn.hpp>
 #include <exception>
+#include <new>
 #include <utility>
+
+#include "server/listen.h"
 
 namespace cleave::server {
 namespace {
 
 // Out of descriptors, say: accepting again at once would only spin.
 constexpr std::chrono::milliseconds kAcceptPause{100};
+
+// All sessions read what nobody wants into the same bytes; the size only saves system calls.
+constexpr std::size_t kScrapBytes = 64 * 1024;
 
 // Without its acceptor a server is deaf: better an end that is seen.
 void rethrow(std::exception_ptr error) {
@@ -22,13 +29,37 @@ void rethrow(std::exception_ptr error) {
 
 Server::Server(asio::io_context& io, const ModelStore& models, const ServerOptions& options)
     : io_(io),
+      models_(models),
       options_(options),
+      payloads_(PayloadPool::create(options_.payload_budget_bytes)),
+      scrap_(kScrapBytes),
       pool_(options_),
-      context_{models, pool_, options_, stats_},
+      context_{models, pool_, options_, stats_, *payloads_, scrap_},
+      doorman_(scrap_),
       acceptor_(io),
       drain_timer_(io) {}
 
+// A request that could never be taken would be told to come back for ever.
+Status Server::check_payload_budget() const {
+  std::uint64_t largest = options_.picture.max_file_bytes;
+  for (const auto& model : models_.models()) {
+    largest = std::max(largest, model->max_boundary_bytes);
+  }
+  if (largest <= options_.payload_budget_bytes) return Status::ok();
+  return {StatusCode::kInvalidArgument,
+          "--payload-budget is " + std::to_string(options_.payload_budget_bytes) +
+              " bytes, and one request may have " + std::to_string(largest) +
+              "; give it more, or lower --max-picture"};
+}
+
+ServerStats Server::stats() const {
+  ServerStats stats = stats_;
+  stats.peak_payload_bytes = payloads_->peak_held_bytes();
+  return stats;
+}
+
 Status Server::listen() {
+  CLEAVE_RETURN_IF_ERROR(check_payload_budget());
   CLEAVE_RETURN_IF_ERROR(pool_.start());
   CLEAVE_ASSIGN_OR_RETURN(const Endpoint wanted, parse_endpoint(options_.listen));
   const auto failed = [&](const error_code& error) {
@@ -41,13 +72,10 @@ Status Server::listen() {
       resolver.resolve(wanted.host, std::to_string(wanted.port),
                        tcp::resolver::passive | tcp::resolver::numeric_service, error);
   if (error) return failed(error);
-  const tcp::endpoint endpoint = found.begin()->endpoint();
-  acceptor_.open(endpoint.protocol(), error);
-  if (!error) acceptor_.set_option(tcp::acceptor::reuse_address(true), error);
-  if (!error) acceptor_.bind(endpoint, error);
-  if (!error) acceptor_.listen(asio::socket_base::max_listen_connections, error);
+  const std::vector<tcp::endpoint> addresses(found.begin(), found.end());
+  error = listen_on_first(acceptor_, addresses);
   if (error) return failed(error);
-  if (!endpoint.address().is_loopback()) {
+  if (!acceptor_.local_endpoint(error).address().is_loopback()) {
     spdlog::warn("listening beyond loopback without encryption: use a trusted network or a tunnel");
   }
   asio::co_spawn(
@@ -73,16 +101,25 @@ asio::awaitable<void> Server::accept_loop() {
     }
     if (sessions_.size() >= options_.max_connections) {
       ++stats_.refused_connections;
-      continue;  // the socket closes here
+      doorman_.turn_away(std::move(socket));
+      continue;
     }
-    ++stats_.connections;
-    const std::uint64_t id = next_session_id_++;
+    admit(std::move(socket));
+  }
+}
+
+void Server::admit(tcp::socket socket) {
+  ++stats_.connections;
+  const std::uint64_t id = next_session_id_++;
+  try {
     auto session = std::make_shared<Session>(std::move(socket), id, context_);
     sessions_.emplace(id, session);
     session->start([this](std::uint64_t closed) {
       sessions_.erase(closed);
       if (shutting_down_ && sessions_.empty()) drain_timer_.cancel();
     });
+  } catch (const std::bad_alloc&) {
+    spdlog::error("no memory for another connection, closed");
   }
 }
 
@@ -91,6 +128,7 @@ void Server::shutdown() {
   shutting_down_ = true;
   error_code ignored;
   acceptor_.close(ignored);
+  doorman_.end();
   spdlog::info("shutting down: {} connections to finish", sessions_.size());
   // drain() may end a session at once and so change the map.
   auto sessions = sessions_;

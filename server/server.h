@@ -7,10 +7,13 @@
 #include <functional>
 #include <memory>
 #include <unordered_map>
+#include <vector>
 
 #include "schemas/endpoint.h"
 #include "schemas/status.h"
+#include "server/doorman.h"
 #include "server/net.h"
+#include "server/payload_pool.h"
 #include "server/session.h"
 
 namespace cleave::server {
@@ -20,8 +23,9 @@ class Server {
   // `models` must outlive the server.
   Server(asio::io_context& io, const ModelStore& models, const ServerOptions& options);
 
-  // Binds and starts to accept. Errors: kInvalidArgument (not an address), kUnavailable (the port
-  // is taken, or may not be used).
+  // Binds the first address of the name in `listen` that can be bound, and starts to accept.
+  // Errors: kInvalidArgument (not an address, or a payload budget that the largest request would
+  // never fit), kUnavailable (the port is taken, or may not be used).
   Status listen();
   // The address really bound. REQUIRES: listen() was ok.
   [[nodiscard]] Endpoint local_endpoint() const;
@@ -34,18 +38,24 @@ class Server {
   // Called once when shutdown() is over.
   void on_drained(std::function<void()> callback) { on_drained_ = std::move(callback); }
 
-  [[nodiscard]] const ServerStats& stats() const { return stats_; }
+  [[nodiscard]] ServerStats stats() const;
 
  private:
   asio::awaitable<void> accept_loop();
+  void admit(tcp::socket socket);
   asio::awaitable<void> drain();
   void abort_all();
+  [[nodiscard]] Status check_payload_budget() const;
 
   asio::io_context& io_;
+  const ModelStore& models_;
   const ServerOptions options_;
   ServerStats stats_;
+  std::shared_ptr<PayloadPool> payloads_;
+  std::vector<std::byte> scrap_;
   TailPool pool_;
   SessionContext context_;
+  Doorman doorman_;
   tcp::acceptor acceptor_;
   asio::steady_timer drain_timer_;
   std::unordered_map<std::uint64_t, std::shared_ptr<Session>> sessions_;

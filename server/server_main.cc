@@ -23,6 +23,7 @@ struct Arguments {
   std::string log_level = "info";
   std::uint64_t max_picture_mib = 64;
   std::uint64_t max_megapixels = 100;
+  std::uint64_t payload_budget_mib = 1024;
 };
 
 void define_options(CLI::App& app, Arguments& arguments) {
@@ -32,7 +33,10 @@ void define_options(CLI::App& app, Arguments& arguments) {
       ->type_name("FILE")
       ->expected(1)
       ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
-  app.add_option("--listen", options.listen, "Address to listen on; port 0 takes any free port")
+  app.add_option(
+         "--listen", options.listen,
+         "Address to listen on: the first that can be had of those a name has; port 0 takes any "
+         "free port")
       ->type_name("HOST:PORT")
       ->capture_default_str();
   app.add_option("--workers", options.workers, "Pictures computed at the same time")
@@ -51,6 +55,11 @@ void define_options(CLI::App& app, Arguments& arguments) {
   app.add_option("--max-inflight", options.max_inflight,
                  "Requests of one agent under way; more are answered Busy")
       ->check(CLI::Range(1U, 1024U))
+      ->capture_default_str();
+  app.add_option("--payload-budget", arguments.payload_budget_mib,
+                 "Request payloads held at the same time, over all agents, MiB; more are answered "
+                 "Busy")
+      ->check(CLI::Range(1U, 1U << 20))
       ->capture_default_str();
   app.add_option("--max-picture", arguments.max_picture_mib, "Largest picture file accepted, MiB")
       ->check(CLI::Range(1U, 1024U))
@@ -127,17 +136,25 @@ void announce(const Arguments& arguments, const ModelStore& models, const Endpoi
 
 void report(const Arguments& arguments, const ServerStats& stats) {
   if (arguments.json) {
-    const nlohmann::ordered_json line{
-        {"event", "stopped"},         {"connections", stats.connections},
-        {"requests", stats.requests}, {"answers", stats.answers},
-        {"errors", stats.errors},     {"busy", stats.busy},
-        {"bytes_in", stats.bytes_in}};
+    const nlohmann::ordered_json line{{"event", "stopped"},
+                                      {"connections", stats.connections},
+                                      {"requests", stats.requests},
+                                      {"answers", stats.answers},
+                                      {"errors", stats.errors},
+                                      {"busy", stats.busy},
+                                      {"busy_payloads", stats.busy_payloads},
+                                      {"peak_payload_bytes", stats.peak_payload_bytes},
+                                      {"refused_connections", stats.refused_connections},
+                                      {"bytes_in", stats.bytes_in}};
     std::printf("%s\n", dump(line).c_str());
   } else {
-    std::printf("stopped after %llu connections, %llu answers, %llu errors\n",
-                static_cast<unsigned long long>(stats.connections),
-                static_cast<unsigned long long>(stats.answers),
-                static_cast<unsigned long long>(stats.errors));
+    std::printf(
+        "stopped after %llu connections, %llu answers, %llu busy, %llu errors; at most %llu bytes "
+        "of requests at once\n",
+        static_cast<unsigned long long>(stats.connections),
+        static_cast<unsigned long long>(stats.answers), static_cast<unsigned long long>(stats.busy),
+        static_cast<unsigned long long>(stats.errors),
+        static_cast<unsigned long long>(stats.peak_payload_bytes));
   }
 }
 
@@ -183,6 +200,7 @@ int run(int argc, char** argv) {
     return code == 0 ? 0 : static_cast<int>(ExitCode::kUsage);
   }
   arguments.options.picture.max_file_bytes = arguments.max_picture_mib << 20;
+  arguments.options.payload_budget_bytes = arguments.payload_budget_mib << 20;
   arguments.options.picture.max_pixels = arguments.max_megapixels * 1'000'000;
   spdlog::set_default_logger(spdlog::stderr_color_mt("cleave-server"));
   spdlog::set_level(

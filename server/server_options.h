@@ -21,6 +21,8 @@ struct ServerOptions {
   std::size_t queue_capacity = 64;  // requests waiting for a worker before Busy
   std::size_t max_connections = 10000;
   std::uint32_t max_inflight = 4;  // requests of one connection before Busy
+  // Request payloads held over all connections, received or being received, before Busy.
+  std::uint64_t payload_budget_bytes = std::uint64_t{1} << 30;
   PictureLimits picture;
   std::chrono::milliseconds handshake_timeout{5'000};
   std::chrono::milliseconds idle_timeout{60'000};   // silence between frames

@@ -30,7 +30,6 @@ Session::Session(tcp::socket socket, std::uint64_t id, const SessionContext& con
       watchdog_(socket_),
       outbox_signal_(socket_.get_executor()),
       outbox_drained_(socket_.get_executor()),
-      buffers_(context.options.max_inflight),
       peer_(peer_name(socket_)) {
   error_code ignored;
   socket_.set_option(tcp::no_delay(true), ignored);
@@ -44,25 +43,40 @@ void Session::start(std::function<void(std::uint64_t)> on_closed) {
   const auto self = shared_from_this();
   handshake_deadline_ = Clock::now() + context_.options.handshake_timeout;
   const auto ended = [self](std::exception_ptr error) { self->fail(error); };
-  asio::co_spawn(
-      executor, [self]() { return self->watchdog_.watch(); }, ended);
-  asio::co_spawn(
-      executor, [self]() { return self->write_loop(); }, ended);
-  asio::co_spawn(
-      executor, [self]() { return self->run(); }, ended);
+  try {
+    asio::co_spawn(
+        executor, [self]() { return self->watchdog_.watch(); }, ended);
+    asio::co_spawn(
+        executor, [self]() { return self->write_loop(); }, ended);
+    asio::co_spawn(
+        executor, [self]() { return self->run(); }, ended);
+  } catch (const std::exception&) {
+    fail(std::current_exception());
+  }
 }
 
 // Only allocation can throw; the session ends, the server goes on.
 void Session::fail(std::exception_ptr error) {
   if (error == nullptr) return;
   spdlog::error("{} {}: out of resources, closed", peer_, device_);
+  close();
+}
+
+void Session::close() {
   abort();
+  watchdog_.stop();
+  // Whichever loop failed, the others end by themselves; only the first end is told.
+  if (const auto on_closed = std::exchange(on_closed_, nullptr)) on_closed(id_);
 }
 
 void Session::drain(std::string_view reason) {
   if (draining_ || closing_) return;
   draining_ = true;
-  send(make_goodbye(reason));
+  try {
+    send(make_goodbye(reason));
+  } catch (const std::exception&) {
+    return fail(std::current_exception());
+  }
   if (inflight_ == 0) {
     closing_ = true;
     outbox_signal_.cancel();
@@ -81,7 +95,7 @@ void Session::abort() {
 asio::awaitable<void> Session::run() {
   if (co_await handshake()) {
     const FrameLimits limits{
-        .max_message_bytes = 4096,
+        .max_message_bytes = kMaxMessageToServerBytes,
         .max_attachment_bytes =
             std::max(model_->max_boundary_bytes, context_.options.picture.max_file_bytes)};
     // One co_await a statement: GCC 12 does not stop at a false left side of && between two.
@@ -104,12 +118,13 @@ asio::awaitable<void> Session::run() {
 // A peer that sends and never reads must not make the outbox grow: reading waits for it.
 asio::awaitable<void> Session::outbox_below_bound() {
   const std::size_t bound = 2 * std::size_t{context_.options.max_inflight} + 4;
-  while (outbox_.size() > bound && !closing_ && socket_.is_open()) {
+  while (outbox_.size() > bound && !closing_ && !hung_up_ && socket_.is_open()) {
     co_await outbox_drained_.async_wait(as_result);
   }
 }
 
 asio::awaitable<void> Session::write_loop() {
+  bool failed = false;
   while (socket_.is_open()) {
     if (outbox_.empty()) {
       // Answers of a draining session are still coming; otherwise a closing one is done.
@@ -124,15 +139,22 @@ asio::awaitable<void> Session::write_loop() {
         co_await asio::async_write(socket_, asio::buffer(frame.data(), frame.size()), as_result);
     watchdog_.write_done();
     outbox_drained_.cancel();
-    if (error) break;
+    failed = static_cast<bool>(error);
+    if (failed) break;
   }
   *gone_ = true;
+  co_await end_reading();
+  if (!failed) co_await linger();
+  close();
+}
+
+// Only one may read the socket: what lingers waits for the reader's end.
+asio::awaitable<void> Session::end_reading() {
+  hung_up_ = true;
   outbox_drained_.cancel();
-  if (reading_ended_) co_await linger();
   error_code ignored;
-  socket_.close(ignored);
-  watchdog_.stop();
-  on_closed_(id_);
+  socket_.cancel(ignored);
+  while (!reading_ended_ && socket_.is_open()) co_await outbox_signal_.async_wait(as_result);
 }
 
 asio::awaitable<void> Session::linger() {

@@ -13,11 +13,11 @@
 #include <string>
 #include <vector>
 
-#include "engine/aligned_buffer.h"
 #include "schemas/frame.h"
 #include "schemas/wire_reader.h"
 #include "server/model_store.h"
 #include "server/net.h"
+#include "server/payload_pool.h"
 #include "server/server_options.h"
 #include "server/server_stats.h"
 #include "server/tail_pool.h"
@@ -31,6 +31,8 @@ struct SessionContext {
   TailPool& pool;
   const ServerOptions& options;
   ServerStats& stats;
+  PayloadPool& payloads;
+  std::span<std::byte> scrap;  // takes what is read away; its content means nothing
 };
 
 class Session : public std::enable_shared_from_this<Session> {
@@ -46,8 +48,6 @@ class Session : public std::enable_shared_from_this<Session> {
   // Ends the connection now.
   void abort();
 
-  [[nodiscard]] std::size_t inflight() const { return inflight_; }
-
  private:
   struct Incoming {
     FrameHeader header;
@@ -56,13 +56,15 @@ class Session : public std::enable_shared_from_this<Session> {
 
   asio::awaitable<void> run();
   asio::awaitable<void> write_loop();
+  asio::awaitable<void> end_reading();
   asio::awaitable<void> linger();
   asio::awaitable<void> outbox_below_bound();
   void fail(std::exception_ptr error);
+  // The one place where a session is over: socket, deadlines, `on_closed_`. Idempotent.
+  void close();
 
   // session_handshake.cc
   asio::awaitable<bool> handshake();
-  [[nodiscard]] FrameBytes make_welcome() const;
 
   // session_read.cc: reading with progress deadlines. False: the connection is over.
   // `latest` bounds the whole, stall_timeout each wait for a byte.
@@ -78,11 +80,16 @@ class Session : public std::enable_shared_from_this<Session> {
   // session_request.cc
   asio::awaitable<bool> handle(const Incoming& frame);
   asio::awaitable<bool> handle_request(const fbs::Request& request, std::uint64_t attachment_bytes);
-  asio::awaitable<bool> receive_attachment(TailJob& job, std::uint64_t attachment_bytes);
+  asio::awaitable<bool> turn_down(std::uint64_t request_id, std::uint64_t attachment_bytes,
+                                  fbs::ErrorCode code, std::string_view why);
+  std::unique_ptr<TailJob> make_job(const fbs::Request& request, std::uint64_t attachment_bytes);
+  [[nodiscard]] std::vector<std::size_t> buffer_sizes(const TailJob& job) const;
+  asio::awaitable<bool> receive_attachment(TailJob& job);
   // Why the request does not fit the model, or empty.
   [[nodiscard]] std::string check_request(const fbs::Request& request,
                                           std::uint64_t attachment_bytes) const;
   void finish(std::unique_ptr<TailJob> job);
+  void reply(const TailJob& job);
 
   void send(FrameBytes frame);
   // Sends an Error about the connection and closes it once it is written.
@@ -95,7 +102,6 @@ class Session : public std::enable_shared_from_this<Session> {
   asio::steady_timer outbox_signal_;   // something to write, or an end
   asio::steady_timer outbox_drained_;  // something was written
   std::deque<FrameBytes> outbox_;
-  BufferPool buffers_;
   std::vector<std::uint64_t> message_storage_;  // 8-byte aligned, as FlatBuffers wants it
   const LoadedModel* model_ = nullptr;
   std::string device_;
@@ -106,6 +112,7 @@ class Session : public std::enable_shared_from_this<Session> {
   bool awaiting_frame_ = false;
   bool draining_ = false;
   bool reading_ended_ = false;
+  bool hung_up_ = false;  // nothing more is written; reading ends at once
   bool closing_ = false;  // no more reading; close when the outbox is empty
   std::function<void(std::uint64_t)> on_closed_;
 };

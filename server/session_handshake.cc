@@ -1,16 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <spdlog/spdlog.h>
 
-#include "schemas/profile_reader.h"
+#include "schemas/wire_reader.h"
 #include "server/session.h"
 
 namespace cleave::server {
 
 asio::awaitable<bool> Session::handshake() {
   Incoming frame;
-  if (!co_await read_frame({.max_message_bytes = 4096, .max_attachment_bytes = 0}, frame)) {
-    co_return false;
-  }
+  const FrameLimits limits{.max_message_bytes = kMaxMessageToServerBytes};
+  const bool received = co_await read_frame(limits, frame);
+  if (!received) co_return false;
   const fbs::Hello* hello = frame.envelope->message_as_Hello();
   if (hello == nullptr) {
     refuse(fbs::ErrorCode::Protocol, "the first message must be Hello");
@@ -35,18 +35,12 @@ asio::awaitable<bool> Session::handshake() {
   }
   spdlog::info("{} {}: connected, model {}", peer_, device_,
                model_->file->header().name()->string_view());
-  send(make_welcome());
+  send(make_welcome({.server = "cleave-server",
+                     .session_id = id_,
+                     .max_inflight = context_.options.max_inflight,
+                     .max_picture_bytes = context_.options.picture.max_file_bytes,
+                     .profile = &model_->profile}));
   co_return true;
-}
-
-FrameBytes Session::make_welcome() const {
-  flatbuffers::FlatBufferBuilder builder;
-  const auto profile = build_profile(builder, model_->profile);
-  const auto server = builder.CreateString("cleave-server");
-  const auto welcome =
-      fbs::CreateWelcome(builder, kProtocolVersion, server, id_, context_.options.max_inflight,
-                         context_.options.picture.max_file_bytes, profile);
-  return finish_frame(builder, fbs::Message::Welcome, welcome.Union());
 }
 
 }  // namespace cleave::server

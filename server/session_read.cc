@@ -14,6 +14,7 @@ constexpr std::uint64_t kSlowestBytesPerSecond = 1000;
 
 asio::awaitable<bool> Session::read_exactly(std::span<std::byte> bytes, Clock::time_point latest) {
   while (!bytes.empty()) {
+    if (hung_up_) co_return false;
     watchdog_.expect_read_until(std::min(latest, Clock::now() + context_.options.stall_timeout));
     const auto [error, count] =
         co_await socket_.async_read_some(asio::buffer(bytes.data(), bytes.size()), as_result);
@@ -26,6 +27,7 @@ asio::awaitable<bool> Session::read_exactly(std::span<std::byte> bytes, Clock::t
 }
 
 asio::awaitable<std::size_t> Session::await_frame(std::span<std::byte> header) {
+  if (hung_up_) co_return 0;
   awaiting_frame_ = true;
   expect_frame();
   const auto [error, count] =
@@ -78,16 +80,21 @@ asio::awaitable<bool> Session::read_frame(const FrameLimits& limits, Incoming& f
     refuse(fbs::ErrorCode::Protocol, envelope.status().message());
     co_return false;
   }
+  const Status attachment = check_attachment(**envelope, frame.header.attachment_bytes);
+  if (!attachment.is_ok()) {
+    refuse(fbs::ErrorCode::Protocol, attachment.message());
+    co_return false;
+  }
   frame.envelope = *envelope;
   co_return true;
 }
 
 asio::awaitable<bool> Session::skip_attachment(std::uint64_t bytes) {
-  std::array<std::byte, 16384> scrap;
   const Clock::time_point latest = attachment_deadline(bytes);
   while (bytes > 0) {
-    const auto step = static_cast<std::size_t>(std::min<std::uint64_t>(bytes, scrap.size()));
-    if (!co_await read_exactly(std::span(scrap).first(step), latest)) {
+    const auto step =
+        static_cast<std::size_t>(std::min<std::uint64_t>(bytes, context_.scrap.size()));
+    if (!co_await read_exactly(context_.scrap.first(step), latest)) {
       co_return false;
     }
     bytes -= step;

@@ -14,10 +14,6 @@ asio::awaitable<bool> Session::handle(const Incoming& frame) {
   if (type == fbs::Message::Request) {
     co_return co_await handle_request(*frame.envelope->message_as_Request(), attachment_bytes);
   }
-  if (attachment_bytes != 0) {
-    refuse(fbs::ErrorCode::Protocol, "only a Request carries an attachment");
-    co_return false;
-  }
   switch (type) {
     case fbs::Message::Ping:
       send(make_pong(frame.envelope->message_as_Ping()->nonce()));
@@ -69,24 +65,25 @@ asio::awaitable<bool> Session::handle_request(const fbs::Request& request,
     closing_ = true;
     co_return false;
   }
-  if (draining_ || inflight_ >= context_.options.max_inflight) {
-    if (!co_await skip_attachment(attachment_bytes)) co_return false;
-    ++context_.stats.busy;
-    send(make_error(request_id, draining_ ? fbs::ErrorCode::ShuttingDown : fbs::ErrorCode::Busy,
-                    draining_ ? "the server is shutting down" : "too many requests at once",
-                    context_.pool.retry_after_ms()));
-    co_return true;
+  if (draining_) {
+    co_return co_await turn_down(request_id, attachment_bytes, fbs::ErrorCode::ShuttingDown,
+                                 "the server is shutting down");
   }
-  auto job = std::make_unique<TailJob>();
-  job->request_id = request_id;
-  job->model = model_;
-  job->variant = request.variant();
-  job->cut = request.cut();
-  job->codec = request.codec();
-  job->unwanted = gone_;
+  if (inflight_ >= context_.options.max_inflight) {
+    co_return co_await turn_down(request_id, attachment_bytes, fbs::ErrorCode::Busy,
+                                 "too many requests at once");
+  }
+  auto job = make_job(request, attachment_bytes);
+  auto payload = context_.payloads.take(buffer_sizes(*job));
+  if (!payload) {
+    ++context_.stats.busy_payloads;
+    co_return co_await turn_down(request_id, attachment_bytes, fbs::ErrorCode::Busy,
+                                 "the server holds as many request bytes as it may");
+  }
+  job->payload = std::move(*payload);
   const std::uint64_t remaining_ns = request.remaining_ns();
   ++inflight_;
-  const bool received = co_await receive_attachment(*job, attachment_bytes);
+  const bool received = co_await receive_attachment(*job);
   --inflight_;
   if (!received) co_return false;
   job->arrived = Clock::now();
@@ -94,10 +91,6 @@ asio::awaitable<bool> Session::handle_request(const fbs::Request& request,
   if (remaining_ns != 0 && remaining_ns < 86'400'000'000'000ULL) {
     job->deadline = job->arrived + std::chrono::nanoseconds(remaining_ns);
   }
-  job->done = [self = shared_from_this()](std::unique_ptr<TailJob> finished) {
-    asio::post(self->socket_.get_executor(),
-               [self, owned = std::move(finished)]() mutable { self->finish(std::move(owned)); });
-  };
   ++inflight_;
   if (!context_.pool.try_submit(job)) {
     job->fail(fbs::ErrorCode::Busy, "the server's queue is full");
@@ -106,51 +99,92 @@ asio::awaitable<bool> Session::handle_request(const fbs::Request& request,
   co_return true;
 }
 
-asio::awaitable<bool> Session::receive_attachment(TailJob& job, std::uint64_t attachment_bytes) {
-  job.attachment_bytes = static_cast<std::size_t>(attachment_bytes);
+// The attachment is read away, so that the next frame is found.
+asio::awaitable<bool> Session::turn_down(std::uint64_t request_id, std::uint64_t attachment_bytes,
+                                         fbs::ErrorCode code, std::string_view why) {
+  const bool skipped = co_await skip_attachment(attachment_bytes);
+  if (!skipped) co_return false;
+  ++context_.stats.busy;
+  send(make_error(request_id, code, why, context_.pool.retry_after_ms()));
+  co_return true;
+}
+
+std::unique_ptr<TailJob> Session::make_job(const fbs::Request& request,
+                                           std::uint64_t attachment_bytes) {
+  auto job = std::make_unique<TailJob>();
+  job->request_id = request.request_id();
+  job->model = model_;
+  job->variant = request.variant();
+  job->cut = request.cut();
+  job->codec = request.codec();
+  job->attachment_bytes = static_cast<std::size_t>(attachment_bytes);
+  job->unwanted = gone_;
+  // The place for the way back is taken now: a post() that fails must not lose the job.
+  auto returned = std::make_shared<std::unique_ptr<TailJob>>();
+  job->done = [self = shared_from_this(), returned](std::unique_ptr<TailJob>&& finished) {
+    *returned = std::move(finished);
+    try {
+      asio::post(self->socket_.get_executor(),
+                 [self, returned] { self->finish(std::move(*returned)); });
+    } catch (const std::exception&) {
+      finished = std::move(*returned);
+      throw;
+    }
+  };
+  return job;
+}
+
+std::vector<std::size_t> Session::buffer_sizes(const TailJob& job) const {
+  if (job.codec != fbs::Codec::RawF32) return {job.attachment_bytes};
   std::vector<std::size_t> sizes;
-  if (job.codec == fbs::Codec::RawF32) {
-    const auto& tensors = *model_->file->header().variants()->Get(job.variant)->tensors();
-    for (const TensorId tensor : model_->variants[job.variant].cuts[job.cut].boundary_tensors) {
-      sizes.push_back(f32_bytes(*tensors.Get(tensor)->shape()));
-    }
-  } else {
-    sizes.push_back(job.attachment_bytes);
+  const auto& tensors = *model_->file->header().variants()->Get(job.variant)->tensors();
+  for (const TensorId tensor : model_->variants[job.variant].cuts[job.cut].boundary_tensors) {
+    sizes.push_back(f32_bytes(*tensors.Get(tensor)->shape()));
   }
-  const Clock::time_point latest = attachment_deadline(attachment_bytes);
-  for (const std::size_t bytes : sizes) {
-    AlignedBuffer buffer = buffers_.take(bytes);
-    if (buffer.data() == nullptr) {
-      refuse(fbs::ErrorCode::Internal, "the server is out of memory");
-      co_return false;
-    }
-    job.buffers.push_back(std::move(buffer));
-    const std::span target(job.buffers.back().data(), bytes);
-    if (!co_await read_exactly(target, latest)) co_return false;
+  return sizes;
+}
+
+asio::awaitable<bool> Session::receive_attachment(TailJob& job) {
+  const std::vector<std::size_t> sizes = buffer_sizes(job);
+  const Clock::time_point latest = attachment_deadline(job.attachment_bytes);
+  for (std::size_t i = 0; i < sizes.size(); ++i) {
+    // A buffer used again may be larger than the tensor.
+    const std::span target(job.payload.buffers()[i].data(), sizes[i]);
+    const bool received = co_await read_exactly(target, latest);
+    if (!received) co_return false;
   }
   co_return true;
 }
 
+// Called by the io_context itself, which would end with whatever is thrown here.
 void Session::finish(std::unique_ptr<TailJob> job) {
   --inflight_;
-  for (AlignedBuffer& buffer : job->buffers) buffers_.give_back(std::move(buffer));
-  if (job->error != fbs::ErrorCode::None) {
-    const bool busy = job->error == fbs::ErrorCode::Busy;
-    ++(busy ? context_.stats.busy : context_.stats.errors);
-    send(make_error(job->request_id, job->error, job->error_text,
-                    busy ? context_.pool.retry_after_ms() : 0));
-  } else {
-    ++context_.stats.answers;
-    send(make_answer(job->request_id, job->scores,
-                     {.residence_ns = nanoseconds_between(job->arrived, Clock::now()),
-                      .queue_ns = job->queue_ns,
-                      .decode_ns = job->decode_ns,
-                      .compute_ns = job->compute_ns}));
+  job->payload = {};  // before the answer: the next request may need the room
+  try {
+    reply(*job);
+  } catch (const std::exception&) {
+    return fail(std::current_exception());
   }
   if (awaiting_frame_) expect_frame();
   if (draining_ && inflight_ == 0) {
     closing_ = true;
     outbox_signal_.cancel();
+  }
+}
+
+void Session::reply(const TailJob& job) {
+  if (job.error != fbs::ErrorCode::None) {
+    const bool busy = job.error == fbs::ErrorCode::Busy;
+    ++(busy ? context_.stats.busy : context_.stats.errors);
+    send(make_error(job.request_id, job.error, job.error_text,
+                    busy ? context_.pool.retry_after_ms() : 0));
+  } else {
+    ++context_.stats.answers;
+    send(make_answer(job.request_id, job.scores,
+                     {.residence_ns = nanoseconds_between(job.arrived, Clock::now()),
+                      .queue_ns = job.queue_ns,
+                      .decode_ns = job.decode_ns,
+                      .compute_ns = job.compute_ns}));
   }
 }
 

@@ -11,10 +11,10 @@
 #include <optional>
 #include <vector>
 
-#include "engine/aligned_buffer.h"
 #include "schemas/generated/wire_generated.h"
 #include "server/model_store.h"
 #include "server/net.h"
+#include "server/payload_pool.h"
 
 namespace cleave::server {
 
@@ -25,7 +25,7 @@ struct TailJob {
   std::uint32_t variant = 0;
   std::uint32_t cut = 0;
   fbs::Codec codec = fbs::Codec::RawF32;
-  std::vector<AlignedBuffer> buffers;  // RawF32: one per boundary tensor; else the attachment
+  Payload payload;  // RawF32: a buffer per boundary tensor; else one with the attachment
   std::size_t attachment_bytes = 0;
   Clock::time_point arrived;  // last byte in
   std::optional<Clock::time_point> deadline;
@@ -37,8 +37,9 @@ struct TailJob {
   std::vector<float> scores;
   std::uint64_t queue_ns = 0, decode_ns = 0, compute_ns = 0;
 
-  // Called once, on the worker's thread, with the finished job.
-  std::function<void(std::unique_ptr<TailJob>)> done;
+  // Takes the finished job, on the worker's thread; once. When it throws for want of memory it has
+  // left the job with the worker, which asks again.
+  std::function<void(std::unique_ptr<TailJob>&&)> done;
 
   void fail(fbs::ErrorCode code, std::string text) {
     error = code;

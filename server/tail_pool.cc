@@ -2,6 +2,7 @@
 #include "server/tail_pool.h"
 
 #include <algorithm>
+#include <chrono>
 #include <string>
 #include <system_error>
 #include <utility>
@@ -9,6 +10,11 @@
 #include "server/tail_worker.h"
 
 namespace cleave::server {
+namespace {
+
+constexpr std::chrono::milliseconds kHandBackPause{10};
+
+}  // namespace
 
 TailPool::TailPool(const ServerOptions& options)
     : workers_(options.workers),
@@ -60,6 +66,7 @@ void TailPool::stop() {
 void TailPool::abandon() {
   {
     const std::lock_guard lock(mutex_);
+    abandoned_ = true;
     queue_.clear();
   }
   stop();
@@ -79,15 +86,31 @@ void TailPool::work() {
     // Only allocation can throw here; one job's failure must not end the server.
     try {
       worker.compute(*job);
-    } catch (const std::exception& error) {
-      job->fail(fbs::ErrorCode::Internal, error.what());
+    } catch (const std::exception&) {
+      job->fail(fbs::ErrorCode::Internal, "no memory");  // short: needs none itself
     }
     {
       const std::lock_guard lock(mutex_);
       recent_compute_ns_ = recent_compute_ns_ - recent_compute_ns_ / 8 + job->compute_ns / 8;
     }
-    auto done = std::move(job->done);
-    done(std::move(job));
+    hand_back(std::move(job));
+  }
+}
+
+// The agent's answer is late when there is no memory to hand it over, not lost, and nothing that is
+// thrown here may leave the thread.
+void TailPool::hand_back(std::unique_ptr<TailJob> job) {
+  const auto done = std::move(job->done);
+  for (;;) {
+    try {
+      return done(std::move(job));
+    } catch (const std::exception&) {
+      std::unique_lock lock(mutex_);
+      if (wake_.wait_for(lock, kHandBackPause, [this] { return abandoned_; })) {
+        job.reset();  // under the lock: the payload pool knows of one thread at a time
+        return;
+      }
+    }
   }
 }
 

@@ -35,11 +35,13 @@ class TailPool {
 
   // Finishes what is queued (calling every done) and joins the threads. Idempotent.
   void stop();
-  // Drops what is queued without calling its done, and joins once the jobs under way are finished.
+  // Drops what is queued without calling its done, and joins once the jobs under way are finished
+  // (or dropped too, if nobody could take them).
   void abandon();
 
  private:
   void work();
+  void hand_back(std::unique_ptr<TailJob> job);
 
   const unsigned workers_;
   const unsigned threads_per_worker_;
@@ -49,6 +51,7 @@ class TailPool {
   std::condition_variable wake_;
   std::deque<std::unique_ptr<TailJob>> queue_;  // guarded by mutex_
   bool stopping_ = false;                       // guarded by mutex_
+  bool abandoned_ = false;                      // guarded by mutex_
   std::uint64_t recent_compute_ns_ = 0;         // guarded by mutex_; a slow moving average
   std::vector<std::thread> threads_;
 };

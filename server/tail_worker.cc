@@ -25,14 +25,14 @@ Result<TailWorker::Prepared*> TailWorker::prepare(const TailJob& job) {
   const LoadedVariant& variant = job.model->variants[job.variant];
   Prepared& prepared = prepared_[{job.model, job.variant}];
   if (prepared.executor == nullptr) {
-    CLEAVE_ASSIGN_OR_RETURN(prepared.executor,
-                            Executor::create(variant.weights, {.threads = threads_}));
     prepared.pixels.resize(element_count(variant.input_shape));
     prepared.input = AlignedBuffer(f32_bytes(variant.input_shape));
     if (prepared.input.data() == nullptr) {
-      prepared.executor.reset();
       return Status(StatusCode::kResourceExhausted, "no memory for the input tensor");
     }
+    // Last: with an executor the rest is taken to be there.
+    CLEAVE_ASSIGN_OR_RETURN(prepared.executor,
+                            Executor::create(variant.weights, {.threads = threads_}));
     prepared.range = {};
   }
   const OpRange range{job.cut, static_cast<OpIndex>(variant.cuts.size() - 1)};
@@ -47,7 +47,7 @@ Result<TailWorker::Prepared*> TailWorker::prepare(const TailJob& job) {
 Status TailWorker::decode_picture(const TailJob& job, Prepared& prepared) {
   const fbs::Model& model = job.model->file->header();
   const fbs::Shape& shape = job.model->variants[job.variant].input_shape;
-  std::span<const std::byte> attachment(job.buffers[0].data(), job.attachment_bytes);
+  std::span<const std::byte> attachment(job.payload.buffers()[0].data(), job.attachment_bytes);
   std::span<const std::uint8_t> pixels(reinterpret_cast<const std::uint8_t*>(attachment.data()),
                                        attachment.size());
   if (job.codec == fbs::Codec::Jpeg) {
@@ -65,8 +65,9 @@ Status TailWorker::bind_inputs(TailJob& job, Prepared& prepared) {
     CLEAVE_RETURN_IF_ERROR(decode_picture(job, prepared));
     return prepared.executor->bind_input(0, prepared.input.f32());
   }
-  for (std::size_t i = 0; i < job.buffers.size(); ++i) {
-    CLEAVE_RETURN_IF_ERROR(prepared.executor->bind_input(i, job.buffers[i].f32()));
+  const std::span<AlignedBuffer> tensors = job.payload.buffers();
+  for (std::size_t i = 0; i < tensors.size(); ++i) {
+    CLEAVE_RETURN_IF_ERROR(prepared.executor->bind_input(i, tensors[i].f32()));
   }
   return Status::ok();
 }

@@ -69,13 +69,43 @@ tests() {
   ctest --test-dir "build/$preset" --output-on-failure --no-tests=error --parallel "$jobs" "$@"
 }
 
+# What passing tests had to say: counts, figures, and what they skipped and why.
+show_findings() {
+  awk '
+    /^[0-9]+\/[0-9]+ Test: / { name = $3; next }
+    /^(\[doctest\]|=====|-----|Command: |Directory: |Output:|<end of output>|Test time|Test timing)/ { next }
+    /^[0-9]+\/[0-9]+ Testing: / || /^[a-z0-9]+ = +[0-9.]+ sec\*proc/ { next }
+    /^(Test Passed\.|Test Failed\.|Start testing|End testing|".*" (start time|end time|time elapsed))/ { next }
+    NF == 0 { next }
+    name != shown { print "--- " name; shown = name }
+    { print }
+  ' "build/$1/Testing/Temporary/LastTest.log"
+}
+
+# The main suite last. Its summary is printed again below what the tests found and the times.
+release_tests() {
+  local log=build/release-tests.log result=0
+  tests release "$@" 2>&1 | tee "$log" || result=$?
+  echo "=== what the tests found"
+  show_findings release
+  return "$result"
+}
+
+finish() {
+  echo "=== time of each stage"
+  printf '%s\n' "${stage_times[@]}"
+  printf '%5d s  all of it\n' "$SECONDS"
+  sed -n '/tests passed/,$p' build/release-tests.log
+}
+
 mkdir -p build
 export CLEAVE_REQUIRE_ORT=1 CLEAVE_REQUIRE_TFJS=1 CLEAVE_REQUIRE_AARCH64=1
 
 if [ "$mode" = quick ]; then
   stage "setup" bash toolchains/setup.sh --tests --jobs "$jobs"
   stage "build release" build release
-  stage "release tests" tests release -L unit
+  stage "release tests" release_tests -L unit
+  finish
   exit 0
 fi
 
@@ -92,6 +122,5 @@ stage "fuzz" bash tests/fuzz/run_fuzzers.sh "$([ "$mode" = slow ] && echo 3600 |
 if [ "$mode" = slow ]; then
   stage "slow tests" tests release -L slow
 fi
-echo "=== stages so far"
-printf '%s\n' "${stage_times[@]}"
-stage "release tests" tests release -LE slow
+stage "release tests" release_tests -LE slow
+finish

@@ -4,9 +4,9 @@
 #include <nlohmann/json.hpp>
 #include <span>
 
-#include "engine/importer/atomic_file.h"
 #include "engine/importer/commands.h"
 #include "engine/importer/model_pixels.h"
+#include "schemas/atomic_file.h"
 
 namespace cleave::importer {
 namespace {
@@ -15,12 +15,6 @@ struct Arguments {
   std::string model, picture, destination;
   bool json = false;
 };
-
-Status write_file(std::span<const std::uint8_t> bytes, const std::string& path) {
-  CLEAVE_ASSIGN_OR_RETURN(AtomicFile file, AtomicFile::create(path));
-  CLEAVE_RETURN_IF_ERROR(file.write_at(std::as_bytes(bytes), 0));
-  return file.commit();
-}
 
 void print_summary(const Arguments& arguments, const ModelFile& model) {
   const fbs::Shape& shape = input_shape(model);
@@ -43,7 +37,8 @@ ExitCode run_pixels(const Arguments& arguments) {
   if (!model.is_ok()) return fail(model.status(), model_exit_code(model.status()));
   const auto pixels = model_pixels(**model, arguments.picture);
   if (!pixels.is_ok()) return fail(pixels.status(), exit_code_of(pixels.status()));
-  const Status written = write_file(*pixels, arguments.destination);
+  const Status written =
+      write_file_atomically(arguments.destination, std::as_bytes(std::span(*pixels)));
   if (!written.is_ok()) return fail(written, exit_code_of(written));
   print_summary(arguments, **model);
   return ExitCode::kOk;

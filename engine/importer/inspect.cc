@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "engine/executor.h"
+#include "engine/weights.h"
 #include "schemas/op_shape.h"
 
 namespace cleave::importer {
@@ -20,11 +21,6 @@ std::uint64_t multiply_adds(const fbs::Op& op, const fbs::Shape& output) {
   if (op.kernel() == nullptr) return 0;
   const std::uint64_t weights = op.kernel()->bytes() / dtype_bytes(op.kernel()->dtype());
   return weights * output.height() * output.width();
-}
-
-std::uint64_t weight_bytes(const fbs::Op& op) {
-  return (op.kernel() == nullptr ? 0 : op.kernel()->bytes()) +
-         (op.bias() == nullptr ? 0 : op.bias()->bytes());
 }
 
 OpReport report_op(const fbs::Variant& variant, const fbs::Op& op) {
@@ -65,7 +61,11 @@ Result<std::vector<CutReport>> report_cuts(const fbs::Model& model, std::uint32_
   auto split = splits.begin();
   std::vector<CutReport> cuts;
   std::uint64_t adds = 0, weights = 0;
-  for (Cut& cut : find_cuts(model, index)) {
+  std::vector<Cut> found = find_cuts(model, index);
+  std::vector<OpIndex> boundaries;
+  for (const Cut& cut : found) boundaries.push_back(cut.op_boundary);
+  CLEAVE_ASSIGN_OR_RETURN(const auto arenas, plan_cut_arenas(variant, boundaries, 1));
+  for (Cut& cut : found) {
     CutReport report;
     while (std::next(split) != splits.end() && std::next(split)->op_boundary <= cut.op_boundary) {
       ++split;
@@ -78,8 +78,7 @@ Result<std::vector<CutReport>> report_cuts(const fbs::Model& model, std::uint32_
     }
     report.head_multiply_adds = adds;
     report.head_weight_bytes = weights;
-    CLEAVE_ASSIGN_OR_RETURN(report.head_arena_bytes,
-                            plan_arena_bytes(variant, {0, cut.op_boundary}, 1));
+    report.head_arena_bytes = arenas[cut.op_boundary].head_bytes;
     report.cut = std::move(cut);
     cuts.push_back(std::move(report));
   }

@@ -65,7 +65,7 @@ struct ModelReport {
   std::vector<VariantReport> variants;
 };
 
-// Errors: those of plan_arena_bytes() (an op that this engine cannot run).
+// Errors: those of plan_cut_arenas() (an op that this engine cannot run).
 [[nodiscard]] Result<ModelReport> inspect_model(const ModelFile& file);
 
 // Tables for a person, lines ended by '\n'.

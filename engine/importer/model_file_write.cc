@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <array>
 
-#include "engine/importer/atomic_file.h"
 #include "engine/importer/importer.h"
+#include "schemas/atomic_file.h"
 #include "schemas/model_preamble.h"
 
 namespace cleave::importer {
@@ -23,7 +23,6 @@ Status write_model_file(std::span<const std::byte> bytes, const std::string& pat
   CLEAVE_RETURN_IF_ERROR(file.sync());
   CLEAVE_RETURN_IF_ERROR(
       file.write_at(bytes.subspan(kModelCommitOffset, kMarkBytes), kModelCommitOffset));
-  CLEAVE_RETURN_IF_ERROR(file.sync());
   return file.commit();
 }
 

@@ -1,65 +1,25 @@
 // SPDX-License-Identifier: Apache-2.0
-#include <fcntl.h>
-#include <sys/stat.h>
-#include <unistd.h>
-
 #include <algorithm>
-#include <cerrno>
 #include <filesystem>
 #include <iterator>
 #include <string_view>
-#include <system_error>
 
 #include "engine/importer/importer.h"
+#include "schemas/atomic_file.h"
 
 namespace cleave::importer {
 namespace {
 
-constexpr std::uint64_t kMaxSourceBytes = std::uint64_t{4} << 30;
+constexpr std::size_t kMaxSourceBytes = std::size_t{4} << 30;
 
-Status os_error(const std::string& path) {
-  const StatusCode code =
-      errno == ENOENT || errno == ENOTDIR ? StatusCode::kNotFound : StatusCode::kIo;
-  return {code, "cannot read " + path + ": " + std::generic_category().message(errno)};
-}
-
-Result<std::uint64_t> regular_file_bytes(int fd, const std::string& path) {
-  struct stat info {};
-  if (::fstat(fd, &info) != 0) return os_error(path);
-  if (!S_ISREG(info.st_mode)) return Status{StatusCode::kIo, path + ": not a regular file"};
-  const auto bytes = static_cast<std::uint64_t>(info.st_size);
-  if (bytes > kMaxSourceBytes) {
-    return Status{StatusCode::kResourceExhausted, path + ": larger than 4 GiB"};
+// Too long, or no file at all, is a source that cannot be used, not a corrupt model file of ours.
+Result<std::vector<std::byte>> read_source(const std::string& path) {
+  auto file = read_file(path, kMaxSourceBytes);
+  const StatusCode code = file.status().code();
+  if (code == StatusCode::kCorrupt || code == StatusCode::kOutOfRange) {
+    return Status{StatusCode::kUnsupported, file.status().message()};
   }
-  return bytes;
-}
-
-Status read_all(int fd, const std::string& path, std::vector<std::byte>& bytes) {
-  std::size_t done = 0;
-  while (done < bytes.size()) {
-    const ssize_t got = ::read(fd, bytes.data() + done, bytes.size() - done);
-    if (got < 0 && errno == EINTR) continue;
-    if (got < 0) return os_error(path);
-    if (got == 0) return {StatusCode::kIo, path + ": became shorter while it was read"};
-    done += static_cast<std::size_t>(got);
-  }
-  return Status::ok();
-}
-
-Result<std::vector<std::byte>> read_file(const std::string& path) {
-  // O_NONBLOCK, because opening a pipe would otherwise wait for its writer.
-  const int fd = ::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-  if (fd < 0) return os_error(path);
-  const auto size = regular_file_bytes(fd, path);
-  std::vector<std::byte> bytes;
-  Status status = size.status();
-  if (status.is_ok()) {
-    bytes.resize(static_cast<std::size_t>(*size));
-    status = read_all(fd, path, bytes);
-  }
-  ::close(fd);
-  CLEAVE_RETURN_IF_ERROR(status);
-  return bytes;
+  return file;
 }
 
 bool starts_with(std::span<const std::byte> file, std::size_t offset, std::string_view text) {
@@ -103,7 +63,7 @@ Status check_known(std::span<const std::byte> file) {
 }
 
 Result<Graph> read_by_content(const std::string& path) {
-  CLEAVE_ASSIGN_OR_RETURN(const std::vector<std::byte> file, read_file(path));
+  CLEAVE_ASSIGN_OR_RETURN(const std::vector<std::byte> file, read_source(path));
   CLEAVE_RETURN_IF_ERROR(check_known(file).with_context(path));
   constexpr std::size_t kFlatBufferIdentifierOffset = 4;
   Result<Graph> graph = starts_with(file, kFlatBufferIdentifierOffset, "TFL3") ? read_tflite(file)

@@ -4,11 +4,13 @@
 #include <algorithm>
 #include <utility>
 
+#include "schemas/op_shape.h"
+
 namespace cleave::importer {
 namespace {
 
 constexpr std::uint32_t kMaxInput = 1024;
-constexpr std::uint32_t kMaxClasses = 100'000;
+constexpr std::uint32_t kMaxClasses = kMaxDimension;
 
 bool is_mobilenet(const std::string& name) { return name.starts_with("mobilenet"); }
 

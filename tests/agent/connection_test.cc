@@ -5,9 +5,12 @@
 
 #include <doctest/doctest.h>
 
+#include <atomic>
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/detached.hpp>
 #include <boost/asio/io_context.hpp>
+#include <future>
+#include <memory>
 #include <thread>
 
 #include "tests/agent/scripted_server.h"
@@ -20,6 +23,7 @@ using test::ScriptedPeer;
 using test::ScriptedServer;
 
 constexpr ModelIdentity kIdentity{1, 2, 3};
+constexpr std::byte kPayload[4] = {};
 
 ConnectionOptions options_for(std::uint16_t port) {
   ConnectionOptions options;
@@ -28,33 +32,9 @@ ConnectionOptions options_for(std::uint16_t port) {
   options.score_count = 3;
   options.handshake_timeout = milliseconds(500);
   options.stall_timeout = milliseconds(300);
-  options.answer_timeout = milliseconds(500);
   options.first_backoff = milliseconds(20);
   options.longest_backoff = milliseconds(20);
   return options;
-}
-
-FrameBytes make_welcome(const ModelIdentity& identity) {
-  flatbuffers::FlatBufferBuilder builder;
-  ProfileData profile;
-  profile.model_identity = identity;
-  profile.processor = "test";
-  profile.variants.push_back({"f32", 1, 1, {5}, {6}});
-  const auto table = build_profile(builder, profile);
-  const auto welcome = fbs::CreateWelcome(builder, kProtocolVersion, builder.CreateString("test"),
-                                          1, 4, 1 << 20, table);
-  return finish_frame(builder, fbs::Message::Welcome, welcome.Union());
-}
-
-// Hello, Welcome, three Pings.
-void greet(ScriptedPeer& peer) {
-  if (peer.receive() == nullptr) return;
-  peer.send(make_welcome(kIdentity));
-  for (int i = 0; i < 3; ++i) {
-    const fbs::Envelope* ping = peer.receive();
-    if (ping == nullptr || ping->message_as_Ping() == nullptr) return;
-    peer.send(make_pong(ping->message_as_Ping()->nonce()));
-  }
 }
 
 struct Outcome {
@@ -62,9 +42,10 @@ struct Outcome {
   ServerAnswer answer;
 };
 
-// One exchange of four bytes, on a connection of its own or on `connection`.
-Outcome exchange(boost::asio::io_context& io, Connection& connection) {
-  static constexpr std::byte kPayload[4] = {};
+// One exchange on `connection`, of four bytes unless told otherwise.
+Outcome exchange(boost::asio::io_context& io, Connection& connection,
+                 std::span<const std::byte> payload = kPayload,
+                 milliseconds timeout = milliseconds(500)) {
   Outcome outcome;
   boost::asio::co_spawn(
       io,
@@ -72,7 +53,8 @@ Outcome exchange(boost::asio::io_context& io, Connection& connection) {
         Outgoing request;
         request.request_id = 42;
         request.cut = 1;
-        request.attachment.emplace_back(kPayload);
+        request.latest = Clock::now() + timeout;
+        request.attachment.push_back(payload);
         outcome.status = co_await connection.exchange(request, outcome.answer);
       },
       boost::asio::detached);
@@ -91,7 +73,7 @@ Outcome exchange_once(const ScriptedServer& server) {
 
 TEST_CASE("an answer, its times and the server's table") {
   const ScriptedServer server([](ScriptedPeer& peer, int) {
-    greet(peer);
+    peer.greet(kIdentity);
     const fbs::Envelope* request = peer.receive();
     if (request == nullptr) return;
     const std::uint64_t id = request->message_as_Request()->request_id();
@@ -125,14 +107,14 @@ TEST_CASE("wrong servers are found out") {
   SUBCASE("the table of another model") {
     const ScriptedServer server([](ScriptedPeer& peer, int) {
       (void)peer.receive();
-      peer.send(make_welcome(ModelIdentity{9}));
+      peer.send(test::make_test_welcome(ModelIdentity{9}, 1 << 20));
       (void)peer.receive();
     });
     CHECK(exchange_once(server).status.code() == StatusCode::kMismatch);
   }
   SUBCASE("too few scores") {
     const ScriptedServer server([](ScriptedPeer& peer, int) {
-      greet(peer);
+      peer.greet(kIdentity);
       if (peer.receive() != nullptr) peer.send(make_answer(42, std::vector<float>{1}, {}));
       (void)peer.receive();
     });
@@ -140,7 +122,7 @@ TEST_CASE("wrong servers are found out") {
   }
   SUBCASE("an attachment to an answer") {
     const ScriptedServer server([](ScriptedPeer& peer, int) {
-      greet(peer);
+      peer.greet(kIdentity);
       if (peer.receive() != nullptr)
         peer.send(make_request(1, 0, 0, fbs::Codec::RawF32, 0, 1 << 30));
       (void)peer.receive();
@@ -152,7 +134,7 @@ TEST_CASE("wrong servers are found out") {
 TEST_CASE("servers that go away or say nothing end in time") {
   SUBCASE("closed in the middle of a frame") {
     const ScriptedServer server([](ScriptedPeer& peer, int) {
-      greet(peer);
+      peer.greet(kIdentity);
       if (peer.receive() == nullptr) return;
       const FrameBytes answer = make_answer(42, std::vector<float>{1, 2, 3}, {});
       peer.send(std::span(answer).first(answer.size() / 2));
@@ -161,7 +143,7 @@ TEST_CASE("servers that go away or say nothing end in time") {
   }
   SUBCASE("silent after the request") {
     const ScriptedServer server([](ScriptedPeer& peer, int) {
-      greet(peer);
+      peer.greet(kIdentity);
       while (peer.receive() != nullptr) {
       }
     });
@@ -189,7 +171,7 @@ TEST_CASE("errors of the server by their kind") {
                           Case{fbs::ErrorCode::UnknownModel, StatusCode::kMismatch},
                           Case{fbs::ErrorCode::ShuttingDown, StatusCode::kUnavailable}}) {
     const ScriptedServer server([&](ScriptedPeer& peer, int) {
-      greet(peer);
+      peer.greet(kIdentity);
       if (peer.receive() != nullptr) peer.send(make_error(42, one.sent, "words"));
       (void)peer.receive();
     });
@@ -202,7 +184,7 @@ TEST_CASE("errors of the server by their kind") {
 TEST_CASE("after a failure the backoff holds, then the connection is made anew") {
   const ScriptedServer server([](ScriptedPeer& peer, int number) {
     if (number == 0) return;  // closes at once
-    greet(peer);
+    peer.greet(kIdentity);
     if (peer.receive() != nullptr) peer.send(make_answer(42, std::vector<float>{1, 2, 3}, {}));
     (void)peer.receive();
   });
@@ -214,6 +196,255 @@ TEST_CASE("after a failure the backoff holds, then the connection is made anew")
   std::this_thread::sleep_for(milliseconds(30));
   CHECK(exchange(io, connection).status.is_ok());
   CHECK(server.connections() == 2);
+}
+
+TEST_CASE("a busy server is offered nothing before the time it asked for") {
+  std::atomic<int> requests{0};
+  const auto serve = [&](ScriptedPeer& peer, std::uint32_t retry_after_ms) {
+    peer.greet(kIdentity);
+    while (peer.receive() != nullptr) {
+      if (requests++ == 0) {
+        peer.send(make_error(42, fbs::ErrorCode::Busy, "full", retry_after_ms));
+      } else {
+        peer.send(make_answer(42, std::vector<float>{1, 2, 3}, {}));
+      }
+    }
+  };
+  boost::asio::io_context io(1);
+  SUBCASE("not sooner, and then on the same connection") {
+    const ScriptedServer server([&](ScriptedPeer& peer, int) { serve(peer, 150); });
+    Connection connection(io.get_executor(), options_for(server.port()));
+    CHECK(exchange(io, connection).status.code() == StatusCode::kResourceExhausted);
+    const Status paused = exchange(io, connection).status;
+    CHECK(paused.code() == StatusCode::kUnavailable);
+    CHECK(paused.message().find("asked for a pause") != std::string::npos);
+    CHECK(requests == 1);
+    std::this_thread::sleep_until(connection.quiet_until());
+    CHECK(exchange(io, connection).status.is_ok());
+    CHECK(requests == 2);
+    CHECK(server.connections() == 1);
+  }
+  SUBCASE("a server that asks for weeks gets the longest pause") {
+    const ScriptedServer server([&](ScriptedPeer& peer, int) { serve(peer, UINT32_MAX); });
+    ConnectionOptions options = options_for(server.port());
+    CHECK(options.longest_pause == std::chrono::seconds(60));
+    options.longest_pause = milliseconds(100);
+    Connection connection(io.get_executor(), options);
+    CHECK(exchange(io, connection).status.code() == StatusCode::kResourceExhausted);
+    CHECK(connection.quiet_until() <= Clock::now() + milliseconds(100));
+    std::this_thread::sleep_until(connection.quiet_until());
+    CHECK(exchange(io, connection).status.is_ok());
+  }
+  SUBCASE("a pause in a refused handshake counts too") {
+    const ScriptedServer server([](ScriptedPeer& peer, int) {
+      if (peer.receive() != nullptr) peer.send(make_error(0, fbs::ErrorCode::Busy, "full", 5'000));
+      (void)peer.receive();
+    });
+    Connection connection(io.get_executor(), options_for(server.port()));
+    CHECK(exchange(io, connection).status.code() == StatusCode::kResourceExhausted);
+    std::this_thread::sleep_for(milliseconds(30));  // longer than the backoff
+    CHECK(exchange(io, connection).status.message().find("pause") != std::string::npos);
+    CHECK(server.connections() == 1);
+  }
+}
+
+TEST_CASE("the request's deadline holds whatever is under way") {
+  std::atomic<std::uint64_t> remaining_ns{0};
+  const ScriptedServer server([&](ScriptedPeer& peer, int) {
+    peer.greet(kIdentity);
+    while (const fbs::Envelope* request = peer.receive()) {
+      remaining_ns = request->message_as_Request()->remaining_ns();
+      // Chatter is no answer and wins no time.
+      for (int i = 0; i < 40; ++i) {
+        peer.send(make_pong(7));
+        std::this_thread::sleep_for(milliseconds(25));
+      }
+    }
+  });
+  boost::asio::io_context io(1);
+  ConnectionOptions options = options_for(server.port());
+  SUBCASE("waiting for the answer") {}
+  SUBCASE("sending on a slow link") { options.uplink_bits_per_second = 1'000; }
+  Connection connection(io.get_executor(), options);
+  const auto start = Clock::now();
+  CHECK(exchange(io, connection).status.code() == StatusCode::kDeadlineExceeded);
+  CHECK(Clock::now() - start >= milliseconds(450));
+  CHECK(Clock::now() - start < milliseconds(950));
+  CHECK_FALSE(connection.is_open());  // the late answer must not meet the next request
+  if (options.uplink_bits_per_second == 0) {
+    CHECK(remaining_ns > 0);
+    CHECK(remaining_ns <= 500'000'000);
+  }
+}
+
+TEST_CASE("a slow link is no stalled one") {
+  // 8 KiB each 20 ms: 1 MiB takes far longer than the stall timeout, and bytes move all the time.
+  constexpr std::size_t kBytes = 1 << 20;
+  const std::vector<std::byte> payload(kBytes);
+  const auto script = [](std::size_t bytes, milliseconds pause) {
+    return [=](ScriptedPeer& peer, int) {
+      peer.greet(kIdentity);
+      const std::size_t frame = make_request(42, 0, 1, fbs::Codec::RawF32, 1, kBytes).size();
+      if (!peer.drain(frame + bytes, 8 << 10, pause)) return;
+      if (bytes == kBytes) {
+        peer.send(make_answer(42, std::vector<float>{1, 2, 3}, {}));
+        (void)peer.receive();
+      } else {
+        std::this_thread::sleep_for(milliseconds(1500));
+      }
+    };
+  };
+  boost::asio::io_context io(1);
+  SUBCASE("sent to the end") {
+    const ScriptedServer server(script(kBytes, milliseconds(20)), 16 << 10);
+    Connection connection(io.get_executor(), options_for(server.port()));
+    const auto start = Clock::now();
+    const Outcome outcome = exchange(io, connection, payload, milliseconds(30'000));
+    REQUIRE_MESSAGE(outcome.status.is_ok(), outcome.status.message());
+    CHECK(Clock::now() - start > milliseconds(1'000));  // of which the stall timeout is 300
+    CHECK(outcome.answer.attachment_bytes_up == kBytes);
+  }
+  SUBCASE("one that stands still is given up after the stall timeout") {
+    const ScriptedServer server(script(kBytes / 8, milliseconds(1)), 16 << 10);
+    Connection connection(io.get_executor(), options_for(server.port()));
+    const auto start = Clock::now();
+    const Outcome outcome = exchange(io, connection, payload, milliseconds(30'000));
+    CHECK(outcome.status.code() == StatusCode::kDeadlineExceeded);
+    CHECK(Clock::now() - start < milliseconds(1'400));
+    CHECK(outcome.answer.attachment_bytes_up >= kBytes / 8);
+    CHECK(outcome.answer.attachment_bytes_up < kBytes);
+  }
+}
+
+TEST_CASE("a server that drips its bytes wins no time") {
+  const auto drip = [](ScriptedPeer& peer, const FrameBytes& bytes) {
+    for (const std::byte& byte : std::span(bytes).first(20)) {
+      peer.send(std::span(&byte, 1));
+      std::this_thread::sleep_for(milliseconds(100));
+    }
+  };
+  boost::asio::io_context io(1);
+  SUBCASE("in the handshake") {
+    const ScriptedServer server([&](ScriptedPeer& peer, int) {
+      if (peer.receive() != nullptr) drip(peer, test::make_test_welcome(kIdentity, 1 << 20));
+    });
+    Connection connection(io.get_executor(), options_for(server.port()));
+    const auto start = Clock::now();
+    const Status status = exchange(io, connection, kPayload, milliseconds(30'000)).status;
+    CHECK(status.code() == StatusCode::kDeadlineExceeded);
+    CHECK(Clock::now() - start < milliseconds(1'200));
+  }
+  SUBCASE("in the answer") {
+    const ScriptedServer server([&](ScriptedPeer& peer, int) {
+      peer.greet(kIdentity);
+      if (peer.receive() == nullptr) return;
+      drip(peer, make_answer(42, std::vector<float>{1, 2, 3}, {}));
+    });
+    Connection connection(io.get_executor(), options_for(server.port()));
+    const auto start = Clock::now();
+    const Status status = exchange(io, connection, kPayload, milliseconds(30'000)).status;
+    CHECK(status.code() == StatusCode::kDeadlineExceeded);
+    CHECK(Clock::now() - start < milliseconds(1'200));
+  }
+}
+
+TEST_CASE("a server's Pings are answered, and its Goodbye ends the connection after the answer") {
+  std::atomic<std::uint64_t> pong{0};
+  const ScriptedServer server([&](ScriptedPeer& peer, int number) {
+    if (number == 0) {  // already in the handshake
+      if (peer.receive() == nullptr) return;
+      peer.send(test::make_test_welcome(kIdentity, 1 << 20));
+      peer.send(make_goodbye("soon"));
+      for (int i = 0; i < 3; ++i) {
+        const fbs::Envelope* ping = peer.receive();
+        if (ping == nullptr || ping->message_as_Ping() == nullptr) return;
+        peer.send(make_pong(ping->message_as_Ping()->nonce()));
+      }
+    } else {
+      peer.greet(kIdentity);
+    }
+    if (peer.receive() == nullptr) return;
+    peer.send(make_ping(77));
+    const fbs::Envelope* reply = peer.receive();
+    if (reply == nullptr || reply->message_as_Pong() == nullptr) return;
+    pong = reply->message_as_Pong()->nonce();
+    peer.send(make_answer(42, std::vector<float>{1, 2, 3}, {}));
+    (void)peer.receive();
+  });
+  boost::asio::io_context io(1);
+  Connection connection(io.get_executor(), options_for(server.port()));
+  const Status first = exchange(io, connection).status;
+  REQUIRE_MESSAGE(first.is_ok(), first.message());
+  CHECK(pong == 77);
+  CHECK_FALSE(connection.is_open());
+  CHECK(exchange(io, connection).status.is_ok());  // at once, on another
+  CHECK(connection.is_open());
+  CHECK(server.connections() == 2);
+  CHECK(connection.handshakes() == 2);
+}
+
+TEST_CASE(
+    "what one request got wrong keeps the connection, what the server closes after does not") {
+  struct Case {
+    fbs::ErrorCode sent;
+    bool stays;
+  };
+  for (const Case& one :
+       {Case{fbs::ErrorCode::Busy, true}, Case{fbs::ErrorCode::BadPicture, true},
+        Case{fbs::ErrorCode::DeadlineExceeded, true}, Case{fbs::ErrorCode::BadRequest, false},
+        Case{fbs::ErrorCode::ShuttingDown, false}}) {
+    CAPTURE(static_cast<int>(one.sent));
+    const ScriptedServer server([&](ScriptedPeer& peer, int) {
+      peer.greet(kIdentity);
+      if (peer.receive() != nullptr) peer.send(make_error(42, one.sent, "words"));
+      (void)peer.receive();
+    });
+    boost::asio::io_context io(1);
+    Connection connection(io.get_executor(), options_for(server.port()));
+    CHECK_FALSE(exchange(io, connection).status.is_ok());
+    CHECK(connection.is_open() == one.stays);
+  }
+}
+
+TEST_CASE(
+    "a server that greets and never answers is met with the backoff, and the reason is kept") {
+  const ScriptedServer server([](ScriptedPeer& peer, int) {
+    peer.greet(kIdentity);
+    (void)peer.receive();
+  });
+  boost::asio::io_context io(1);
+  ConnectionOptions options = options_for(server.port());
+  options.first_backoff = options.longest_backoff = milliseconds(20'000);
+  Connection connection(io.get_executor(), options);
+  CHECK(exchange(io, connection).status.code() == StatusCode::kUnavailable);
+  CHECK(exchange(io, connection).status.code() == StatusCode::kUnavailable);
+  const Status held = exchange(io, connection).status;
+  CHECK(held.code() == StatusCode::kUnavailable);
+  CHECK(held.message().find("waiting for the server") != std::string::npos);
+  CHECK(held.message().find("tried again in") != std::string::npos);
+  CHECK(server.connections() == 2);  // mended at once one time
+}
+
+TEST_CASE("a name look-up that hangs holds up neither the request nor the end") {
+  const auto release = std::make_shared<std::promise<void>>();
+  {
+    boost::asio::io_context io(1);
+    ConnectionOptions options = options_for(1);
+    options.server.host = "slow.example";
+    options.connect_timeout = milliseconds(150);
+    options.name_system = [done = release->get_future().share()](
+                              const std::string&) -> Result<NameLookup::Addresses> {
+      done.wait();
+      return Status(StatusCode::kUnavailable, "too late");
+    };
+    Connection connection(io.get_executor(), options);
+    const auto start = Clock::now();
+    const Status status = exchange(io, connection).status;
+    CHECK(status.code() == StatusCode::kDeadlineExceeded);
+    CHECK(status.message().find("looking up") != std::string::npos);
+    CHECK(Clock::now() - start < milliseconds(450));
+  }  // everything is gone while the look-up still hangs
+  release->set_value();
 }
 
 }  // namespace cleave::agent

@@ -91,4 +91,31 @@ TEST_CASE("sizes, rates and times as people write them") {
   CHECK(parse_duration_ns("10").status().code() == StatusCode::kInvalidArgument);
 }
 
+TEST_CASE("what others in a control group hold is not there for this process") {
+  const FakeSystem system;
+  system.write("proc/meminfo", "MemAvailable: 4096000 kB\n");
+  system.write("proc/self/cgroup", "0::/a/b\n");
+  system.write("sys/fs/cgroup/a/b/memory.max", "268435456\n");      // 256 MiB
+  system.write("sys/fs/cgroup/a/b/memory.current", "104857600\n");  // 100 MiB
+  CHECK(system.ram().bytes == 156 * kMiB);
+  // File cache that can be dropped is room; recently used file cache is not.
+  system.write("sys/fs/cgroup/a/b/memory.stat",
+               "anon 52428800\nfile 52428800\nactive_file 31457280\ninactive_file 20971520\n");
+  CHECK(system.ram().bytes == 176 * kMiB);
+  // What the process itself holds is part of its cap.
+  system.write("proc/self/status", "VmRSS:\t    9000 kB\nRssAnon:\t    4096 kB\n");
+  CHECK(system.ram().bytes == 180 * kMiB);
+  CHECK(system.ram().source == CapSource::kCgroup);
+  // A parent with a larger limit that siblings have filled leaves less.
+  system.write("sys/fs/cgroup/a/memory.high", "1073741824\n");     // 1 GiB
+  system.write("sys/fs/cgroup/a/memory.current", "1040187392\n");  // 992 MiB
+  CHECK(system.ram().bytes == 36 * kMiB);
+  // A group over its limit leaves nothing; what cannot be is no extra.
+  system.write("sys/fs/cgroup/a/memory.current", "2147483648\n");
+  CHECK(system.ram().bytes == 0);
+  system.write("sys/fs/cgroup/a/memory.current", "1048576\n");
+  system.write("sys/fs/cgroup/a/b/memory.current", "1048576\n");
+  CHECK(system.ram().bytes == 256 * kMiB);
+}
+
 }  // namespace cleave::agent

@@ -4,6 +4,7 @@
 #include <doctest/doctest.h>
 
 #include <cstring>
+#include <limits>
 #include <nlohmann/json.hpp>
 
 #include "schemas/model_reader.h"
@@ -85,6 +86,29 @@ TEST_CASE("a file name that is not UTF-8 does not stop the report") {
   Record record = answered();
   record.image = "caf\xe9.jpg";
   CHECK(nlohmann::json::accept(record_json(record, model->header(), {})));
+}
+
+TEST_CASE("a NaN ranks after every number, and the order is the same wherever it stands") {
+  const auto model = labelled_model();
+  constexpr float kNan = std::numeric_limits<float>::quiet_NaN();
+  constexpr float kInf = std::numeric_limits<float>::infinity();
+  const auto order = [&](const std::vector<float>& scores) {
+    std::vector<std::size_t> indices;
+    for (const RankedLabel& entry : rank_scores(scores, model->header(), 5)) {
+      indices.push_back(entry.index);
+    }
+    return indices;
+  };
+  using Indices = std::vector<std::size_t>;
+  CHECK(order({kNan, -kInf, 2, kNan, 1}) == Indices{2, 4, 1, 0, 3});
+  CHECK(order({-kInf, kNan, -kNan, kInf, 0}) == Indices{3, 4, 0, 1, 2});
+  CHECK(order({kNan, kNan, kNan, kNan, kNan}) == Indices{0, 1, 2, 3, 4});
+  Record record = answered();
+  record.scores = {kNan, 1, 0, 0, 0};
+  CHECK(nlohmann::json::parse(record_json(record, model->header(), {}))
+            .at("top")[4]
+            .at("score")
+            .is_null());
 }
 
 }  // namespace cleave::agent

@@ -7,11 +7,37 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 
 #include "schemas/frame.h"
 
 namespace cleave::test {
+
+FrameBytes make_test_welcome(const ModelIdentity& identity, std::uint64_t max_picture_bytes,
+                             std::size_t ops) {
+  ProfileData profile;
+  profile.model_identity = identity;
+  profile.processor = "test";
+  profile.variants.push_back(
+      {"f32", 1, 1, std::vector<std::uint64_t>(ops, 5), std::vector<std::uint64_t>(ops, 6)});
+  return make_welcome({.server = "test",
+                       .session_id = 1,
+                       .max_inflight = 4,
+                       .max_picture_bytes = max_picture_bytes,
+                       .profile = &profile});
+}
+
+void ScriptedPeer::greet(const ModelIdentity& identity, std::uint64_t max_picture_bytes,
+                         std::size_t ops) {
+  if (receive() == nullptr) return;
+  send(make_test_welcome(identity, max_picture_bytes, ops));
+  for (int i = 0; i < 3; ++i) {
+    const fbs::Envelope* ping = receive();
+    if (ping == nullptr || ping->message_as_Ping() == nullptr) return;
+    send(make_pong(ping->message_as_Ping()->nonce()));
+  }
+}
 
 void ScriptedPeer::send(std::span<const std::byte> bytes) const {
   (void)::send(socket_, bytes.data(), bytes.size(), MSG_NOSIGNAL);
@@ -26,6 +52,18 @@ bool ScriptedPeer::receive_exactly(std::span<std::byte> bytes) const {
   return true;
 }
 
+bool ScriptedPeer::drain(std::size_t bytes, std::size_t step,
+                         std::chrono::milliseconds pause) const {
+  std::vector<std::byte> scrap(step);
+  while (bytes > 0) {
+    std::this_thread::sleep_for(pause);
+    const std::size_t count = std::min(step, bytes);
+    if (!receive_exactly(std::span(scrap).first(count))) return false;
+    bytes -= count;
+  }
+  return true;
+}
+
 const fbs::Envelope* ScriptedPeer::receive() {
   std::array<std::byte, kFrameHeaderBytes> bytes{};
   if (!receive_exactly(bytes)) return nullptr;
@@ -34,18 +72,24 @@ const fbs::Envelope* ScriptedPeer::receive() {
   storage_.resize((header->message_bytes + 7) / 8);
   const std::span message(reinterpret_cast<std::byte*>(storage_.data()), header->message_bytes);
   std::vector<std::byte> attachment(header->attachment_bytes);
+  attachment_bytes_ = attachment.size();
   if (!receive_exactly(message) || !receive_exactly(attachment)) return nullptr;
   const auto envelope = parse_message(message);
   return envelope.is_ok() ? *envelope : nullptr;
 }
 
-ScriptedServer::ScriptedServer(std::function<void(ScriptedPeer&, int)> script)
+ScriptedServer::ScriptedServer(std::function<void(ScriptedPeer&, int)> script,
+                               int receive_buffer_bytes)
     : listener_(socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0)) {
   sockaddr_in address{};
   address.sin_family = AF_INET;
   address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
   socklen_t size = sizeof(address);
   bind(listener_, reinterpret_cast<sockaddr*>(&address), size);
+  if (receive_buffer_bytes > 0) {
+    setsockopt(listener_, SOL_SOCKET, SO_RCVBUF, &receive_buffer_bytes,
+               sizeof(receive_buffer_bytes));
+  }
   listen(listener_, 16);
   getsockname(listener_, reinterpret_cast<sockaddr*>(&address), &size);
   port_ = ntohs(address.sin_port);

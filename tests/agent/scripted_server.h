@@ -4,15 +4,21 @@
 #pragma once
 
 #include <atomic>
+#include <chrono>
 #include <cstdint>
 #include <functional>
 #include <span>
 #include <thread>
 #include <vector>
 
+#include "schemas/model_reader.h"
 #include "schemas/wire_reader.h"
 
 namespace cleave::test {
+
+// A Welcome with a table of `ops` ops of variant "f32", 5 ns each.
+FrameBytes make_test_welcome(const ModelIdentity& identity, std::uint64_t max_picture_bytes,
+                             std::size_t ops = 1);
 
 // One accepted connection, in the hands of the script.
 class ScriptedPeer {
@@ -21,18 +27,30 @@ class ScriptedPeer {
   void send(std::span<const std::byte> bytes) const;
   // The next message, its attachment read and dropped; null when the agent closed.
   const fbs::Envelope* receive();
+  // Of the message last received.
+  [[nodiscard]] std::size_t attachment_bytes() const { return attachment_bytes_; }
+
+  // Takes `bytes` of what comes, `step` of them each `pause`: a slow link. False when it ended
+  // before.
+  bool drain(std::size_t bytes, std::size_t step, std::chrono::milliseconds pause) const;
+
+  // Hello, Welcome, three Pings and their Pongs.
+  void greet(const ModelIdentity& identity, std::uint64_t max_picture_bytes = 1 << 20,
+             std::size_t ops = 1);
 
  private:
   bool receive_exactly(std::span<std::byte> bytes) const;
   int socket_;
   std::vector<std::uint64_t> storage_;
+  std::size_t attachment_bytes_ = 0;
 };
 
 class ScriptedServer {
  public:
   // Runs `script` for each connection, one at a time, with the connection's number from 0; then
-  // closes it.
-  explicit ScriptedServer(std::function<void(ScriptedPeer&, int)> script);
+  // closes it. The system takes `receive_buffer_bytes` for a slow script; 0: as much as it likes.
+  explicit ScriptedServer(std::function<void(ScriptedPeer&, int)> script,
+                          int receive_buffer_bytes = 0);
   ~ScriptedServer();
   [[nodiscard]] std::uint16_t port() const { return port_; }
   [[nodiscard]] int connections() const { return connections_; }

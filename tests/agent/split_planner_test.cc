@@ -9,6 +9,7 @@
 #include <numeric>
 
 #include "engine/executor.h"
+#include "engine/weights.h"
 #include "tests/support/model_builder.h"
 
 namespace cleave::agent {
@@ -83,6 +84,28 @@ TEST_CASE("latency is input, head, link and tail; memory is weights and arena") 
   CHECK(plan.splits[1].candidate.edge_ram_bytes ==
         kOverhead + first_conv + *arena + boundary_bytes[1]);
   CHECK(plan.chosen == 0);
+}
+
+TEST_CASE("every split has the arena of its own range, and to finish alone the tail's beside it") {
+  const Bench bench;
+  const fbs::Variant& variant = *bench.model->header().variants()->Get(0);
+  const Plan plan = bench.decide(8'000'000, planner::Policy::kEdgeOnly);
+  REQUIRE(plan.splits.size() == 5);
+  const auto arena = [&](OpIndex first, OpIndex last) {
+    const auto bytes = plan_arena_bytes(variant, {first, last}, 1);
+    REQUIRE(bytes.is_ok());
+    return *bytes;
+  };
+  const auto ram = [&](std::size_t k) { return plan.splits[k].candidate.edge_ram_bytes; };
+  std::uint64_t weights = 0;
+  for (OpIndex k = 1; k <= 4; ++k) {
+    CAPTURE(k);
+    weights += weight_bytes(*variant.ops()->Get(k - 1));
+    CHECK(plan.splits[k].candidate.edge_memory_bytes == weights + arena(0, k));
+  }
+  const std::uint64_t boundary = ram(2) - kOverhead - plan.splits[2].candidate.edge_memory_bytes;
+  CHECK(bench.planner.ram_bytes_to_finish(2) ==
+        ram(4) - arena(0, 4) + arena(0, 2) + arena(2, 4) + boundary);
 }
 
 TEST_CASE("a JPEG at split 0 costs its own bytes and the server's decoding, not the device's") {

@@ -109,6 +109,7 @@ nlohmann::ordered_json to_json(const CaseResult& result) {
 }  // namespace
 
 std::string to_table(const Setup& setup, const std::vector<CaseResult>& results) {
+  if (results.empty()) return {};
   std::string text =
       format("%s, %u CPUs; %u runs after %u, %u starts, all medians\n", setup.processor.c_str(),
              setup.processors, setup.options.runs, setup.options.warmup + 1, setup.options.starts);

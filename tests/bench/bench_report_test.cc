@@ -92,6 +92,11 @@ TEST_CASE("without ONNX Runtime the XNNPACK runtime is the reference") {
             .is_null());
 }
 
+TEST_CASE("a run of which nothing came has a report") {
+  CHECK(to_table({}, {}) == "");
+  CHECK(nlohmann::json::parse(to_json({}, {}))["results"].empty());
+}
+
 TEST_CASE("the JSON report has every run") {
   const auto json = nlohmann::json::parse(to_json({"a CPU", 2, {}}, {three()}));
   CHECK(json["processor"] == "a CPU");

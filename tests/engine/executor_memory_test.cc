@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <doctest/doctest.h>
 
+#include <numeric>
+
 #include "engine/executor.h"
 #include "engine/memory/counting_allocator.h"
 #include "engine/memory/lifetime.h"
@@ -58,6 +60,28 @@ TEST_CASE("the arena planned without weights is the arena that prepare plans, at
   }
   CHECK(plan_arena_bytes(variant, {0, ops + 1}, 1).status().code() == StatusCode::kOutOfRange);
   CHECK(plan_arena_bytes(variant, {0, ops}, 0).status().code() == StatusCode::kOutOfRange);
+}
+
+TEST_CASE("arenas of many cuts at once are those of each range by itself") {
+  const auto model = branching_model();
+  const fbs::Variant& variant = first_variant(*model);
+  const OpIndex ops = op_count(*model);
+  std::vector<OpIndex> boundaries(ops + 1);
+  std::iota(boundaries.begin(), boundaries.end(), OpIndex{0});
+  for (const std::uint32_t batch : {1U, 5U}) {
+    const auto arenas = plan_cut_arenas(variant, boundaries, batch);
+    require_ok(arenas.status());
+    REQUIRE(arenas->size() == boundaries.size());
+    for (const OpIndex cut : boundaries) {
+      CAPTURE(cut);
+      CHECK((*arenas)[cut].head_bytes == *plan_arena_bytes(variant, {0, cut}, batch));
+      CHECK((*arenas)[cut].tail_bytes == *plan_arena_bytes(variant, {cut, ops}, batch));
+    }
+    CHECK((*arenas)[3].head_bytes != (*arenas)[3].tail_bytes);
+  }
+  const OpIndex beyond[] = {ops + 1};
+  CHECK(plan_cut_arenas(variant, beyond, 1).status().code() == StatusCode::kOutOfRange);
+  CHECK(plan_cut_arenas(variant, boundaries, 0).status().code() == StatusCode::kOutOfRange);
 }
 
 TEST_CASE("planning holds no memory afterwards") {

@@ -47,6 +47,8 @@ TEST_CASE("zoo networks agree with ONNX Runtime at every cut") {
   const ZooCase cases[] = {
       {"alexnet", {.input = 224, .seed = 11}},
       {"vgg11", {.input = 224, .seed = 12}},
+      {"vgg11_bn", {.input = 224, .seed = 13}},
+      {"vgg16", {.input = 224, .seed = 17}},
       {"mobilenet_v1", {.input = 96, .width = 0.5, .seed = 14}},
       {"mobilenet_v2", {.input = 96, .width = 0.35, .seed = 15}},
       {"mobilenet_v2", {.input = 224, .seed = 16}},

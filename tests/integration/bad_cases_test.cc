@@ -101,6 +101,17 @@ TEST_CASE("the server holds another model") {
                              split, "--json", bench.picture}),
                   ExitCode::kModelMismatch, "does not hold");
   }
+  // Each picture named ends in one record.
+  const std::string second = bench.workshop.jpeg("second.jpg", 2);
+  const AgentRun run = run_agent({"run", "--model", bench.model, "--server", server.address(),
+                                  "--split", "4", "--json", bench.picture, second, bench.picture});
+  check_refused(run, ExitCode::kModelMismatch, "does not hold");
+  REQUIRE(run.records.size() == 3);
+  CHECK(run.records[1].at("image") == second);
+  for (const nlohmann::json& record : run.records) {
+    CHECK(record.at("error") == run.records[0].at("error"));
+    CHECK(record.at("error_code") == run.records[0].at("error_code"));
+  }
 }
 
 TEST_CASE("server unreachable") {
@@ -112,6 +123,7 @@ TEST_CASE("server unreachable") {
   REQUIRE(alone.records.size() == 1);
   CHECK(alone.records[0].contains("fallback"));
   // Without, there is no answer.
+  REQUIRE(run_agent({"profile", "--model", bench.model, "--runs", "1", "--json"}).exit_code == 0);
   const nlohmann::json plan = run_agent({"plan", "--model", bench.model, "--json"}).records.at(0);
   const std::uint64_t head = plan.at("splits").at(4).at("ram_bytes");
   const std::uint64_t all = plan.at("splits").back().at("ram_bytes");
@@ -120,6 +132,23 @@ TEST_CASE("server unreachable") {
       run_agent({"run", "--model", bench.model, "--server", "127.0.0.1:1", "--split", "4", "--ram",
                  std::to_string((head + all) / 2), "--json", bench.picture});
   check_refused(capped, ExitCode::kServerUnreachable, "127.0.0.1:1");
+  // Planned or run by a plan: with the server there would be a split, so it is the server's
+  // absence.
+  for (const char* command : {"plan", "run"}) {
+    CAPTURE(command);
+    std::vector<std::string> arguments = {command,
+                                          "--model",
+                                          bench.model,
+                                          "--server",
+                                          "127.0.0.1:1",
+                                          "--ram",
+                                          std::to_string((head + all) / 2),
+                                          "--json",
+                                          bench.picture};
+    check_refused(run_agent(arguments), ExitCode::kServerUnreachable, "127.0.0.1:1");
+    arguments[6] = "1kB";
+    CHECK(run_agent(arguments).exit_code == static_cast<int>(ExitCode::kCapTooSmall));
+  }
 }
 
 TEST_CASE("split out of range") {
@@ -129,8 +158,7 @@ TEST_CASE("split out of range") {
         run_agent({"run", "--model", bench.model, std::string("--split=") + split, bench.picture});
     CAPTURE(split);
     CAPTURE(run.err);
-    CHECK((run.exit_code == static_cast<int>(ExitCode::kSplitOutOfRange) ||
-           run.exit_code == static_cast<int>(ExitCode::kNotFound)));
+    CHECK(run.exit_code == static_cast<int>(ExitCode::kSplitOutOfRange));
     CHECK(std::ranges::count(run.err, '\n') == 1);
   }
 }
@@ -160,6 +188,20 @@ TEST_CASE("caps that no planned split fits") {
   REQUIRE(run_agent({"profile", "--model", bench.model, "--runs", "1", "--json"}).exit_code == 0);
   check_refused(run_agent({"run", "--model", bench.model, "--ram", "1kB", "--json", bench.picture}),
                 ExitCode::kCapTooSmall, "RAM");
+}
+
+TEST_CASE("a variant that the model does not have") {
+  const Bench bench;
+  for (const std::vector<std::string>& command : std::vector<std::vector<std::string>>{
+           {"profile", "--model", bench.model}, {"plan", "--model", bench.model}}) {
+    CAPTURE(command[0]);
+    std::vector<std::string> wrong = command;
+    wrong.insert(wrong.end(), {"--variant", "int3"});
+    check_refused(run_agent(wrong), ExitCode::kNotFound, "'int3', only f32");
+    std::vector<std::string> right = command;
+    right.insert(right.end(), {"--variant", "f32", "--json"});
+    CHECK(run_agent(right).exit_code == 0);
+  }
 }
 
 TEST_CASE("wrong configuration files") {
@@ -195,6 +237,11 @@ TEST_CASE("wrong command lines") {
            {"run", "--model", bench.model, "--server", "a:b:c", bench.picture},
            {"run", "--model", bench.model, "--server", "host", "--uplink-limit", "fast",
             bench.picture},
+           {"run", "--model", bench.model, "--server", "host:1", "--uplink-limit", "7kbit",
+            bench.picture},
+           {"run", "--model", bench.model, "--server", "host:1", "--bandwidth", "1mbit",
+            "--uplink-limit", "7kbit", bench.picture},
+           {"plan", "--model", bench.model, "--rank", "factor", "--latency-budget", "5ms"},
            {"plan", "--model", bench.model, "--bandwidth", "10"}}) {
     const AgentRun run = run_agent(arguments);
     CAPTURE(run.err);

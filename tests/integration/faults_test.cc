@@ -4,6 +4,9 @@
 #include <doctest/doctest.h>
 #include <signal.h>
 
+#include <algorithm>
+#include <chrono>
+#include <functional>
 #include <map>
 #include <thread>
 
@@ -12,6 +15,48 @@
 
 namespace cleave::test {
 namespace {
+
+bool on_device_alone(const nlohmann::json& record) { return record.contains("fallback"); }
+
+// Waits for what a test does next; fails the test when it does not come.
+void wait_until(const std::function<bool()>& reached) {
+  const auto latest = std::chrono::steady_clock::now() + std::chrono::seconds(60);
+  while (!reached()) {
+    REQUIRE(std::chrono::steady_clock::now() < latest);
+    std::this_thread::sleep_for(std::chrono::milliseconds(1));
+  }
+}
+
+// An agent at work, whose records can be seen as they come.
+class LiveAgent {
+ public:
+  explicit LiveAgent(const std::vector<std::string>& command) : program_(command) {}
+
+  // Reads until `count` records were seen.
+  void read_records(std::size_t count) {
+    while (run_.records.size() < count) REQUIRE(read_record());
+  }
+  [[nodiscard]] const std::vector<nlohmann::json>& records() const { return run_.records; }
+
+  // Reads the rest and waits for the end.
+  AgentRun finish() {
+    while (read_record()) {
+    }
+    run_.exit_code = program_.wait();
+    return run_;
+  }
+
+ private:
+  bool read_record() {
+    const std::string line = program_.read_line();
+    if (line.empty()) return false;
+    run_.records.push_back(nlohmann::json::parse(line));
+    return true;
+  }
+
+  BackgroundProgram program_;
+  AgentRun run_;
+};
 
 struct Bench {
   Workshop workshop;
@@ -29,10 +74,19 @@ struct Bench {
     REQUIRE(expected.size() == count);
   }
 
-  [[nodiscard]] AgentRun run(std::vector<std::string> options) const {
-    options.insert(options.begin(), {"run", "--model", model, "--json", "--scores"});
-    options.insert(options.end(), pictures.begin(), pictures.end());
-    return run_agent(options);
+  [[nodiscard]] std::vector<std::string> arguments(const std::vector<std::string>& options) const {
+    std::vector<std::string> all{"run", "--model", model, "--json", "--scores"};
+    all.insert(all.end(), options.begin(), options.end());
+    all.insert(all.end(), pictures.begin(), pictures.end());
+    return all;
+  }
+  [[nodiscard]] AgentRun run(const std::vector<std::string>& options) const {
+    return run_agent(arguments(options));
+  }
+  [[nodiscard]] LiveAgent start(const std::vector<std::string>& options) const {
+    std::vector<std::string> command = arguments(options);
+    command.insert(command.begin(), agent_program());
+    return LiveAgent(command);
   }
 
   void check_all_right(const AgentRun& run) const {
@@ -45,22 +99,31 @@ struct Bench {
   }
 };
 
+// A 96 px picture's JPEG is sent in 60 ms and more at this rate: whatever is done after some of its
+// bytes were seen is done while it is under way.
+constexpr const char* kSlowUplink = "4mbit";
+constexpr std::uint64_t kPartOfPicture = 8'000;
+
 }  // namespace
 
-TEST_CASE("a server killed in the middle of a run: the device answers the rest") {
-  const Bench bench(30);
+TEST_CASE("a server killed while a picture is on its way: the device answers that and the rest") {
+  const Bench bench(12);
   RunningServer server({bench.model});
-  std::thread killer([&] {
-    std::this_thread::sleep_for(std::chrono::milliseconds(700));
-    server.program().signal(SIGKILL);
-  });
-  // 96 px pictures at split 0 are about 30 kB each: a second and more of link for the run.
-  const AgentRun run =
-      bench.run({"--server", server.address(), "--split", "0", "--uplink-limit", "4mbit"});
-  killer.join();
+  TcpRelay relay(server.port());
+  LiveAgent agent =
+      bench.start({"--server", relay.address(), "--split", "0", "--uplink-limit", kSlowUplink});
+  agent.read_records(4);
+  const std::uint64_t sent = relay.bytes_up();
+  wait_until([&] { return relay.bytes_up() > sent + kPartOfPicture; });
+  server.program().signal(SIGKILL);
+  const AgentRun run = agent.finish();
   bench.check_all_right(run);
-  CHECK(run.records.front().at("split") == 0);
-  CHECK(run.records.back().contains("fallback"));
+  for (std::size_t i = 0; i < 4; ++i) {
+    CHECK(run.records[i].at("split") == 0);
+    CHECK_FALSE(on_device_alone(run.records[i]));
+  }
+  CHECK(std::ranges::count_if(run.records, on_device_alone) >= 7);
+  CHECK(on_device_alone(run.records.back()));
 }
 
 TEST_CASE("a connection cut in the middle of each frame: the device answers") {
@@ -70,42 +133,39 @@ TEST_CASE("a connection cut in the middle of each frame: the device answers") {
   relay.cut_after(2000);
   const AgentRun run = bench.run({"--server", relay.address(), "--split", "3"});
   bench.check_all_right(run);
-  for (const nlohmann::json& record : run.records) CHECK(record.contains("fallback"));
+  CHECK(relay.connections() >= 1);
+  for (const nlohmann::json& record : run.records) CHECK(on_device_alone(record));
 }
 
 TEST_CASE("a link that comes back is used again") {
-  // Enough to be at work still when the link is back and the pause before the next try is over.
+  // Enough to be at work still when the pause before the next try is over.
   const Bench bench(100);
   const RunningServer server({bench.model});
   TcpRelay relay(server.port());
   relay.cut_after(2000);
-  std::thread mender([&] {
-    while (relay.connections() == 0) std::this_thread::sleep_for(std::chrono::milliseconds(5));
-    std::this_thread::sleep_for(std::chrono::milliseconds(300));
-    relay.cut_after(-1);
-  });
-  const AgentRun run =
-      bench.run({"--server", relay.address(), "--split", "3", "--uplink-limit", "20mbit"});
-  mender.join();
+  LiveAgent agent =
+      bench.start({"--server", relay.address(), "--split", "3", "--uplink-limit", "20mbit"});
+  agent.read_records(1);
+  relay.cut_after(-1);
+  const AgentRun run = agent.finish();
   bench.check_all_right(run);
-  CHECK(run.records.front().contains("fallback"));
-  CHECK_FALSE(run.records.back().contains("fallback"));
+  CHECK(on_device_alone(run.records.front()));
+  CHECK_FALSE(on_device_alone(run.records.back()));
 }
 
 TEST_CASE("a connection closed under the agent is made anew at once, without a fallback") {
-  const Bench bench(20);
+  const Bench bench(12);
   const RunningServer server({bench.model});
   TcpRelay relay(server.port());
-  std::thread closer([&] {
-    std::this_thread::sleep_for(std::chrono::milliseconds(300));
-    relay.close_connections();
-  });
-  const AgentRun run =
-      bench.run({"--server", relay.address(), "--split", "0", "--uplink-limit", "8mbit"});
-  closer.join();
+  LiveAgent agent =
+      bench.start({"--server", relay.address(), "--split", "0", "--uplink-limit", "8mbit"});
+  agent.read_records(4);
+  CHECK(relay.connections() == 1);
+  relay.close_connections();
+  const AgentRun run = agent.finish();
   bench.check_all_right(run);
   CHECK(relay.connections() == 2);
-  for (const nlohmann::json& record : run.records) CHECK_FALSE(record.contains("fallback"));
+  for (const nlohmann::json& record : run.records) CHECK_FALSE(on_device_alone(record));
 }
 
 TEST_CASE("SIGTERM without any agent, at once and twice, ends with 0") {
@@ -121,16 +181,26 @@ TEST_CASE("SIGTERM without any agent, at once and twice, ends with 0") {
 }
 
 TEST_CASE("SIGTERM: what is under way is answered, then the server ends with 0") {
-  const Bench bench(20);
+  const Bench bench(12);
   RunningServer server({bench.model});
-  std::thread terminator([&] {
-    std::this_thread::sleep_for(std::chrono::milliseconds(400));
-    server.program().signal(SIGTERM);
-  });
-  const AgentRun run =
-      bench.run({"--server", server.address(), "--split", "0", "--uplink-limit", "4mbit"});
-  terminator.join();
+  TcpRelay relay(server.port());
+  LiveAgent agent =
+      bench.start({"--server", relay.address(), "--split", "0", "--uplink-limit", kSlowUplink});
+  agent.read_records(3);
+  const std::uint64_t sent = relay.bytes_up();
+  wait_until([&] { return relay.bytes_up() > sent + kPartOfPicture; });
+  server.program().signal(SIGTERM);
+  const AgentRun run = agent.finish();
   bench.check_all_right(run);
+  // The fourth was on its way.
+  for (std::size_t i = 0; i < 4; ++i) CHECK_FALSE(on_device_alone(run.records[i]));
+  CHECK(on_device_alone(run.records.back()));
+  const nlohmann::json stopped = nlohmann::json::parse(server.program().read_line());
+  CHECK(stopped.at("event") == "stopped");
+  const auto answered = std::ranges::count_if(run.records, std::not_fn(on_device_alone));
+  CHECK(stopped.at("answers") == answered);
+  CHECK(stopped.at("requests") == stopped.at("answers"));
+  CHECK(stopped.at("errors") == 0);
   CHECK(server.program().wait() == 0);
 }
 
@@ -152,7 +222,10 @@ TEST_CASE("many agents at once all get the right answers") {
     });
   }
   for (std::thread& agent : agents) agent.join();
-  for (const AgentRun& run : runs) bench.check_all_right(run);
+  for (const AgentRun& run : runs) {
+    bench.check_all_right(run);
+    for (const nlohmann::json& record : run.records) CHECK_FALSE(on_device_alone(record));
+  }
 }
 
 }  // namespace cleave::test

@@ -4,7 +4,9 @@
 #include <doctest/doctest.h>
 
 #include <algorithm>
+#include <map>
 
+#include "engine/image/jpeg_encoder.h"
 #include "tests/support/programs.h"
 
 namespace cleave::test {
@@ -121,8 +123,70 @@ TEST_CASE("run --split auto answers under every policy, with the scores of the w
     REQUIRE(run.records.size() == 2);
     for (const nlohmann::json& record : run.records) {
       CHECK(record.at("scores") == whole.records.at(0).at("scores"));
+      CHECK_FALSE(record.contains("fallback"));
+      if (std::string(policy) == "sco") CHECK(record.at("split") == 0);
+      if (std::string(policy) == "eco") CHECK(record.at("split") == 21);
     }
   }
+}
+
+TEST_CASE("the plan shows what the choice has to beat") {
+  const Bench bench;
+  const RunningServer server({bench.model});
+  const nlohmann::json measured =
+      bench.plan({"--server", server.address(), "--bandwidth", "10mbit", bench.picture});
+  REQUIRE(measured.at("baselines").size() == 4);
+  std::map<std::string, nlohmann::json> by_name;
+  for (const nlohmann::json& row : measured.at("baselines")) {
+    by_name[row.at("name")] = row;
+    CHECK(row.at("total_ns").get<std::uint64_t>() == row.at("edge_ns").get<std::uint64_t>() +
+                                                         row.at("tx_ns").get<std::uint64_t>() +
+                                                         row.at("server_ns").get<std::uint64_t>());
+    CHECK(row.contains("choice_is_faster"));
+    CHECK(row.contains("break_even_bps"));
+  }
+  CHECK(by_name.at("edge_only").at("total_ns") == measured.at("splits").back().at("total_ns"));
+  CHECK(by_name.at("file").at("total_ns") == measured.at("splits")[0].at("total_ns"));
+  CHECK(measured.at("splits")[0].at("sent") == "jpeg");
+  CHECK(measured.at("splits")[1].at("sent") == "raw_f32");
+  CHECK(measured.at("splits").back().at("sent").is_null());
+  CHECK(by_name.at("jpeg_q90").at("bytes_source") == "measured");
+  CHECK(by_name.at("jpeg_q90").at("bytes_up") < by_name.at("file").at("bytes_up"));
+  CHECK(by_name.at("pixels_u8").at("bytes_up") == 96 * 96 * 3);
+  const nlohmann::json estimated = bench.plan({"--server", server.address()});
+  REQUIRE(estimated.at("baselines").size() == 3);
+  CHECK(estimated.at("baselines")[1].at("name") == "jpeg_q90");
+  CHECK(estimated.at("baselines")[1].at("bytes_source") == "estimated");
+  CHECK(estimated.at("splits")[0].at("sent") == "pixels_u8");
+  const Finished text = run_program({agent_program(), "plan", "--model", bench.model});
+  CHECK(text.out.find("JPEG quality 90 at model size") != std::string::npos);
+  CHECK(text.out.find("estimate") != std::string::npos);
+}
+
+TEST_CASE("a file over the server's limit goes as pixels, with the same scores") {
+  const Bench bench;
+  const RunningServer server({bench.model}, {"--max-picture", "1"});
+  std::vector<std::uint8_t> noise(1400 * 1000 * 3);
+  std::uint32_t state = 1;
+  for (std::uint8_t& value : noise) {
+    state = state * 1664525 + 1013904223;
+    value = static_cast<std::uint8_t>(state >> 24);
+  }
+  const auto jpeg = encode_jpeg(noise, 1400, 1000, 95);
+  REQUIRE(jpeg.is_ok());
+  REQUIRE(jpeg->size() > 1 << 20);
+  const std::string large =
+      bench.workshop.file("large.jpg", {reinterpret_cast<const char*>(jpeg->data()), jpeg->size()});
+  const AgentRun whole =
+      run_agent({"run", "--model", bench.model, "--split", "all", "--json", "--scores", large});
+  const AgentRun sent = run_agent({"run", "--model", bench.model, "--server", server.address(),
+                                   "--split", "0", "--json", "--scores", large, bench.picture});
+  REQUIRE_MESSAGE(sent.exit_code == 0, sent.err);
+  CHECK_FALSE(sent.records.at(0).contains("fallback"));
+  CHECK(sent.records.at(0).at("sent") == "pixels_u8");
+  CHECK(sent.records.at(0).at("bytes_up") == 96 * 96 * 3);
+  CHECK(sent.records.at(0).at("scores") == whole.records.at(0).at("scores"));
+  CHECK(sent.records.at(1).at("sent") == "jpeg");
 }
 
 TEST_CASE("without its server every policy is answered by the device, and says so") {

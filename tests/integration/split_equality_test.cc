@@ -3,8 +3,12 @@
 // At every cut, through real TCP, the scores are the bytes of the unsplit run.
 #include <doctest/doctest.h>
 
+#include <algorithm>
 #include <cstdio>
+#include <cstring>
+#include <span>
 
+#include "schemas/frame.h"
 #include "tests/support/programs.h"
 #include "tests/support/shared_data.h"
 #include "tests/support/tcp_relay.h"
@@ -51,66 +55,120 @@ void check_every_cut(const Workshop& workshop, const std::string& model) {
   std::printf("%s: %zu cuts, %zu scores each, byte for byte\n", model.c_str(), cuts, scores.size());
 }
 
-// A frame header and a Request come before the attachment; both are below 512 bytes, and every
-// boundary here is far above.
-constexpr std::int64_t kBeforeAttachment = 512;
+// Where the only attachment of a recorded stream starts.
+std::size_t find_attachment(std::span<const std::byte> stream) {
+  const FrameLimits limits{.max_attachment_bytes = stream.size()};
+  std::size_t place = 0;
+  while (place + kFrameHeaderBytes <= stream.size()) {
+    const auto header =
+        decode_frame_header(stream.subspan(place).first<kFrameHeaderBytes>(), limits);
+    REQUIRE_MESSAGE(header.is_ok(), header.status().message());
+    place += kFrameHeaderBytes + header->message_bytes;
+    if (header->attachment_bytes > 0) return place;
+  }
+  FAIL("no frame has an attachment");
+  return 0;
+}
 
-void check_flipped_byte(const Workshop& workshop, const std::string& model, const char* split) {
+// The greatest of the floats: not even a max pool right after the cut loses it.
+std::size_t greatest_float(std::span<const std::byte> bytes) {
+  std::vector<float> values(bytes.size() / sizeof(float));
+  std::memcpy(values.data(), bytes.data(), values.size() * sizeof(float));
+  const auto greatest = std::ranges::max_element(values);
+  REQUIRE(*greatest > 0);
+  return static_cast<std::size_t>(greatest - values.begin());
+}
+
+struct RelayedRun {
+  std::size_t attachment = 0;    // its place in what the agent sent
+  std::vector<std::byte> bytes;  // the attachment
+  nlohmann::json scores;
+};
+
+RelayedRun run_through_relay(const RunningServer& server, const std::string& model,
+                             const std::string& split, const std::string& picture,
+                             std::int64_t flipped) {
+  TcpRelay relay(server.port());
+  relay.flip_byte_at(flipped);
+  const AgentRun run = run_agent({"run", "--model", model, "--server", relay.address(), "--split",
+                                  split, "--json", "--scores", picture});
+  REQUIRE_MESSAGE(run.exit_code == 0, run.err);
+  const nlohmann::json& record = run.records.at(0);
+  CHECK_FALSE(record.contains("fallback"));
+  const std::vector<std::byte> stream = relay.recorded();
+  RelayedRun relayed{
+      .attachment = find_attachment(stream), .bytes = {}, .scores = record.at("scores")};
+  const std::size_t size = record.at("bytes_up");
+  REQUIRE(relayed.attachment + size <= stream.size());
+  const auto first = stream.begin() + static_cast<std::ptrdiff_t>(relayed.attachment);
+  relayed.bytes.assign(first, first + static_cast<std::ptrdiff_t>(size));
+  return relayed;
+}
+
+// One byte is flipped on its way to the server, once: the scores must be others, or the server did
+// not compute them from what crossed.
+void check_flip_changes_scores(const Workshop& workshop, const std::string& model,
+                               const std::string& split) {
+  CAPTURE(split);
   const std::string picture = workshop.png("picture.png", 3);
   const RunningServer server({model});
-  TcpRelay relay(server.port());
-  const std::vector<std::string> arguments{"run",           "--model", model, "--server",
-                                           relay.address(), "--split", split, "--json",
-                                           "--scores",      picture};
-  const AgentRun clean = run_agent(arguments);
-  REQUIRE_MESSAGE(clean.exit_code == 0, clean.err);
-  const std::uint64_t sent = relay.bytes_up();
-  const std::uint64_t attachment = clean.records.at(0).at("bytes_up");
-  CHECK(sent > attachment);
-  CHECK(sent < attachment + 2 * kBeforeAttachment);
+  const RelayedRun clean = run_through_relay(server, model, split, picture, -1);
+  CHECK(run_through_relay(server, model, split, picture, -1).scores == clean.scores);
+  // Little endian: the last of four bytes is sign and exponent. At split 0 there are pixels
+  // instead.
+  const std::size_t byte =
+      split == "0" ? clean.bytes.size() / 2 : greatest_float(clean.bytes) * sizeof(float) + 3;
+  const RelayedRun spoiled = run_through_relay(server, model, split, picture,
+                                               static_cast<std::int64_t>(clean.attachment + byte));
+  CHECK(spoiled.bytes == clean.bytes);  // before the flip
+  CHECK(spoiled.scores != clean.scores);
+}
 
-  // The top byte of a float in the middle of the attachment, counted from the stream's start.
-  bool changed = false;
-  for (std::int64_t byte = 0; byte < 4 && !changed; ++byte) {
-    relay.flip_byte_at(kBeforeAttachment + static_cast<std::int64_t>(attachment / 2 / 4 * 4) +
-                       byte);
-    const AgentRun spoiled = run_agent(arguments);
-    REQUIRE_MESSAGE(spoiled.exit_code == 0, spoiled.err);
-    changed = spoiled.records.at(0).at("scores") != clean.records.at(0).at("scores");
+// The middle one of the splits at which tensors cross.
+void check_flip_at_middle_cut(const Workshop& workshop, const std::string& model) {
+  std::vector<std::string> splits;
+  const nlohmann::json variant = inspect(model).at("variants").at(0);
+  const std::size_t op_count = variant.at("ops").size();
+  for (const nlohmann::json& cut : variant.at("cuts")) {
+    const std::size_t boundary = cut.at("op_boundary");
+    if (cut.at("is_split") == true && boundary > 0 && boundary < op_count) {
+      splits.push_back("op:" + std::to_string(boundary));
+    }
   }
-  CHECK(changed);
+  REQUIRE(splits.size() > 4);
+  check_flip_changes_scores(workshop, model, splits[splits.size() / 2]);
+}
+
+void check_network(const std::string& name) {
+  const Workshop workshop;
+  const std::string model = workshop.zoo(name);
+  check_every_cut(workshop, model);
+  check_flip_at_middle_cut(workshop, model);
 }
 
 }  // namespace
 
-TEST_CASE("AlexNet at every cut") {
-  const Workshop workshop;
-  check_every_cut(workshop, workshop.zoo("alexnet"));
+TEST_CASE("AlexNet at every cut, and a flipped byte") { check_network("alexnet"); }
+
+TEST_CASE("VGG-11 at every cut, and a flipped byte") { check_network("vgg11"); }
+
+TEST_CASE("MobileNetV2 at every cut, skip connections crossing, and a flipped byte") {
+  check_network("mobilenet_v2");
 }
 
-TEST_CASE("VGG-11 at every cut") {
-  const Workshop workshop;
-  check_every_cut(workshop, workshop.zoo("vgg11"));
-}
-
-TEST_CASE("MobileNetV2 at every cut, skip connections crossing") {
-  const Workshop workshop;
-  check_every_cut(workshop, workshop.zoo("mobilenet_v2"));
-}
-
-TEST_CASE("SqueezeNet at every cut, branches crossing") {
+TEST_CASE("SqueezeNet at every cut, branches crossing, and a flipped byte") {
   const auto data = shared_data();
   if (!data) return;
   const Workshop workshop;
-  check_every_cut(workshop,
-                  workshop.import((*data / "models/squeezenet_v1.1.onnx").string(), "squeezenet"));
+  const std::string model =
+      workshop.import((*data / "models/squeezenet_v1.1.onnx").string(), "squeezenet");
+  check_every_cut(workshop, model);
+  check_flip_at_middle_cut(workshop, model);
 }
 
-TEST_CASE("a flipped byte of a boundary tensor changes the scores") {
+TEST_CASE("a flipped byte of the pixels at split 0 changes the scores") {
   const Workshop workshop;
-  const std::string model = workshop.zoo("mobilenet_v2", {"--input", "96"});
-  check_flipped_byte(workshop, model, "4");
-  check_flipped_byte(workshop, model, "0");
+  check_flip_changes_scores(workshop, workshop.zoo("mobilenet_v2", {"--input", "96"}), "0");
 }
 
 TEST_CASE("a JPEG at split 0 travels as the file it is and gives the same scores") {

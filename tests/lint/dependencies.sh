@@ -10,14 +10,14 @@ source tests/lint/common.sh
 modules() {
   local module=$1 file included
   shift
+  [ -n "$(cpp_files "$module")" ] || complain "$module: no files to check"
   while IFS=: read -r file included; do
     local ok=no allowed
     for allowed in "$module" "$@"; do
       [ "${included%%/*}" = "$allowed" ] && ok=yes
     done
     [ "$ok" = yes ] || complain "$file: $module must not include $included"
-  done < <(project_files "$module" | grep -E '\.(cc|h)$' |
-    xargs grep -HoE '^#include "(planner|schemas|engine|agent|server|tests)/[^"]+' |
+  done < <(cpp_files "$module" | xargs grep -HoE '^#include "(planner|schemas|engine|agent|server|tests)/[^"]+' |
     sed 's/#include "//')
 }
 modules planner
@@ -33,14 +33,14 @@ while IFS=: read -r file included; do
     engine/image/* | engine/importer/* | */generated/*) continue ;;
   esac
   [ "${file%%/*}" = "${included%%/*}" ] || complain "$file: $included is private"
-done < <(project_files planner schemas engine agent server | grep -E '\.(cc|h)$' |
+done < <(cpp_files planner schemas engine agent server |
   xargs grep -HoE '^#include "[a-z]+/[a-z_]+/[^"]+' | sed 's/#include "//')
 
 only_in() {
   local pattern=$1 where=$2 what=$3 hit
   while read -r hit; do
     [ -n "$hit" ] && complain "$hit: $what belongs to $where"
-  done < <(project_files planner schemas engine agent server | grep -E '\.(cc|h)$' |
+  done < <(cpp_files planner schemas engine agent server |
     grep -vE "$where" | xargs grep -lE "$pattern" || true)
 }
 only_in '\bxnn_[a-z]|xnnpack\.h' '^engine/(ops|memory)/' 'XNNPACK'
@@ -52,7 +52,7 @@ only_in 'google/protobuf|\.pb\.h' '^engine/importer/' 'protobuf'
 # The planner runs without libc.
 while read -r hit; do
   complain "$hit: the planner includes freestanding headers only"
-done < <(project_files planner | grep -E '\.(cc|h)$' |
+done < <(cpp_files planner |
   xargs grep -HE '^#include <' |
   grep -vE '<(array|bit|compare|concepts|cstddef|cstdint|initializer_list|limits|span|type_traits|utility)>' || true)
 finish

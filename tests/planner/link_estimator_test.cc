@@ -106,6 +106,38 @@ TEST_CASE("a link slower than one bit a second is still a link") {
   CHECK(estimator.link().bandwidth_bps == 1);
 }
 
+TEST_CASE("a round trip that was measured for itself is not counted in the goodput as well") {
+  LinkEstimator estimator;
+  estimator.observe_round_trip(40 * kMillisecond);
+  estimator.observe(over(kTenMbit, 100'000));
+  CHECK(estimator.link().rtt_ns == 40 * kMillisecond);
+  CHECK(estimator.link().bandwidth_bps == 10'000'000);
+  // The next handshake's word counts at once.
+  estimator.observe_round_trip(7 * kMillisecond);
+  CHECK(estimator.link().rtt_ns == 7 * kMillisecond);
+}
+
+TEST_CASE(
+    "without transfers a slow link's estimate drifts to the initial one, a fast one's stays") {
+  LinkEstimator estimator(link_of(10'000'000, 0));
+  estimator.observe_round_trip(100 * kMillisecond);
+  for (int i = 0; i < 5; ++i) estimator.observe(over(link_of(1'000'000, 100'000'000), 100'000));
+  CHECK(estimator.drifted(0).bandwidth_bps == 1'000'000);
+  CHECK(estimator.drifted(1).bandwidth_bps == 2'000'000);
+  CHECK(estimator.drifted(1).rtt_ns == 50 * kMillisecond);
+  CHECK(estimator.drifted(3).bandwidth_bps == 8'000'000);
+  CHECK(estimator.drifted(4).bandwidth_bps == 10'000'000);
+  CHECK(estimator.drifted(UINT64_MAX).bandwidth_bps == 10'000'000);
+  CHECK(estimator.drifted(UINT64_MAX).rtt_ns == 0);
+  CHECK(estimator.link().bandwidth_bps == 1'000'000);
+  // The first transfer after the pause is believed: what was before it is forgotten.
+  estimator.drift(4);
+  estimator.observe_round_trip(0);
+  estimator.observe(over(link_of(20'000'000), 100'000));
+  CHECK(estimator.link().bandwidth_bps == 20'000'000);
+  CHECK(estimator.drifted(9).bandwidth_bps == 20'000'000);
+}
+
 TEST_CASE("an outage keeps what was measured, a reset forgets it") {
   LinkEstimator estimator;
   estimator.observe(over(kTenMbit, 100));

@@ -41,12 +41,38 @@ TEST_CASE("what cannot be written is said with its path, and the old content sta
   const test::TemporaryFolder folder;
   const std::string missing = folder / "no/such/file";
   const Status status = write_file_atomically(missing, bytes_of("x"));
-  CHECK(status.code() == StatusCode::kIo);
+  CHECK(status.code() == StatusCode::kNotFound);
   CHECK(status.message().find(missing) == 0);
   // A folder cannot be renamed over: the write gets as far as it can and cleans up.
   fs::create_directories(folder / "taken/inside");
   CHECK(write_file_atomically(folder / "taken", bytes_of("x")).code() == StatusCode::kIo);
   CHECK(fs::is_directory(folder / "taken/inside"));
+  CHECK(entries(folder.path()) == 1);
+}
+
+TEST_CASE("a file that is not committed leaves nothing") {
+  const test::TemporaryFolder folder;
+  const std::string path = folder / "half";
+  {
+    auto file = AtomicFile::create(path);
+    REQUIRE(file.is_ok());
+    REQUIRE(file->write_at(bytes_of("half of it"), 0).is_ok());
+    CHECK(!fs::exists(path));
+    CHECK(entries(folder.path()) == 1);
+  }
+  CHECK(entries(folder.path()) == 0);
+}
+
+TEST_CASE("parts are written in any order, and moved files are committed once") {
+  const test::TemporaryFolder folder;
+  const std::string path = folder / "parts";
+  auto file = AtomicFile::create(path);
+  REQUIRE(file.is_ok());
+  AtomicFile moved = std::move(file).value();
+  REQUIRE(moved.write_at(bytes_of("world"), 6).is_ok());
+  REQUIRE(moved.write_at(bytes_of("hello "), 0).is_ok());
+  REQUIRE(moved.commit().is_ok());
+  CHECK(text_of(read_file(path, 100)) == "hello world");
   CHECK(entries(folder.path()) == 1);
 }
 

@@ -62,7 +62,7 @@ TEST_CASE("every code has a name of its own") {
 
 TEST_CASE("the help lists every exit code once") {
   const std::string help(exit_code_help());
-  for (int code = 0; code <= static_cast<int>(ExitCode::kPartial); ++code) {
+  for (int code = 0; code <= static_cast<int>(ExitCode::kSelfTestFailed); ++code) {
     const std::string number = std::to_string(code);
     const std::string start = "\n" + std::string(4 - number.size(), ' ') + number + "  ";
     const std::size_t first = help.find(start);

@@ -78,6 +78,41 @@ TEST_CASE("a welcome carries the server's profile") {
   CHECK(*profile_from_message(*welcome.profile()) == profile);
 }
 
+TEST_CASE("the largest welcome that is allowed is read, and one op more is not") {
+  ProfileData profile = test::sample_profile();
+  profile.processor = std::string(kMaxTextBytes, 'p');
+  const std::vector<std::uint64_t> times(kMaxProfileOps, kMaxProfileNs);
+  profile.variants.assign(kMaxProfileVariants, {.variant = std::string(kMaxTextBytes, 'v'),
+                                                .threads = 1,
+                                                .runs = 1,
+                                                .op_median_ns = times,
+                                                .op_p95_ns = times});
+  const std::string server(kMaxTextBytes, 's');
+  const WelcomeFields fields{.server = server,
+                             .session_id = ~0ull,
+                             .max_inflight = ~0u,
+                             .max_picture_bytes = ~0ull,
+                             .profile = &profile};
+  const FrameBytes frame = make_welcome(fields);
+  const auto envelope = parse(frame);
+  REQUIRE_MESSAGE(envelope.is_ok(), envelope.status().message());
+  CHECK(*profile_from_message(*(*envelope)->message_as_Welcome()->profile()) == profile);
+  CHECK(frame.size() > 1u << 20);
+
+  profile.variants[0].op_median_ns.push_back(1);
+  profile.variants[0].op_p95_ns.push_back(1);
+  check_refused(make_welcome(fields), "1..4096 medians");
+}
+
+TEST_CASE("the largest message of an agent is within what a server reads") {
+  const std::string text(kMaxTextBytes, 'x');
+  const FrameBytes hello = make_hello(text, test::sample_identity());
+  for (const FrameBytes& frame : {hello, make_goodbye(text)}) {
+    const auto bytes = std::span(frame).first<kFrameHeaderBytes>();
+    CHECK(decode_frame_header(bytes, {.max_message_bytes = kMaxMessageToServerBytes}).is_ok());
+  }
+}
+
 TEST_CASE("texts are clean when they are made, and refused when they are not") {
   const FrameBytes long_error =
       make_error(1, fbs::ErrorCode::Internal, "\x1b[31m" + std::string(5000, 'x'));

@@ -5,6 +5,7 @@
 #include <doctest/doctest.h>
 
 #include <atomic>
+#include <chrono>
 #include <set>
 #include <thread>
 
@@ -19,41 +20,88 @@ struct Tally {
   std::atomic<unsigned> answers{0}, busy{0}, refused{0}, other{0};
 };
 
+// Counts `reply`; gives the request that it replies to, or 0 when it is none.
+std::uint64_t count_reply(const fbs::Envelope& reply, Tally& tally) {
+  if (const fbs::Answer* answer = reply.message_as_Answer()) {
+    ++tally.answers;
+    return answer->request_id();
+  }
+  const fbs::Error* error = reply.message_as_Error();
+  if (error == nullptr) return 0;
+  if (error->code() == fbs::ErrorCode::Busy) {
+    ++tally.busy;
+  } else if (error->code() == fbs::ErrorCode::ShuttingDown) {
+    ++tally.refused;
+  } else {
+    ++tally.other;
+  }
+  return error->request_id();
+}
+
+// One agent that has shaken hands, and its requests without a reply.
+class Agent {
+ public:
+  explicit Agent(const ServerThread& server)
+      : client_(server.port()),
+        tensors_(server.model().variants[0].cuts[1].boundary_bytes / sizeof(float), 0.5F) {
+    greeted_ = client_.send(make_hello("flood", server.model().file->identity())) &&
+               client_.receive() != nullptr;
+  }
+
+  [[nodiscard]] bool greeted() const { return greeted_; }
+  [[nodiscard]] std::size_t open() const { return open_.size(); }
+
+  bool ask() {
+    const std::uint64_t id = ++last_id_;
+    if (!client_.send(make_request(id, 0, 1, fbs::Codec::RawF32, 0, tensors_.size() * 4)) ||
+        !client_.send(std::as_bytes(std::span(tensors_)))) {
+      return false;
+    }
+    open_.insert(id);
+    return true;
+  }
+
+  // The next message, counted; nothing when the server closed.
+  const fbs::Envelope* receive(Tally& tally) {
+    const fbs::Envelope* reply = client_.receive();
+    if (reply == nullptr) return nullptr;
+    const std::uint64_t id = count_reply(*reply, tally);
+    if (id != 0) CHECK_MESSAGE(open_.erase(id) == 1, "a second reply to request " << id);
+    return reply;
+  }
+
+ private:
+  RawClient client_;
+  std::vector<float> tensors_;
+  std::set<std::uint64_t> open_;
+  std::uint64_t last_id_ = 0;
+  bool greeted_ = false;
+};
+
 // Sends `count` requests without waiting, then reads until each has its reply or the server closed.
 void flood(const ServerThread& server, unsigned count, Tally& tally) {
-  RawClient client(server.port());
-  const server::LoadedModel& model = server.model();
-  if (!client.send(make_hello("flood", model.file->identity())) || client.receive() == nullptr)
-    return;
-  const std::vector<float> tensors(model.variants[0].cuts[1].boundary_bytes / sizeof(float), 0.5F);
-  std::set<std::uint64_t> open;
-  for (unsigned i = 1; i <= count; ++i) {
-    if (!client.send(make_request(i, 0, 1, fbs::Codec::RawF32, 0, tensors.size() * 4)) ||
-        !client.send(std::as_bytes(std::span(tensors)))) {
-      break;
-    }
-    open.insert(i);
+  Agent agent(server);
+  if (!agent.greeted()) return;
+  for (unsigned i = 0; i < count; ++i) {
+    if (!agent.ask()) break;
   }
-  while (!open.empty()) {
-    const fbs::Envelope* reply = client.receive();
-    if (reply == nullptr) return;
-    std::uint64_t id = 0;
-    if (const fbs::Answer* answer = reply->message_as_Answer()) {
-      id = answer->request_id();
-      ++tally.answers;
-    } else if (const fbs::Error* error = reply->message_as_Error()) {
-      id = error->request_id();
-      if (error->code() == fbs::ErrorCode::Busy) {
-        ++tally.busy;
-      } else if (error->code() == fbs::ErrorCode::ShuttingDown) {
-        ++tally.refused;
-      } else {
-        ++tally.other;
-      }
-    } else {
-      continue;  // Goodbye
+  while (agent.open() > 0) {
+    if (agent.receive(tally) == nullptr) return;
+  }
+}
+
+// Keeps as many requests open as are allowed until Goodbye, then reads on to the end; true when
+// there was a Goodbye.
+bool ask_until_goodbye(const ServerThread& server, Tally& tally) {
+  Agent agent(server);
+  bool goodbye = false;
+  for (;;) {
+    while (!goodbye && agent.greeted() && agent.open() < server::ServerOptions{}.max_inflight) {
+      if (!agent.ask()) break;
     }
-    CHECK_MESSAGE(open.erase(id) == 1, "a second reply to request " << id);
+    const fbs::Envelope* reply = agent.receive(tally);
+    if (reply == nullptr) return goodbye;
+    if (reply->message_type() == fbs::Message::Goodbye) goodbye = true;
   }
 }
 
@@ -71,32 +119,49 @@ TEST_CASE("each of many requests gets exactly one reply: an answer or Busy") {
   CHECK(tally.answers + tally.busy == 12 * 20);
   CHECK(tally.answers > 0);
   CHECK(tally.other == 0);
-  const server::ServerStats& stats = server.stop();
+  const server::ServerStats stats = server.stop();
   CHECK(stats.requests == 12 * 20);
   CHECK(stats.answers == tally.answers);
   CHECK(stats.busy == tally.busy);
 }
 
-TEST_CASE("a shutdown under load ends, and nobody gets a wrong reply") {
-  ServerThread server(all_ops_model().build(), [](server::ServerOptions& options) {
-    options.drain_timeout = std::chrono::milliseconds(3'000);
-  });
+TEST_CASE("a shutdown under load: every answer computed arrives, then Goodbye and the end") {
+  ServerThread server(all_ops_model().build());
   Tally tally;
+  std::atomic<unsigned> goodbyes{0};
   std::vector<std::thread> clients;
-  for (int i = 0; i < 6; ++i) clients.emplace_back([&] { flood(server, 200, tally); });
-  std::this_thread::sleep_for(std::chrono::milliseconds(30));
-  server.stop();
+  for (int i = 0; i < 6; ++i) {
+    clients.emplace_back([&] {
+      if (ask_until_goodbye(server, tally)) ++goodbyes;
+    });
+  }
+  const auto end = std::chrono::steady_clock::now() + std::chrono::seconds(20);
+  while (tally.answers < 100 && std::chrono::steady_clock::now() < end) {
+    std::this_thread::sleep_for(std::chrono::milliseconds(1));
+  }
+  const server::ServerStats stats = server.stop();
   for (std::thread& client : clients) client.join();
+  CHECK(tally.answers >= 100);
+  CHECK(tally.answers == stats.answers);
+  CHECK(goodbyes == 6);
+  CHECK(tally.busy == 0);
   CHECK(tally.other == 0);
 }
 
 TEST_CASE("hundreds of idle agents do not keep one from being answered") {
   ServerThread server(all_ops_model().build());
   std::vector<std::unique_ptr<RawClient>> idle;
-  for (int i = 0; i < 300; ++i) idle.push_back(std::make_unique<RawClient>(server.port()));
+  for (int i = 0; i < 300; ++i) {
+    idle.push_back(std::make_unique<RawClient>(server.port()));
+    REQUIRE(idle.back()->send(make_hello("idle", server.model().file->identity())));
+    const fbs::Envelope* reply = idle.back()->receive();
+    REQUIRE(reply != nullptr);
+    REQUIRE(reply->message_type() == fbs::Message::Welcome);
+  }
   Tally tally;
   flood(server, 4, tally);
   CHECK(tally.answers == 4);
+  CHECK(server.stop().connections == 301);
 }
 
 }  // namespace cleave::test

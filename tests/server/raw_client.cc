@@ -69,7 +69,8 @@ const fbs::Envelope* RawClient::receive() {
   if (!receive_exactly(bytes)) return nullptr;
   const auto header = decode_frame_header(bytes, {});
   REQUIRE(header.is_ok());
-  storage_.resize((header->message_bytes + 7) / 8);
+  message_bytes_ = header->message_bytes;
+  storage_.resize((message_bytes_ + 7) / 8);
   const std::span message(reinterpret_cast<std::byte*>(storage_.data()), header->message_bytes);
   if (!receive_exactly(message)) return nullptr;
   const auto envelope = parse_message(message);

@@ -34,6 +34,10 @@ class RawClient {
 
   // The next message; nothing when the server closed or was silent for 10 s. Valid until the next.
   const fbs::Envelope* receive();
+  // The bytes of the message that receive() gave last.
+  [[nodiscard]] std::span<const std::byte> message() const {
+    return std::as_bytes(std::span(storage_)).first(message_bytes_);
+  }
   // Whether the server closes within `milliseconds` without sending anything more.
   bool closed_within(int milliseconds);
 
@@ -41,6 +45,7 @@ class RawClient {
   bool receive_exactly(std::span<std::byte> bytes) const;
   int socket_ = -1;
   std::vector<std::uint64_t> storage_;
+  std::size_t message_bytes_ = 0;
 };
 
 }  // namespace cleave::test

@@ -6,6 +6,7 @@
 
 #include <boost/asio/post.hpp>
 #include <fstream>
+#include <future>
 
 #include "tests/support/temporary_folder.h"
 
@@ -34,11 +35,20 @@ ServerThread::ServerThread(std::span<const std::byte> model_bytes,
 
 ServerThread::~ServerThread() { stop(); }
 
+void ServerThread::on_network_thread(const std::function<void()>& action) {
+  std::promise<void> done;
+  boost::asio::post(io_, [&] {
+    action();
+    done.set_value();
+  });
+  done.get_future().wait();
+}
+
 void ServerThread::begin_shutdown() {
   boost::asio::post(io_, [this] { server_->shutdown(); });
 }
 
-const server::ServerStats& ServerThread::stop() {
+server::ServerStats ServerThread::stop() {
   if (thread_.joinable()) {
     begin_shutdown();
     thread_.join();

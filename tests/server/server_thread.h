@@ -22,10 +22,15 @@ class ServerThread {
 
   [[nodiscard]] std::uint16_t port() const { return port_; }
   [[nodiscard]] const server::LoadedModel& model() const { return *models_->models()[0]; }
+  [[nodiscard]] const server::ModelStore& models() const { return *models_; }
+  // Runs `action` between two handlers of the server, and waits for it.
+  void on_network_thread(const std::function<void()>& action);
+  // On the network thread only, or after stop().
+  [[nodiscard]] server::ServerStats stats() const { return server_->stats(); }
   // Starts the orderly end without waiting for it.
   void begin_shutdown();
   // Orderly end; waits. The counters are then final.
-  const server::ServerStats& stop();
+  server::ServerStats stop();
 
  private:
   std::unique_ptr<server::ModelStore> models_;

@@ -6,6 +6,8 @@
 #include <algorithm>
 #include <atomic>
 #include <future>
+#include <new>
+#include <utility>
 
 #include "server/tail_pool.h"
 #include "tests/server/server_thread.h"
@@ -20,9 +22,12 @@ std::unique_ptr<server::TailJob> make_job(const server::LoadedModel& model,
   job->model = &model;
   job->codec = fbs::Codec::RawF32;
   job->cut = 0;
-  job->buffers.emplace_back(model.variants[0].cuts[0].boundary_bytes);
-  std::fill_n(job->buffers[0].f32(), model.variants[0].cuts[0].boundary_bytes / 4, 0.25F);
   job->attachment_bytes = model.variants[0].cuts[0].boundary_bytes;
+  auto payload =
+      server::PayloadPool::create(job->attachment_bytes)->take({&job->attachment_bytes, 1});
+  REQUIRE(payload.has_value());
+  job->payload = std::move(*payload);
+  std::fill_n(job->payload.buffers()[0].f32(), job->attachment_bytes / 4, 0.25F);
   job->arrived = server::Clock::now();
   job->done = [&done](std::unique_ptr<server::TailJob> finished) {
     if (finished->error == fbs::ErrorCode::None && !finished->scores.empty()) ++done;
@@ -109,6 +114,35 @@ TEST_CASE("abandoned jobs are dropped, and one whose agent is gone is not comput
   REQUIRE(second.start().is_ok());
   REQUIRE(second.try_submit(job));
   CHECK(ended.get_future().get() == fbs::ErrorCode::ShuttingDown);
+}
+
+TEST_CASE("a job that cannot be handed back at first is handed back later, or dropped at the end") {
+  ServerThread models(all_ops_model().build());
+  std::atomic<int> done{0}, tries{0};
+  server::TailPool pool({});
+  REQUIRE(pool.start().is_ok());
+  auto job = make_job(models.model(), done);
+  job->done = [&, take = job->done](std::unique_ptr<server::TailJob>&& finished) {
+    if (++tries <= 2) throw std::bad_alloc();
+    take(std::move(finished));
+  };
+  REQUIRE(pool.try_submit(job));
+  pool.stop();
+  CHECK(tries == 3);
+  CHECK(done == 1);
+
+  server::TailPool second({});
+  REQUIRE(second.start().is_ok());
+  auto never = make_job(models.model(), done);
+  std::promise<void> tried;
+  never->done = [&, told = false](std::unique_ptr<server::TailJob>&&) mutable {
+    if (!std::exchange(told, true)) tried.set_value();
+    throw std::bad_alloc();
+  };
+  REQUIRE(second.try_submit(never));
+  tried.get_future().wait();
+  second.abandon();
+  CHECK(done == 1);
 }
 
 }  // namespace cleave::test

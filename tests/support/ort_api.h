@@ -58,8 +58,8 @@ struct OrtErrorMessage {
 };
 
 using OrtCreateEnv = OrtCall<3, int, const char*, OrtEnvHandle**>;
-using OrtCreateSession = OrtCall<7, const OrtEnvHandle*, const char*, const OrtOptionsHandle*,
-                                 OrtSessionHandle**>;
+using OrtCreateSession =
+    OrtCall<7, const OrtEnvHandle*, const char*, const OrtOptionsHandle*, OrtSessionHandle**>;
 using OrtCreateSessionFromArray = OrtCall<8, const OrtEnvHandle*, const void*, std::size_t,
                                           const OrtOptionsHandle*, OrtSessionHandle**>;
 using OrtRun =

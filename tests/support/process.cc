@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -37,15 +38,19 @@ int exit_code_of_wait(int status) {
   return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
 }
 
-int wait_until(pid_t pid, Clock::time_point end) {
+int wait_until(pid_t pid, Clock::time_point end, std::uint64_t* peak_rss_bytes = nullptr) {
   int status = 0;
-  while (waitpid(pid, &status, WNOHANG) == 0) {
+  rusage usage{};
+  while (wait4(pid, &status, WNOHANG, &usage) == 0) {
     if (Clock::now() >= end) {
       kill(pid, SIGKILL);
-      waitpid(pid, &status, 0);
+      wait4(pid, &status, 0, &usage);
       break;
     }
     std::this_thread::sleep_for(std::chrono::milliseconds(2));
+  }
+  if (peak_rss_bytes != nullptr) {
+    *peak_rss_bytes = static_cast<std::uint64_t>(usage.ru_maxrss) * 1024;
   }
   return exit_code_of_wait(status);
 }
@@ -85,7 +90,7 @@ Finished run_program(const std::vector<std::string>& command, const Environment&
   }
   close(out[0]);
   close(err[0]);
-  finished.exit_code = wait_until(pid, end);
+  finished.exit_code = wait_until(pid, end, &finished.peak_rss_bytes);
   return finished;
 }
 

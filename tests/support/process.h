@@ -6,6 +6,7 @@
 #include <sys/types.h>
 
 #include <chrono>
+#include <cstdint>
 #include <string>
 #include <vector>
 
@@ -15,6 +16,9 @@ struct Finished {
   int exit_code = -1;  // 128 + signal when a signal ended it
   std::string out;
   std::string err;
+  // Most memory it held (resident), from the kernel's accounts; never below this process's own at
+  // the time of the fork.
+  std::uint64_t peak_rss_bytes = 0;
 };
 
 using Environment = std::vector<std::string>;  // "NAME=VALUE", added to this process's own

@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include <array>
+#include <span>
 
 namespace cleave::test {
 namespace {
@@ -72,6 +73,16 @@ void TcpRelay::accept_loop() {
   }
 }
 
+void TcpRelay::record(std::span<const std::byte> bytes) {
+  const std::lock_guard lock(recording_);
+  recorded_.insert(recorded_.end(), bytes.begin(), bytes.end());
+}
+
+std::vector<std::byte> TcpRelay::recorded() const {
+  const std::lock_guard lock(recording_);
+  return recorded_;
+}
+
 void TcpRelay::forward(int client, int server) {
   std::array<char, 65536> chunk;
   std::int64_t sent_up = 0;
@@ -89,6 +100,7 @@ void TcpRelay::forward(int client, int server) {
         break;
       }
       if (up) {
+        record(std::as_bytes(std::span(chunk)).first(static_cast<std::size_t>(count)));
         const std::int64_t flip = flip_at_ - sent_up;
         if (flip >= 0 && flip < count) {
           char& byte = chunk[static_cast<std::size_t>(flip)];

@@ -4,7 +4,10 @@
 #pragma once
 
 #include <atomic>
+#include <cstddef>
 #include <cstdint>
+#include <mutex>
+#include <span>
 #include <string>
 #include <thread>
 #include <vector>
@@ -29,11 +32,14 @@ class TcpRelay {
   void close_connections() { ++generation_; }
   // Bytes that clients sent on all connections so far.
   [[nodiscard]] std::uint64_t bytes_up() const { return bytes_up_; }
+  // What the clients sent, in the order it came, before anything was flipped.
+  [[nodiscard]] std::vector<std::byte> recorded() const;
   [[nodiscard]] unsigned connections() const { return connections_; }
 
  private:
   void accept_loop();
   void forward(int client, int server);
+  void record(std::span<const std::byte> bytes);
 
   std::uint16_t server_port_;
   std::uint16_t port_ = 0;
@@ -44,6 +50,8 @@ class TcpRelay {
   std::atomic<unsigned> connections_{0};
   std::atomic<unsigned> generation_{0};
   std::atomic<bool> stopping_{false};
+  mutable std::mutex recording_;
+  std::vector<std::byte> recorded_;  // under recording_
   std::thread acceptor_;
   std::vector<std::thread> forwarders_;  // touched by the acceptor, then by the destructor
 };

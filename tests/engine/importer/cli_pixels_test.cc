@@ -67,27 +67,15 @@ TEST_CASE("pixels come in the model's color order") {
 TEST_CASE("each way that pixels cannot be had is one line and its exit code; no file is left") {
   const PixelsFolder folder("rgb");
   std::filesystem::create_directory(folder / "bare");
-  struct Case {
-    const char* arguments;
-    ExitCode code;
-    const char* says;
-  };
-  for (const Case& c : {
-           Case{"pixels none.cleave photo.png o.u8", ExitCode::kNotFound, "none.cleave"},
-           Case{"pixels photo.png photo.png o.u8", ExitCode::kCorruptModel, "photo.png"},
-           Case{"pixels m.cleave none.png o.u8", ExitCode::kNotFound, "none.png"},
-           Case{"pixels m.cleave net.onnx o.u8", ExitCode::kBadInput, "net.onnx"},
-           Case{"pixels m.cleave photo.png none/o.u8", ExitCode::kNotFound, "none/o.u8"},
-           Case{"pixels m.cleave photo.png bare", ExitCode::kIo, "bare"},
+  for (const BadCase& c : {
+           BadCase{"pixels none.cleave photo.png o.u8", ExitCode::kNotFound, "none.cleave"},
+           BadCase{"pixels photo.png photo.png o.u8", ExitCode::kCorruptModel, "photo.png"},
+           BadCase{"pixels m.cleave none.png o.u8", ExitCode::kNotFound, "none.png"},
+           BadCase{"pixels m.cleave net.onnx o.u8", ExitCode::kBadInput, "net.onnx"},
+           BadCase{"pixels m.cleave photo.png none/o.u8", ExitCode::kNotFound, "none/o.u8"},
+           BadCase{"pixels m.cleave photo.png bare", ExitCode::kIo, "bare"},
        }) {
-    CAPTURE(c.arguments);
-    const Finished outcome = run_import(folder, c.arguments);
-    CHECK(outcome.exit_code == code(c.code));
-    CHECK(outcome.out.empty());
-    CAPTURE(outcome.err);
-    CHECK(is_one_line(outcome.err));
-    CHECK(outcome.err.find(c.says) != std::string::npos);
-    CHECK_FALSE(std::filesystem::exists(folder / "o.u8"));
+    check_bad_case(folder, c, "o.u8");
   }
 }
 

@@ -4,6 +4,7 @@
 #include <doctest/doctest.h>
 
 #include <cstdlib>
+#include <filesystem>
 #include <fstream>
 #include <iterator>
 #include <string>
@@ -32,6 +33,27 @@ inline int code(ExitCode code) { return static_cast<int>(code); }
 
 inline bool is_one_line(const std::string& text) {
   return !text.empty() && text.find('\n') == text.size() - 1;
+}
+
+// Arguments that cannot be followed, and what the user learns of it.
+struct BadCase {
+  const char* arguments;
+  ExitCode exit_code;
+  const char* says;
+};
+
+// Exit code and one line on standard error are as `expected`; `output` is not written.
+inline void check_bad_case(const TemporaryFolder& folder, const BadCase& expected,
+                           const std::string& output) {
+  CAPTURE(expected.arguments);
+  const Finished outcome = run_import(folder, expected.arguments);
+  CAPTURE(outcome.err);
+  CHECK(outcome.exit_code == code(expected.exit_code));
+  CHECK(outcome.out.empty());
+  CHECK(is_one_line(outcome.err));
+  CHECK(outcome.err.starts_with("cleave-import: error: "));
+  CHECK(outcome.err.find(expected.says) != std::string::npos);
+  CHECK_FALSE(std::filesystem::exists(folder / output));
 }
 
 }  // namespace cleave::test

@@ -61,36 +61,23 @@ TEST_CASE("each bad case is one line on standard error and its exit code") {
   std::ofstream(folder / "archive.zip") << "PK\x03\x04....";
   std::ofstream(folder / "broken.json") << "{\"modelTopology\": ";
   std::filesystem::create_directory(folder / "bare");
-  struct Case {
-    const char* arguments;
-    ExitCode code;
-    const char* says;
-  };
-  for (const Case& c : {
-           Case{"import none.onnx o.cleave", ExitCode::kNotFound, "none.onnx"},
-           Case{"import garbage o.cleave", ExitCode::kBadInput, "garbage"},
-           Case{"import empty o.cleave", ExitCode::kBadInput, "empty"},
-           Case{"import archive.zip o.cleave", ExitCode::kBadInput, "unpack"},
-           Case{"import broken.json o.cleave", ExitCode::kBadInput, "broken.json"},
-           Case{"import m.cleave o.cleave", ExitCode::kBadInput, "already"},
-           Case{"import bare o.cleave", ExitCode::kNotFound, "model.json"},
-           Case{"inspect none.cleave", ExitCode::kNotFound, "none.cleave"},
-           Case{"inspect garbage", ExitCode::kCorruptModel, "garbage"},
-           Case{"zoo resnet50 o.cleave", ExitCode::kNotFound, "resnet50"},
-           Case{"zoo mobilenet_v2 o.cleave --input 33", ExitCode::kUsage, "--input"},
-           Case{"zoo mobilenet_v2 none/o.cleave --input 32 --width 0.1", ExitCode::kNotFound,
-                "none/o.cleave"},
-           Case{"zoo mobilenet_v2 bare --input 32 --width 0.1", ExitCode::kIo, "bare"},
+  for (const BadCase& c : {
+           BadCase{"import none.onnx o.cleave", ExitCode::kNotFound, "none.onnx"},
+           BadCase{"import garbage o.cleave", ExitCode::kBadInput, "garbage"},
+           BadCase{"import empty o.cleave", ExitCode::kBadInput, "empty"},
+           BadCase{"import archive.zip o.cleave", ExitCode::kBadInput, "unpack"},
+           BadCase{"import broken.json o.cleave", ExitCode::kBadInput, "broken.json"},
+           BadCase{"import m.cleave o.cleave", ExitCode::kBadInput, "already"},
+           BadCase{"import bare o.cleave", ExitCode::kNotFound, "model.json"},
+           BadCase{"inspect none.cleave", ExitCode::kNotFound, "none.cleave"},
+           BadCase{"inspect garbage", ExitCode::kCorruptModel, "garbage"},
+           BadCase{"zoo resnet50 o.cleave", ExitCode::kNotFound, "resnet50"},
+           BadCase{"zoo mobilenet_v2 o.cleave --input 33", ExitCode::kUsage, "--input"},
+           BadCase{"zoo mobilenet_v2 none/o.cleave --input 32 --width 0.1", ExitCode::kNotFound,
+                   "none/o.cleave"},
+           BadCase{"zoo mobilenet_v2 bare --input 32 --width 0.1", ExitCode::kIo, "bare"},
        }) {
-    CAPTURE(c.arguments);
-    const Finished outcome = run_import(folder, c.arguments);
-    CHECK(outcome.exit_code == code(c.code));
-    CHECK(outcome.out.empty());
-    CAPTURE(outcome.err);
-    CHECK(is_one_line(outcome.err));
-    CHECK(outcome.err.starts_with("cleave-import: error: "));
-    CHECK(outcome.err.find(c.says) != std::string::npos);
-    CHECK_FALSE(std::filesystem::exists(folder / "o.cleave"));
+    check_bad_case(folder, c, "o.cleave");
   }
 }
 

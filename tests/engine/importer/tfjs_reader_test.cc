@@ -5,10 +5,10 @@
 
 #include <cmath>
 #include <limits>
-#include <numeric>
 
 #include "engine/importer/importer.h"
 #include "tests/engine/importer/tfjs_builder.h"
+#include "tests/support/float_values.h"
 #include "tests/support/graph_interpreter.h"
 
 namespace cleave::test {
@@ -23,20 +23,6 @@ Graph read(const std::string& path) {
   Result<Graph> graph = importer::read_tfjs(path);
   REQUIRE_MESSAGE(graph.is_ok(), graph.status().message());
   return std::move(*graph);
-}
-
-std::vector<float> counting(std::size_t count) {
-  std::vector<float> values(count);
-  std::iota(values.begin(), values.end(), 1.0F);
-  return values;
-}
-
-void check_values(const std::vector<float>& actual, const std::vector<float>& expected) {
-  REQUIRE(actual.size() == expected.size());
-  for (std::size_t i = 0; i < actual.size(); ++i) {
-    CAPTURE(i);
-    CHECK(actual[i] == doctest::Approx(expected[i]).epsilon(1e-6));
-  }
 }
 
 // A Sequential of an input and `layers`.

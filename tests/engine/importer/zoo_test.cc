@@ -58,6 +58,12 @@ TEST_CASE("the same options give the same bits, another seed gives others") {
   }
 }
 
+TEST_CASE("classes end where tensors and answers do") {
+  CHECK(zoo("mobilenet_v1", {.input = 32, .width = 0.25, .classes = 65'536}).nodes.size() > 0);
+  const auto more = make_zoo_model("mobilenet_v1", {.input = 32, .width = 0.25, .classes = 65'537});
+  CHECK(more.status().code() == StatusCode::kInvalidArgument);
+}
+
 TEST_CASE("the number of classes changes the last layer only") {
   const Graph ten = zoo("mobilenet_v1", {.input = 32, .width = 0.25, .classes = 10});
   const Graph two = zoo("mobilenet_v1", {.input = 32, .width = 0.25, .classes = 2});

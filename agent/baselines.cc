@@ -1,0 +1,169 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "agent/baselines.h"
+
+#include <algorithm>
+#include <chrono>
+#include <utility>
+
+#include "engine/image/jpeg_encoder.h"
+#include "planner/fixed_point.h"
+
+namespace cleave::agent {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+std::uint64_t median(std::vector<std::uint64_t> values) {
+  const auto middle = values.begin() + static_cast<std::ptrdiff_t>(values.size() / 2);
+  std::ranges::nth_element(values, middle);
+  return *middle;
+}
+
+// The encoder takes red first; a gray picture has three equal channels.
+std::vector<std::uint8_t> to_rgb(std::span<const std::uint8_t> pixels, fbs::ColorOrder order,
+                                 std::uint32_t channels) {
+  std::vector<std::uint8_t> rgb(pixels.size() / channels * 3);
+  for (std::size_t i = 0; i < rgb.size() / 3; ++i) {
+    for (std::size_t c = 0; c < 3; ++c) {
+      const std::size_t from = channels == 1 ? 0 : order == fbs::ColorOrder::BGR ? 2 - c : c;
+      rgb[i * 3 + c] = pixels[i * channels + from];
+    }
+  }
+  return rgb;
+}
+
+struct Encoded {
+  std::uint64_t bytes = 0;
+  std::uint64_t encode_ns = 0;
+};
+
+Result<Encoded> encode_peer(std::span<const std::uint8_t> rgb, const fbs::Shape& size) {
+  const auto start = Clock::now();
+  CLEAVE_ASSIGN_OR_RETURN(const auto file,
+                          encode_jpeg(rgb, size.width(), size.height(), kPeerJpegQuality));
+  const auto spent = std::chrono::duration_cast<std::chrono::nanoseconds>(Clock::now() - start);
+  return Encoded{file.size(), static_cast<std::uint64_t>(spent.count())};
+}
+
+LinkCost link_cost(std::uint64_t edge_ns, std::uint64_t server_ns, std::uint64_t bytes,
+                   const planner::Link& link) {
+  return {
+      .fixed_ns = planner::saturating_add(planner::saturating_add(edge_ns, server_ns), link.rtt_ns),
+      .bytes = bytes};
+}
+
+LinkCost link_cost(const PlannedSplit& row, const planner::Link& link) {
+  const planner::Candidate& candidate = row.candidate;
+  if (!candidate.needs_server) return {.fixed_ns = candidate.edge_latency_ns, .bytes = 0};
+  return link_cost(candidate.edge_latency_ns, candidate.server_latency_ns, candidate.boundary_bytes,
+                   link);
+}
+
+}  // namespace
+
+Result<PictureForms> measure_forms(std::span<const std::string> pictures,
+                                   const fbs::Preprocessing& preprocessing,
+                                   const fbs::Shape& input) {
+  PictureForms forms;
+  forms.pictures = pictures.size();
+  forms.pixel_bytes = element_count(input);
+  std::vector<std::uint8_t> pixels(forms.pixel_bytes);
+  std::vector<std::uint64_t> file_bytes, jpeg_bytes, encode_ns;
+  for (const std::string& name : pictures) {
+    const PictureLimits limits;
+    CLEAVE_ASSIGN_OR_RETURN(const auto file, read_picture_file(name, limits));
+    const auto format = detect_format(file);
+    if (!format.is_ok()) return format.status().with_context(name);
+    if (*format == PictureFormat::kJpeg) file_bytes.push_back(file.size());
+    const Status decoded = decode_to_model_size(file, preprocessing, input, limits, pixels);
+    if (!decoded.is_ok()) return decoded.with_context(name);
+    CLEAVE_ASSIGN_OR_RETURN(
+        const Encoded encoded,
+        encode_peer(to_rgb(pixels, preprocessing.color_order(), input.channels()), input));
+    jpeg_bytes.push_back(encoded.bytes);
+    encode_ns.push_back(encoded.encode_ns);
+  }
+  if (file_bytes.size() == pictures.size()) forms.file_bytes = median(std::move(file_bytes));
+  forms.jpeg_bytes = median(std::move(jpeg_bytes));
+  forms.jpeg_encode_ns = median(std::move(encode_ns));
+  return forms;
+}
+
+Result<PictureForms> estimate_forms(const fbs::Shape& input) {
+  PictureForms forms;
+  forms.pixel_bytes = element_count(input);
+  const std::size_t area = std::size_t{input.height()} * input.width();
+  forms.jpeg_bytes =
+      static_cast<std::uint64_t>(static_cast<double>(area) * kEstimatedJpegBitsPerPixel / 8);
+  std::vector<std::uint8_t> rgb(area * 3);
+  for (std::size_t i = 0; i < rgb.size(); ++i) {
+    rgb[i] = static_cast<std::uint8_t>((i / 7 + i / (std::size_t{input.width()} * 3) * 3) % 251);
+  }
+  std::vector<std::uint64_t> encode_ns;
+  for (int i = 0; i < 3; ++i) {
+    CLEAVE_ASSIGN_OR_RETURN(const Encoded encoded, encode_peer(rgb, input));
+    encode_ns.push_back(encoded.encode_ns);
+  }
+  forms.jpeg_encode_ns = median(std::move(encode_ns));
+  return forms;
+}
+
+BreakEven break_even(const LinkCost& choice, const LinkCost& other) {
+  // The choice is faster where (its fixed time - the other's) < (the other's bytes - its) * 8 / B.
+  const bool more_time = choice.fixed_ns > other.fixed_ns;
+  const bool fewer_bytes = choice.bytes < other.bytes;
+  if (choice.fixed_ns == other.fixed_ns && choice.bytes == other.bytes) return {};
+  if (!more_time && choice.bytes <= other.bytes) return {.when = FasterWhen::kAlways};
+  if (!fewer_bytes && choice.fixed_ns >= other.fixed_ns) return {.when = FasterWhen::kNever};
+  const std::uint64_t bytes = fewer_bytes ? other.bytes - choice.bytes : choice.bytes - other.bytes;
+  const std::uint64_t ns =
+      more_time ? choice.fixed_ns - other.fixed_ns : other.fixed_ns - choice.fixed_ns;
+  return {.when = more_time ? FasterWhen::kBelow : FasterWhen::kAbove,
+          .bandwidth_bps = planner::saturating_muldiv_down(bytes, 8 * planner::kNsPerSecond, ns)};
+}
+
+std::vector<Baseline> list_baselines(const SplitPlanner& planner, const Plan& plan,
+                                     const PictureForms& forms, const planner::Link& link,
+                                     std::uint64_t max_picture_bytes) {
+  const std::uint64_t input_ns = planner.input_ns();
+  std::vector<Baseline> baselines{{.name = "edge_only",
+                                   .description = "device only",
+                                   .needs_server = false,
+                                   .edge_ns = plan.splits.back().candidate.edge_latency_ns}};
+  if (forms.file_bytes) {
+    baselines.push_back({.name = "file",
+                         .description = "server only, the file as it is",
+                         .bytes_source = "measured",
+                         .server_decodes = true,
+                         .over_server_limit = *forms.file_bytes > max_picture_bytes,
+                         .bytes_up = *forms.file_bytes});
+  }
+  baselines.push_back({.name = "jpeg_q90",
+                       .description = "server only, JPEG quality 90 at model size",
+                       .bytes_source = forms.pictures > 0 ? "measured" : "estimated",
+                       .server_decodes = true,
+                       .bytes_up = forms.jpeg_bytes,
+                       .edge_ns = planner::saturating_add(input_ns, forms.jpeg_encode_ns)});
+  baselines.push_back({.name = "pixels_u8",
+                       .description = "server only, u8 pixels at model size",
+                       .bytes_up = forms.pixel_bytes,
+                       .edge_ns = input_ns});
+  const bool server = link.available && planner.has_server_profile();
+  for (Baseline& baseline : baselines) {
+    LinkCost cost{.fixed_ns = baseline.edge_ns};
+    Baseline::Times times{.total_ns = baseline.edge_ns};
+    if (baseline.needs_server) {
+      if (!server) continue;
+      times.server_ns = planner.server_only_ns(baseline.server_decodes);
+      times.tx_ns = planner::transmit_ns(baseline.bytes_up, link);
+      times.total_ns = planner::saturating_add(
+          times.tx_ns, planner::saturating_add(baseline.edge_ns, times.server_ns));
+      cost = link_cost(baseline.edge_ns, times.server_ns, baseline.bytes_up, link);
+    }
+    if (plan.chosen) times.choice = break_even(link_cost(plan.splits[*plan.chosen], link), cost);
+    baseline.times = times;
+  }
+  return baselines;
+}
+
+}  // namespace cleave::agent

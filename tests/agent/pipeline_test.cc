@@ -1,0 +1,338 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// One picture against servers that are busy, or take no files as large as it.
+#include "agent/pipeline.h"
+
+#include <doctest/doctest.h>
+
+#include <atomic>
+#include <boost/asio/co_spawn.hpp>
+#include <boost/asio/detached.hpp>
+#include <boost/asio/io_context.hpp>
+#include <fstream>
+#include <thread>
+
+#include "engine/image/jpeg_encoder.h"
+#include "engine/memory/counting_allocator.h"
+#include "tests/agent/scripted_server.h"
+#include "tests/support/model_builder.h"
+#include "tests/support/temporary_folder.h"
+
+namespace cleave::agent {
+namespace {
+
+using test::ScriptedPeer;
+using test::ScriptedServer;
+
+constexpr std::size_t kPixelBytes = 8 * 8 * 3;
+
+struct Bench {
+  test::TemporaryFolder folder;
+  std::string picture = folder / "picture.jpg";
+  std::size_t file_bytes = 0;
+  std::size_t ops;
+  std::shared_ptr<const ModelFile> model;
+
+  explicit Bench(int convolutions = 1, std::uint32_t channels = 4)
+      : ops(static_cast<std::size_t>(convolutions) + 1) {
+    std::vector<std::uint8_t> rgb(64 * 48 * 3);
+    for (std::size_t i = 0; i < rgb.size(); ++i) rgb[i] = static_cast<std::uint8_t>(i * 7 % 251);
+    const auto jpeg = encode_jpeg(rgb, 64, 48, 90);
+    REQUIRE(jpeg.is_ok());
+    file_bytes = jpeg->size();
+    std::ofstream(picture, std::ios::binary)
+        .write(reinterpret_cast<const char*>(jpeg->data()),
+               static_cast<std::streamsize>(jpeg->size()));
+    test::ModelBuilder builder({8, 8, 3});
+    test::Tensor x = builder.input();
+    for (int i = 0; i < convolutions; ++i) {
+      x = builder.conv2d(x, channels, test::WindowSpec{.window = 3, .pad = 1});
+    }
+    builder.fully_connected(x, 3);
+    auto file = ModelFile::from_bytes(builder.build());
+    REQUIRE(file.is_ok());
+    model = *file;
+  }
+
+  // Processes the picture `count` times, cut at `split` layers.
+  [[nodiscard]] std::vector<Record> process(const ScriptedServer& server, std::uint32_t split,
+                                            int count, PipelineOptions options = {}) const {
+    asio::io_context io(1);
+    ConnectionOptions link;
+    link.server = {"127.0.0.1", server.port()};
+    link.model_identity = model->identity();
+    link.score_count = 3;
+    Connection connection(io.get_executor(), link);
+    auto planner = SplitPlanner::create(*model, 0, 0);
+    REQUIRE(planner.is_ok());
+    options.fixed_split = Split{.layers_on_device = split, .op_boundary = split};
+    return run(connection, *planner, count, io, options);
+  }
+
+  // Planned, by the tables that make the device's ops take `edge_op_ns` each.
+  [[nodiscard]] std::vector<Record> plan(const ScriptedServer& server, std::uint64_t edge_op_ns,
+                                         int count, const PipelineOptions& options,
+                                         std::chrono::milliseconds last_pause = {}) const {
+    asio::io_context io(1);
+    ConnectionOptions link;
+    link.server = {"127.0.0.1", server.port()};
+    link.model_identity = model->identity();
+    link.score_count = 3;
+    link.first_backoff = link.longest_backoff = std::chrono::milliseconds(1);
+    Connection connection(io.get_executor(), link);
+    auto planner = SplitPlanner::create(*model, 0, 0);
+    REQUIRE(planner.is_ok());
+    ProfileData profile;
+    profile.variants.push_back(
+        {"f32", 1, 1, std::vector(ops, edge_op_ns), std::vector(ops, edge_op_ns)});
+    REQUIRE(planner->set_edge_profile(profile).is_ok());
+    return run(connection, *planner, count, io, options, last_pause);
+  }
+
+  [[nodiscard]] std::vector<Record> run(Connection& connection, SplitPlanner& planner, int count,
+                                        asio::io_context& io, const PipelineOptions& options,
+                                        std::chrono::milliseconds last_pause = {}) const {
+    Pipeline pipeline(model, options, &planner, &connection);
+    std::vector<Record> records;
+    asio::co_spawn(
+        io,
+        [&]() -> asio::awaitable<void> {
+          for (int i = 0; i < count; ++i) {
+            if (i == count - 1) std::this_thread::sleep_for(last_pause);
+            records.push_back(co_await pipeline.process(picture));
+          }
+          co_await connection.close();
+        },
+        asio::detached);
+    io.run();
+    return records;
+  }
+};
+
+// Busy to the first request, an answer to every other.
+void serve_after_busy(ScriptedPeer& peer, const ModelIdentity& identity,
+                      std::uint32_t retry_after_ms, std::atomic<int>& requests) {
+  peer.greet(identity);
+  while (const fbs::Envelope* request = peer.receive()) {
+    if (request->message_as_Request() == nullptr) continue;
+    const std::uint64_t id = request->message_as_Request()->request_id();
+    if (requests++ == 0) {
+      peer.send(make_error(id, fbs::ErrorCode::Busy, "full", retry_after_ms));
+    } else {
+      peer.send(make_answer(id, std::vector<float>{1, 2, 3}, {}));
+    }
+  }
+}
+
+}  // namespace
+
+TEST_CASE("while a busy server wants its pause, the device answers and does not ask") {
+  const Bench bench;
+  std::atomic<int> requests{0};
+  const ScriptedServer server([&](ScriptedPeer& peer, int) {
+    serve_after_busy(peer, bench.model->identity(), 30'000, requests);
+  });
+  const std::vector<Record> records = bench.process(server, 1, 3);
+  REQUIRE(records.size() == 3);
+  for (const Record& record : records) {
+    CHECK(record.status.is_ok());
+    CHECK(record.scores.size() == 3);
+    CHECK(record.sent.empty());
+  }
+  // What was sent for nothing counts as well.
+  CHECK(records[0].bytes_up == 8 * 8 * 4 * sizeof(float));
+  CHECK(records[1].bytes_up == 0);
+  CHECK(records[2].bytes_up == 0);
+  CHECK(records[0].fallback.find("full") != std::string::npos);
+  CHECK(records[2].fallback.find("asked for a pause") != std::string::npos);
+  CHECK(requests == 1);
+}
+
+TEST_CASE("a device without room to answer waits out the pause, as long as its picture may") {
+  const Bench bench;
+  std::atomic<int> requests{0};
+  PipelineOptions options;
+  const auto planner = SplitPlanner::create(*bench.model, 0, 0);
+  REQUIRE(planner.is_ok());
+  options.caps.ram_bytes = planner->cost_at(1).edge_ram_bytes + bench.file_bytes;  // the head alone
+  SUBCASE("long enough") {
+    const ScriptedServer server([&](ScriptedPeer& peer, int) {
+      serve_after_busy(peer, bench.model->identity(), 150, requests);
+    });
+    const Record record = bench.process(server, 1, 1, options).at(0);
+    REQUIRE_MESSAGE(record.status.is_ok(), record.status.message());
+    CHECK(record.fallback.empty());
+    CHECK(record.sent == kSentTensors);
+    CHECK(record.total_ns >= 150'000'000);
+    CHECK(requests == 2);
+  }
+  SUBCASE("not long enough") {
+    options.timeout = std::chrono::milliseconds(100);
+    const ScriptedServer server([&](ScriptedPeer& peer, int) {
+      serve_after_busy(peer, bench.model->identity(), 30'000, requests);
+    });
+    const std::vector<Record> records = bench.process(server, 1, 2, options);
+    for (const Record& record : records) {
+      CHECK(record.status.code() == StatusCode::kUnavailable);
+      CHECK(record.total_ns < 1'000'000'000);
+    }
+    CHECK(requests == 1);
+  }
+}
+
+TEST_CASE("at split 0 a file goes as it is up to the server's limit, above it as pixels") {
+  const Bench bench;
+  std::vector<std::pair<fbs::Codec, std::size_t>> seen;
+  const auto run = [&](std::uint64_t max_picture_bytes) {
+    const ScriptedServer server([&](ScriptedPeer& peer, int) {
+      peer.greet(bench.model->identity(), max_picture_bytes);
+      const fbs::Envelope* envelope = peer.receive();
+      if (envelope == nullptr || envelope->message_as_Request() == nullptr) return;
+      const fbs::Request& request = *envelope->message_as_Request();
+      seen.emplace_back(request.codec(), peer.attachment_bytes());
+      peer.send(make_answer(request.request_id(), std::vector<float>{1, 2, 3}, {}));
+      (void)peer.receive();
+    });
+    const Record record = bench.process(server, 0, 1).at(0);
+    REQUIRE_MESSAGE(record.status.is_ok(), record.status.message());
+    CHECK(record.fallback.empty());
+    return record;
+  };
+  const Record whole = run(bench.file_bytes);
+  CHECK(whole.sent == kSentJpeg);
+  CHECK(whole.bytes_up == bench.file_bytes);
+  const Record pixels = run(bench.file_bytes - 1);
+  CHECK(pixels.sent == kSentPixels);
+  CHECK(pixels.bytes_up == kPixelBytes);
+  CHECK(seen == std::vector<std::pair<fbs::Codec, std::size_t>>{
+                    {fbs::Codec::Jpeg, bench.file_bytes}, {fbs::Codec::PixelsU8, kPixelBytes}});
+}
+
+TEST_CASE("a link that was slow is not used, and tried again after a while without transfers") {
+  const Bench bench;
+  std::atomic<int> requests{0};
+  const ScriptedServer server([&](ScriptedPeer& peer, int) {
+    peer.greet(bench.model->identity(), 1 << 20, bench.ops);
+    while (const fbs::Envelope* envelope = peer.receive()) {
+      if (envelope->message_as_Request() == nullptr) continue;
+      const std::uint64_t id = envelope->message_as_Request()->request_id();
+      if (requests++ == 0) std::this_thread::sleep_for(std::chrono::milliseconds(800));
+      peer.send(make_answer(id, std::vector<float>{1, 2, 3}, {}));
+    }
+  });
+  PipelineOptions options;
+  options.request.policy = planner::Policy::kLatencyOnly;
+  options.initial_link = {.bandwidth_bps = 100'000'000, .rtt_ns = 0, .available = true};
+  options.link_drift = std::chrono::milliseconds(200);
+  // 40 ms on the device: slower than the server by the first belief, faster by the first transfer.
+  const std::vector<Record> records =
+      bench.plan(server, 20'000'000, 4, options, std::chrono::milliseconds(2'500));
+  REQUIRE(records.size() == 4);
+  for (const Record& record : records) {
+    CHECK_MESSAGE(record.status.is_ok(), record.status.message());
+    CHECK(record.fallback.empty());
+  }
+  CHECK(records[0].split == 0);
+  CHECK(records[1].split == 2);
+  CHECK(records[2].split == 2);
+  CHECK(records[3].split == 0);
+  CHECK(requests == 2);
+}
+
+TEST_CASE(
+    "a split that would take longer than the timeout is not tried, if the device can answer") {
+  const Bench bench;
+  std::atomic<int> requests{0};
+  const ScriptedServer server([&](ScriptedPeer& peer, int) {
+    peer.greet(bench.model->identity(), 1 << 20, bench.ops);
+    while (const fbs::Envelope* envelope = peer.receive()) {
+      if (envelope->message_as_Request() == nullptr) continue;
+      ++requests;
+      peer.send(make_answer(envelope->message_as_Request()->request_id(),
+                            std::vector<float>{1, 2, 3}, {}));
+    }
+  });
+  PipelineOptions options;
+  options.request.policy = planner::Policy::kLatencyOnly;
+  options.initial_link = {.bandwidth_bps = 1'000, .rtt_ns = 0, .available = true};
+  options.keep_link = true;
+  options.timeout = std::chrono::milliseconds(500);
+  SUBCASE("it can") {
+    const Record record = bench.plan(server, 1'000'000'000'000, 1, options).at(0);
+    REQUIRE_MESSAGE(record.status.is_ok(), record.status.message());
+    CHECK(record.split == 2);
+    CHECK(record.fallback.find("--timeout") != std::string::npos);
+    CHECK(requests == 0);
+  }
+  SUBCASE("it has no room: the server is asked, in case the prediction is wrong") {
+    const auto planner = SplitPlanner::create(*bench.model, 0, 0);
+    REQUIRE(planner.is_ok());
+    options.caps.ram_bytes = planner->cost_at(1).edge_ram_bytes + bench.file_bytes;
+    const Record record = bench.plan(server, 1'000'000'000'000, 1, options).at(0);
+    REQUIRE_MESSAGE(record.status.is_ok(), record.status.message());
+    CHECK(record.split < 2);
+    CHECK(requests == 1);
+  }
+}
+
+TEST_CASE("without its server a device that has room for a head alone names the server") {
+  const Bench bench;
+  const ScriptedServer server([](ScriptedPeer&, int) {});  // closes at once
+  PipelineOptions options;
+  const auto planner = SplitPlanner::create(*bench.model, 0, 0);
+  REQUIRE(planner.is_ok());
+  const std::uint64_t head = planner->cost_at(1).edge_ram_bytes + bench.file_bytes;
+  const std::string address = "127.0.0.1:" + std::to_string(server.port());
+  for (const auto policy : {planner::Policy::kLmos, planner::Policy::kServerOnly}) {
+    options.request.policy = policy;
+    options.caps.ram_bytes = head;
+    const Status unreachable = bench.plan(server, 1'000, 1, options).at(0).status;
+    CHECK(unreachable.code() == StatusCode::kUnavailable);
+    CHECK(unreachable.message().find(address) != std::string::npos);
+    options.caps.ram_bytes = bench.file_bytes;  // for nothing at all
+    CHECK(bench.plan(server, 1'000, 1, options).at(0).status.code() ==
+          StatusCode::kResourceExhausted);
+  }
+}
+
+TEST_CASE("the weights of an op are never held twice, whatever the splits and fallbacks before") {
+  const Bench bench(5, 96);
+  std::atomic<int> requests{0};
+  const ScriptedServer server([&](ScriptedPeer& peer, int) {
+    peer.greet(bench.model->identity(), 1 << 20, bench.ops);
+    while (const fbs::Envelope* envelope = peer.receive()) {
+      if (envelope->message_as_Request() == nullptr) continue;
+      const std::uint64_t id = envelope->message_as_Request()->request_id();
+      if (requests++ % 2 == 0) {
+        peer.send(make_answer(id, std::vector<float>{1, 2, 3}, {}));
+      } else {
+        peer.send(make_error(id, fbs::ErrorCode::Busy, "full"));
+      }
+    }
+  });
+  PipelineOptions options;
+  options.request.policy = planner::Policy::kRandom;
+  options.initial_link = {.bandwidth_bps = 100'000'000, .rtt_ns = 0, .available = true};
+  std::uint64_t weights = 0;
+  const fbs::Variant& variant = *bench.model->header().variants()->Get(0);
+  for (const fbs::Op* op : *variant.ops()) weights += weight_bytes(*op);
+  REQUIRE(weights > 1'300'000);  // four of 330 kB and two small ones
+  const std::uint64_t before = allocation_counts().live_bytes;
+  const std::vector<Record> records = bench.plan(server, 1'000, 60, options);
+  REQUIRE(records.size() == 60);
+  std::vector<float> alone;
+  int fallbacks = 0;
+  for (const Record& record : records) {
+    CHECK_MESSAGE(record.status.is_ok(), record.status.message());
+    if (record.split < bench.ops) continue;  // the script's scores
+    fallbacks += record.fallback.empty() ? 0 : 1;
+    if (alone.empty()) alone = record.scores;
+    CHECK(record.scores == alone);
+  }
+  CHECK(fallbacks > 10);
+  // Arenas of 8 x 8 x 96 activations, operators and packing beside them; a second copy of an op's
+  // weights would be 330 kB.
+  CHECK(allocation_counts().peak_bytes - before < weights + 250'000);
+}
+
+}  // namespace cleave::agent

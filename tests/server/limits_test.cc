@@ -1,0 +1,215 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Clients that are silent, slow, deaf or too many: each is bounded, and harms nobody else.
+#include <doctest/doctest.h>
+
+#include <chrono>
+#include <memory>
+#include <thread>
+
+#include "tests/server/session_fixture.h"
+
+namespace cleave::test {
+
+TEST_CASE("silent and stalled clients are closed in time") {
+  Fixture fixture([](server::ServerOptions& options) {
+    options.handshake_timeout = milliseconds(150);
+    options.idle_timeout = milliseconds(300);
+    options.stall_timeout = milliseconds(150);
+  });
+  RawClient silent(fixture.server.port());
+  CHECK(silent.closed_within(3'000));
+
+  RawClient idle(fixture.server.port());
+  fixture.greet(idle);
+  CHECK(idle.closed_within(3'000));
+
+  RawClient stalled(fixture.server.port());
+  fixture.greet(stalled);
+  REQUIRE(
+      stalled.send(make_request(1, 0, 2, fbs::Codec::RawF32, 0, fixture.cuts()[2].boundary_bytes)));
+  CHECK(stalled.closed_within(3'000));
+}
+
+TEST_CASE("a handshake fed byte by byte ends at its deadline all the same") {
+  Fixture fixture(
+      [](server::ServerOptions& options) { options.handshake_timeout = milliseconds(300); });
+  RawClient slow(fixture.server.port());
+  const FrameBytes hello = make_hello("slow", fixture.identity());
+  const auto start = std::chrono::steady_clock::now();
+  std::size_t sent = 0;
+  while (sent < hello.size() && slow.send(std::span(hello).subspan(sent, 1)) &&
+         !slow.closed_within(50)) {
+    ++sent;
+  }
+  CHECK(sent < hello.size());
+  CHECK(std::chrono::steady_clock::now() - start < milliseconds(3'000));
+}
+
+TEST_CASE("a client that sends and never reads is not read any further") {
+  Fixture fixture;
+  RawClient deaf(fixture.server.port(), 64 * 1024);
+  fixture.greet(deaf);
+  const FrameBytes ping = make_ping(1);
+  deaf.set_non_blocking();
+  // How much the kernel buffers before it pushes back is its own matter (tens of MB on some
+  // machines). A server that went on reading would take pings for as long as they come.
+  const auto end = std::chrono::steady_clock::now() + std::chrono::seconds(30);
+  auto last_taken = std::chrono::steady_clock::now();
+  bool pushed_back = false;
+  while (!pushed_back && std::chrono::steady_clock::now() < end) {
+    if (deaf.send_some(ping)) {
+      last_taken = std::chrono::steady_clock::now();
+    } else {
+      std::this_thread::sleep_for(milliseconds(1));
+      pushed_back = std::chrono::steady_clock::now() - last_taken > milliseconds(700);
+    }
+  }
+  CHECK(pushed_back);
+  RawClient other(fixture.server.port());
+  fixture.greet(other);
+}
+
+TEST_CASE("a request whose time is used up is not computed") {
+  Fixture fixture;
+  RawClient client(fixture.server.port());
+  fixture.greet(client);
+  const std::vector<float> tensors = fixture.boundary(1, 1);
+  REQUIRE(client.send(make_request(9, 0, 1, fbs::Codec::RawF32, 1, tensors.size() * 4)));
+  REQUIRE(client.send(std::as_bytes(std::span(tensors))));
+  const fbs::Error* error = receive_error(client);
+  CHECK(error->code() == fbs::ErrorCode::DeadlineExceeded);
+  CHECK(error->request_id() == 9);
+}
+
+TEST_CASE("requests of all agents share one budget of bytes; over it they are Busy and in step") {
+  // The largest request is the whole budget.
+  Fixture fixture([](server::ServerOptions& options) {
+    options.payload_budget_bytes = 8 * 8 * 4 * sizeof(float) * 2;
+    options.picture.max_file_bytes = options.payload_budget_bytes;
+  });
+  std::uint32_t cut = 0;
+  while (fixture.cuts().at(cut).boundary_bytes != 8 * 8 * 4 * sizeof(float) * 2) ++cut;
+  const std::vector<float> tensors = fixture.boundary(cut, 1);
+  const auto bytes = std::as_bytes(std::span(tensors));
+
+  auto slow = std::make_unique<RawClient>(fixture.server.port());
+  fixture.greet(*slow);
+  REQUIRE(slow->send(make_request(1, 0, cut, fbs::Codec::RawF32, 0, bytes.size())));
+  REQUIRE(slow->send(bytes.first(bytes.size() / 2)));
+
+  RawClient other(fixture.server.port());
+  fixture.greet(other);
+  std::uint64_t id = 0;
+  const auto ask_other = [&] {
+    REQUIRE(fixture.request(other, ++id, cut, tensors));
+    const fbs::Envelope* reply = other.receive();
+    REQUIRE(reply != nullptr);
+    return reply;
+  };
+  // Asks until the reply is of the wanted kind: the two connections are not in step.
+  const auto ask_until = [&](fbs::Message wanted) {
+    const fbs::Envelope* reply = ask_other();
+    for (int i = 0; i < 500 && reply->message_type() != wanted; ++i) {
+      std::this_thread::sleep_for(milliseconds(10));
+      reply = ask_other();
+    }
+    REQUIRE(reply->message_type() == wanted);
+    return reply;
+  };
+  const fbs::Error* busy = ask_until(fbs::Message::Error)->message_as_Error();
+  CHECK(busy->code() == fbs::ErrorCode::Busy);
+  CHECK(busy->request_id() == id);
+  CHECK(busy->retry_after_ms() > 0);
+  REQUIRE(other.send(make_ping(7)));
+  CHECK(other.receive()->message_as_Pong()->nonce() == 7);
+
+  SUBCASE("the first is not harmed, and makes room when it is answered") {
+    REQUIRE(slow->send(bytes.subspan(bytes.size() / 2)));
+    const fbs::Answer* answer = slow->receive()->message_as_Answer();
+    REQUIRE(answer != nullptr);
+    CHECK(std::vector<float>(answer->scores()->begin(), answer->scores()->end()) ==
+          fixture.expected(cut, tensors));
+    CHECK(ask_other()->message_type() == fbs::Message::Answer);
+  }
+  SUBCASE("the first goes away in the middle, which makes room as well") {
+    slow.reset();
+    ask_until(fbs::Message::Answer);
+  }
+  const server::ServerStats stats = fixture.server.stop();
+  CHECK(stats.busy_payloads > 0);
+  CHECK(stats.peak_payload_bytes == bytes.size());
+}
+
+TEST_CASE("a budget that one request would never fit is refused at the start") {
+  const auto start = [](std::uint64_t budget_bytes, std::uint64_t picture_bytes) {
+    server::asio::io_context io;
+    server::ServerOptions options;
+    options.listen = "127.0.0.1:0";
+    options.payload_budget_bytes = budget_bytes;
+    options.picture.max_file_bytes = picture_bytes;
+    const ServerThread models(all_ops_model().build());
+    return server::Server(io, models.models(), options).listen();
+  };
+  CHECK(start(1'000'000, 1'000'000).is_ok());
+  const Status picture = start(1'000'000, 1'000'001);
+  CHECK(picture.code() == StatusCode::kInvalidArgument);
+  CHECK(picture.message().find("--payload-budget") != std::string::npos);
+  CHECK(start(100, 1).code() == StatusCode::kInvalidArgument);  // boundary tensors
+}
+
+TEST_CASE("a connection over the most allowed is told Busy and closed, whatever it does") {
+  Fixture fixture([](server::ServerOptions& options) { options.max_connections = 1; });
+  auto first = std::make_unique<RawClient>(fixture.server.port());
+  fixture.greet(*first);
+  RawClient second(fixture.server.port());
+  SUBCASE("says Hello") { REQUIRE(second.send(make_hello("second", fixture.identity()))); }
+  SUBCASE("says nothing") {}
+  const fbs::Error* error = receive_error(second);
+  CHECK(error->request_id() == 0);
+  CHECK(error->code() == fbs::ErrorCode::Busy);
+  CHECK(error->retry_after_ms() > 0);
+  CHECK(second.closed_within(5'000));
+  REQUIRE(first->send(make_ping(1)));
+  CHECK(first->receive()->message_as_Pong()->nonce() == 1);
+  CHECK(fixture.server.stop().refused_connections == 1);
+}
+
+TEST_CASE("a crowd at the door that stays and says nothing keeps nobody from coming in") {
+  Fixture fixture([](server::ServerOptions& options) { options.max_connections = 1; });
+  constexpr std::size_t kCrowd = server::Doorman::kMostVisitors + 40;
+  auto first = std::make_unique<RawClient>(fixture.server.port());
+  fixture.greet(*first);
+  const auto start = std::chrono::steady_clock::now();
+  std::vector<std::unique_ptr<RawClient>> crowd;
+  for (std::size_t i = 0; i < kCrowd; ++i) {
+    crowd.push_back(std::make_unique<RawClient>(fixture.server.port()));
+  }
+  REQUIRE(first->send(make_ping(1)));
+  CHECK(first->receive()->message_as_Pong()->nonce() == 1);
+  unsigned told = 0;
+  for (const auto& visitor : crowd) {
+    const fbs::Envelope* reply = visitor->receive();
+    if (reply != nullptr) ++told;
+  }
+  // How many were too many at the same time depends on the machine's speed.
+  CHECK(told >= server::Doorman::kMostVisitors);
+  for (const auto& visitor : crowd) CHECK(visitor->closed_within(5'000));
+  CHECK(std::chrono::steady_clock::now() - start < std::chrono::seconds(20));
+  REQUIRE(first->send(make_goodbye("done")));
+  CHECK(first->closed_within(5'000));
+  first.reset();
+  bool welcome = false;
+  for (int i = 0; i < 100 && !welcome; ++i) {
+    RawClient next(fixture.server.port());
+    REQUIRE(next.send(make_hello("next", fixture.identity())));
+    const fbs::Envelope* reply = next.receive();
+    REQUIRE(reply != nullptr);
+    welcome = reply->message_type() == fbs::Message::Welcome;
+    if (!welcome) std::this_thread::sleep_for(milliseconds(20));
+  }
+  CHECK(welcome);
+  CHECK(fixture.server.stop().refused_connections >= kCrowd);
+}
+
+}  // namespace cleave::test
