@@ -49,8 +49,9 @@ std::string summary(const Verdict& verdict) {
     text += format("; start %.3f and peak %.3f of %s", *verdict.start_ratio, *verdict.peak_ratio,
                    kOnnxRuntime);
   }
-  if (!verdict.error.empty()) text += "\n  WRONG: " + verdict.error;
-  return text + "\n";
+  if (!text.empty()) text += "\n";
+  if (!verdict.error.empty()) text += "  WRONG: " + verdict.error + "\n";
+  return text;
 }
 
 std::string contender_texts(const std::vector<CaseResult>& results) {
