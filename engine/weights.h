@@ -17,9 +17,10 @@ namespace cleave {
 // Bytes of the op's kernel and bias in the model file; 0 for an op without weights.
 [[nodiscard]] std::uint64_t weight_bytes(const fbs::Op& op);
 
-// Bytes of memory that the weights of op `op` take once they are ready to run on this CPU: packed, or
-// read from the file in place. More than weight_bytes() where Winograd's transform is used. Within a
-// few percent: XNNPACK fills up its last columns. REQUIRES: an op of `variant`. Thread-safe.
+// Bytes of memory that the weights of op `op` take once they are ready to run on this CPU: packed,
+// or read from the file in place. More than weight_bytes() where Winograd's transform is used.
+// Within a few percent: XNNPACK fills up its last columns. REQUIRES: an op of `variant`.
+// Thread-safe.
 [[nodiscard]] std::uint64_t weight_ram_bytes(const fbs::Variant& variant, OpIndex op);
 
 class Weights {
