@@ -382,8 +382,10 @@ void Pipeline::take_answer(Work& work, ServerAnswer& answer) {
 // No op's weights are held twice: the plan counts each once.
 Status Pipeline::prepare_tail(const Work& work) {
   const OpRange range{work.split.op_boundary, op_count_};
+  // What the head computed is in buffers of the link. Its arena makes room for the packing, which
+  // for a moment holds an op's weights as they are in the file as well.
+  head_.release_executor();
   if (!head_.must_pack(range)) return tail_.prepare_with(head_, range);
-  // What the head computed is in buffers of the link, not in its arena.
   if (head_.holds_some_of(range)) head_.release();
   return tail_.prepare(range);
 }

@@ -35,8 +35,7 @@ Status RangeRunner::prepare_with(const RangeRunner& other, OpRange range) {
 }
 
 Status RangeRunner::prepare_executor(OpRange range) {
-  is_prepared_ = false;
-  executor_.reset();  // a used one would keep an arena as large as its largest range wanted
+  release_executor();  // a used one would keep an arena as large as its largest range wanted
   CLEAVE_ASSIGN_OR_RETURN(executor_, Executor::create(weights_, {.threads = threads_}));
   CLEAVE_RETURN_IF_ERROR(executor_->prepare(range, 1));
   prepared_ = range;
@@ -44,9 +43,13 @@ Status RangeRunner::prepare_executor(OpRange range) {
   return Status::ok();
 }
 
-void RangeRunner::release() {
+void RangeRunner::release_executor() {
   is_prepared_ = false;
   executor_.reset();
+}
+
+void RangeRunner::release() {
+  release_executor();
   weights_.reset();
 }
 

@@ -34,6 +34,8 @@ class RangeRunner {
 
   // Frees weights and executor.
   void release();
+  // Frees the executor with its arena; the next prepare() makes another, in milliseconds.
+  void release_executor();
 
   // REQUIRES: prepare() was ok.
   [[nodiscard]] Executor& executor() { return *executor_; }

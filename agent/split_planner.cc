@@ -101,8 +101,7 @@ Result<SplitPlanner> SplitPlanner::create(const ModelFile& model, std::uint32_t 
       weights += weight_ram_bytes(variant, counted);
     }
     const std::uint64_t arena = split.op_boundary == 0 ? 0 : arenas[i].head_bytes;
-    planner.finishing_arena_bytes_.push_back(arena + arenas[i].tail_bytes);
-    planner.whole_arena_bytes_ = arena;  // of the last split, which has every op
+    planner.arena_bytes_.push_back(arena);
     const std::uint64_t boundary = cuts[split.op_boundary].boundary_bytes;
     planner.cuts_.push_back({.op_boundary = split.op_boundary,
                              .split = static_cast<std::uint16_t>(split.layers_on_device),
@@ -127,8 +126,7 @@ const planner::CutCost& SplitPlanner::cost_at(OpIndex op_boundary) const {
 std::uint64_t SplitPlanner::ram_bytes_to_finish(OpIndex op_boundary) const {
   const planner::CutCost& head = cost_at(op_boundary);
   const auto index = static_cast<std::size_t>(&head - cuts_.data());
-  return cuts_.back().edge_ram_bytes - whole_arena_bytes_ + finishing_arena_bytes_[index] +
-         head.boundary_bytes;
+  return cuts_.back().edge_ram_bytes + arena_bytes_[index] + head.boundary_bytes;
 }
 
 Status SplitPlanner::set_edge_profile(const ProfileData& profile) {

@@ -64,7 +64,7 @@ class SplitPlanner {
                             const planner::Caps& caps, const planner::Request& request) const;
 
   // RAM that the process needs to finish alone after a cut at this boundary: the whole network's
-  // weights, the tail's arena and what the head still holds.
+  // weights, the whole network's arena for the tail's, and what the head still holds.
   [[nodiscard]] std::uint64_t ram_bytes_to_finish(OpIndex op_boundary) const;
   // What running ops [0, op_boundary) here needs, for a boundary of a split; for one between two
   // splits, that of the deeper.
@@ -75,8 +75,7 @@ class SplitPlanner {
   std::vector<Split> splits_;
   std::vector<std::string> layers_;  // per split
   std::vector<planner::CutCost> cuts_;
-  std::vector<std::uint64_t> finishing_arena_bytes_;  // per split: head's and tail's together
-  std::uint64_t whole_arena_bytes_ = 0;               // of all ops in one range
+  std::vector<std::uint64_t> arena_bytes_;  // per split
   std::vector<std::uint64_t> edge_op_ns_;
   std::vector<std::uint64_t> server_op_ns_;
   std::uint64_t input_ns_ = 0;         // on the device
