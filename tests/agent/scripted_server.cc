@@ -39,8 +39,8 @@ void ScriptedPeer::greet(const ModelIdentity& identity, std::uint64_t max_pictur
   }
 }
 
-void ScriptedPeer::send(std::span<const std::byte> bytes) const {
-  (void)::send(socket_, bytes.data(), bytes.size(), MSG_NOSIGNAL);
+bool ScriptedPeer::send(std::span<const std::byte> bytes) const {
+  return ::send(socket_, bytes.data(), bytes.size(), MSG_NOSIGNAL) >= 0;
 }
 
 bool ScriptedPeer::receive_exactly(std::span<std::byte> bytes) const {

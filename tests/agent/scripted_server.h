@@ -24,7 +24,8 @@ FrameBytes make_test_welcome(const ModelIdentity& identity, std::uint64_t max_pi
 class ScriptedPeer {
  public:
   explicit ScriptedPeer(int socket) : socket_(socket) {}
-  void send(std::span<const std::byte> bytes) const;
+  // False when the agent closed.
+  bool send(std::span<const std::byte> bytes) const;
   // The next message, its attachment read and dropped; null when the agent closed.
   const fbs::Envelope* receive();
   // Of the message last received.
