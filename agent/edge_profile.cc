@@ -7,6 +7,7 @@
 
 #include "agent/device_caps.h"
 #include "agent/range_runner.h"
+#include "engine/executor.h"
 #include "engine/image/prepare_timing.h"
 #include "engine/weights.h"
 
@@ -48,6 +49,9 @@ Result<VariantProfile> measure_variant(
   return profile;
 }
 
+// Times hold for a processor and the kernels that ran on it.
+std::string measured_on() { return processor_name() + ", " + kernel_set_name(); }
+
 }  // namespace
 
 OpRange next_stretch(const fbs::Variant& variant, OpIndex first, std::uint64_t budget_bytes) {
@@ -67,7 +71,7 @@ Result<ProfileData> measure_profile(const std::shared_ptr<const ModelFile>& mode
   const fbs::Model& header = model->header();
   ProfileData profile;
   profile.model_identity = model->identity();
-  profile.processor = processor_name();
+  profile.processor = measured_on();
   for (std::uint32_t v = 0; v < header.variants()->size(); ++v) {
     if (header.variants()->Get(v)->precision() != fbs::Precision::F32) continue;
     if (options.variant && *options.variant != v) continue;
@@ -87,7 +91,7 @@ std::string default_profile_path(const std::string& model_path) { return model_p
 Result<ProfileData> load_profile(const std::string& path, const ModelFile& model,
                                  unsigned threads) {
   CLEAVE_ASSIGN_OR_RETURN(ProfileData profile, read_profile(path, model.identity()));
-  if (profile.processor != processor_name()) {
+  if (profile.processor != measured_on()) {
     return Status(StatusCode::kMismatch,
                   path + " was measured on another processor (" + profile.processor + ")");
   }

@@ -106,7 +106,8 @@ struct CutArena {
                                                             std::uint32_t batch);
 
 // The kernel set that XNNPACK picks on this CPU: "avx512", "fma3", "avx", "sse", or for ARM the
-// extensions and the core type, by which it picks as well: "neon+dotprod/cortex-a76". Thread-safe.
+// extensions and the core type, by which it picks as well: "neon+dotprod/cortex-a76". What
+// CLEAVE_KERNELS picks instead of the best of our own is added. Thread-safe.
 [[nodiscard]] const char* kernel_set_name();
 
 }  // namespace cleave

@@ -3,6 +3,7 @@
 
 #include <string>
 
+#include "engine/kernels/dispatch.h"
 #include "engine/ops/op_registry.h"
 #include "engine/ops/packed_model.h"
 #include "engine/ops/xnnpack_runtime.h"
@@ -31,6 +32,7 @@ Result<std::shared_ptr<const Weights>> Weights::create(std::shared_ptr<const Mod
                                                std::to_string(range.last) + " of " +
                                                std::to_string(chosen.ops()->size())};
   }
+  CLEAVE_RETURN_IF_ERROR(kernels::check_kernel_choice());
   CLEAVE_RETURN_IF_ERROR(ops::initialize_xnnpack());
   auto packed = std::make_shared<ops::PackedModel>(std::move(model), chosen, range);
   for (OpIndex op = range.first; op < range.last; ++op) {

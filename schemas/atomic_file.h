@@ -20,8 +20,8 @@ namespace cleave {
 
 // A file under a temporary name beside `path` that takes the name once it is complete: a reader, or
 // a machine that lost power, finds the old content or the new. Dropped without a trace unless
-// committed. Mode 0666 less the umask. Errors carry the path and are kIo. Used by one thread; of
-// two writers of one path the last to commit wins.
+// committed. Mode 0666 less the umask. Errors carry the path: kIo, or kNotFound where
+// its folder is missing. Used by one thread; of two writers of one path the last to commit wins.
 class AtomicFile {
  public:
   static Result<AtomicFile> create(const std::string& path);

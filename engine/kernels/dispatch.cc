@@ -1,7 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "engine/kernels/dispatch.h"
 
+#if defined(__x86_64__)
+#include <cpuid.h>
+#endif
+
 #include <cstdlib>
+#include <string>
 #include <string_view>
 #include <vector>
 
@@ -48,12 +53,19 @@ constexpr KernelTable kNeon{.name = "neon",
                             .s8_fully_connected = s8_fully_connected_4x4_neon};
 #endif
 
+#if defined(__x86_64__)
+// clang 14 does not know the name "f16c".
+bool has_f16c() {
+  unsigned eax = 0, ebx = 0, ecx = 0, edx = 0;
+  return __get_cpuid(1, &eax, &ebx, &ecx, &edx) != 0 && (ecx & bit_F16C) != 0;
+}
+#endif
+
 std::vector<KernelTable> find_available() {
   std::vector<KernelTable> tables{kScalar};
 #if defined(__x86_64__)
   __builtin_cpu_init();
-  const bool avx2 = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") &&
-                    __builtin_cpu_supports("f16c");
+  const bool avx2 = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") && has_f16c();
   if (avx2) tables.push_back(kAvx2);
   if (avx2 && __builtin_cpu_supports("avx512f")) tables.push_back(kAvx512);
 #elif defined(__aarch64__)
@@ -62,13 +74,20 @@ std::vector<KernelTable> find_available() {
   return tables;
 }
 
-const KernelTable& choose() {
+// nullptr: CLEAVE_KERNELS names none of them.
+const KernelTable* choose() {
   const std::span<const KernelTable> tables = available_kernels();
   const char* wanted = std::getenv("CLEAVE_KERNELS");
+  if (wanted == nullptr || *wanted == '\0') return &tables.back();
   for (const KernelTable& table : tables) {
-    if (wanted != nullptr && std::string_view(wanted) == table.name) return table;
+    if (std::string_view(wanted) == table.name) return &table;
   }
-  return tables.back();
+  return nullptr;
+}
+
+const KernelTable* chosen() {
+  static const KernelTable* const table = choose();
+  return table;
 }
 
 }  // namespace
@@ -79,8 +98,16 @@ std::span<const KernelTable> available_kernels() {
 }
 
 const KernelTable& active_kernels() {
-  static const KernelTable& table = choose();
-  return table;
+  return chosen() != nullptr ? *chosen() : available_kernels().back();
+}
+
+Status check_kernel_choice() {
+  if (chosen() != nullptr) return Status::ok();
+  std::string names;
+  for (const KernelTable& table : available_kernels()) names += std::string(" ") + table.name;
+  return {
+      StatusCode::kInvalidArgument,
+      std::string("CLEAVE_KERNELS=") + std::getenv("CLEAVE_KERNELS") + ": this CPU has" + names};
 }
 
 }  // namespace cleave::kernels

@@ -8,6 +8,7 @@
 #include "engine/kernels/fully_connected.h"
 #include "engine/kernels/gemm.h"
 #include "engine/kernels/winograd.h"
+#include "schemas/status.h"
 
 namespace cleave::kernels {
 
@@ -25,8 +26,11 @@ struct KernelTable {
 };
 
 // The table that the process uses: the last of available_kernels(), or the one that the environment
-// variable CLEAVE_KERNELS names, if it is there. Decided once. Thread-safe.
+// variable CLEAVE_KERNELS names. Decided once. Thread-safe.
 [[nodiscard]] const KernelTable& active_kernels();
+
+// kInvalidArgument when CLEAVE_KERNELS names a table that this CPU does not have. Thread-safe.
+[[nodiscard]] Status check_kernel_choice();
 
 // Every table that this CPU can run, the slowest ("scalar") first. Thread-safe.
 [[nodiscard]] std::span<const KernelTable> available_kernels();

@@ -13,9 +13,11 @@ namespace cleave::kernels {
   const std::uint32_t sign = std::uint32_t{half & 0x8000U} << 16;
   const std::uint32_t magnitude = half & 0x7FFFU;
   if (magnitude >= 0x7C00U) return std::bit_cast<float>(sign | 0x7F800000U | (magnitude << 13));
-  // As if its exponent had the bias of binary32, then scaled: right for subnormals as well.
-  const float scaled = std::bit_cast<float>(magnitude << 13) * 0x1p112F;
-  return std::bit_cast<float>(sign | std::bit_cast<std::uint32_t>(scaled));
+  // A subnormal half is a normal float. Never by way of a subnormal float: operators run with those
+  // taken for zero.
+  const float value = magnitude < 0x0400U ? static_cast<float>(magnitude) * 0x1p-24F
+                                          : std::bit_cast<float>((magnitude << 13) + 0x38000000U);
+  return std::bit_cast<float>(sign | std::bit_cast<std::uint32_t>(value));
 }
 
 // To the nearest, ties to even; beyond 65520 to infinity.
@@ -26,7 +28,8 @@ namespace cleave::kernels {
   if (magnitude > 0x7F800000U) return static_cast<std::uint16_t>(sign | 0x7E00U);
   if (magnitude >= 0x477FF000U) return static_cast<std::uint16_t>(sign | 0x7C00U);
   if (magnitude < 0x38800000U) {
-    // Adding 0.5 leaves the subnormal's bits, rounded, at the end of the sum.
+    // Adding 0.5 leaves the subnormal's bits, rounded, at the end of the sum. (A subnormal float
+    // may be taken for zero before; it is zero as a half in any case.)
     const float shifted = std::bit_cast<float>(magnitude) + 0.5F;
     return static_cast<std::uint16_t>(sign | (std::bit_cast<std::uint32_t>(shifted) - 0x3F000000U));
   }

@@ -59,7 +59,7 @@ AllocationCounts allocation_counts() {
 }
 
 void* counted_allocate(std::size_t bytes) {
-  if (bytes > SIZE_MAX - 2 * kAlignment) return nullptr;
+  if (bytes > SIZE_MAX - 2 * kHugePage) return nullptr;
   const std::size_t total = (bytes + 2 * kAlignment - 1) / kAlignment * kAlignment;
   void* block = allocate_aligned(total);
   if (block == nullptr) return nullptr;

@@ -4,6 +4,7 @@
 #include <string>
 
 #include "engine/executor.h"
+#include "engine/kernels/dispatch.h"
 
 namespace cleave {
 namespace {
@@ -67,7 +68,11 @@ std::string describe_kernel_set() {
 }  // namespace
 
 const char* kernel_set_name() {
-  static const std::string name = describe_kernel_set();
+  // Our own kernels are named where they are not the best that the CPU has.
+  static const std::string name =
+      &kernels::active_kernels() == &kernels::available_kernels().back()
+          ? describe_kernel_set()
+          : describe_kernel_set() + ", own kernels " + kernels::active_kernels().name;
   return name.c_str();
 }
 

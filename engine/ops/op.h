@@ -42,8 +42,8 @@ struct ClampRange {
   }
 };
 
-// All that an operator is made from. Pointers stay valid only while it is made, `packed` as long as
-// the operator.
+// All that an operator is made from. Pointers stay valid only while it is made; `kernel`, `bias`,
+// `entry` and `packed`, which belong to the Weights, as long as the operator.
 struct OpSpec {
   const fbs::Op* op = nullptr;
   std::vector<fbs::Shape> inputs;

@@ -27,6 +27,14 @@ PackedModel::PackedModel(std::shared_ptr<const ModelFile> model, const fbs::Vari
       range_(range),
       cache_(std::size_t{range.last} - range.first) {}
 
+PackedModel::~PackedModel() {
+  for (OpIndex op = range_.first; op < range_.last; ++op) {
+    if (!cache_.entry(op - range_.first).is_read_in_place()) continue;
+    const std::int32_t segment = variant_.ops()->Get(op)->segment();
+    model_->release_segment_pages(static_cast<std::uint32_t>(segment));
+  }
+}
+
 std::uint64_t PackedModel::packed_bytes(OpRange ops) const {
   std::uint64_t bytes = 0;
   const OpIndex last = std::min(ops.last, range_.last);

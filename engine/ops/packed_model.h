@@ -12,6 +12,9 @@ namespace cleave::ops {
 class PackedModel final : public Weights {
  public:
   PackedModel(std::shared_ptr<const ModelFile> model, const fbs::Variant& variant, OpRange range);
+  // Gives back the pages of what was read in place; another PackedModel of the same file that still
+  // reads them faults them in again.
+  ~PackedModel() override;
 
   [[nodiscard]] const ModelFile& model() const override { return *model_; }
   [[nodiscard]] const fbs::Variant& variant() const override { return variant_; }

@@ -16,13 +16,18 @@ constexpr std::size_t round_up(std::size_t value, std::size_t step) {
   return (value + step - 1) / step * step;
 }
 
+// A transform takes the bias of 16 channels at once, whatever the width of a panel.
+std::size_t bias_floats(std::size_t columns) {
+  return round_up(columns, kernels::kWinogradChannels);
+}
+
 void pack(const OpSpec& spec, std::size_t panel, float* packed) {
   const std::size_t inputs = spec.inputs[0].channels();
   const std::size_t outputs = spec.output.channels();
   const std::size_t depth = round_up(inputs, kernels::kGemmDepthBlock);
   const std::size_t columns = round_up(outputs, panel);
   const std::size_t position_stride = depth * columns;
-  std::fill_n(packed, kWinogradPositions * position_stride + columns, 0.0F);
+  std::fill_n(packed, kWinogradPositions * position_stride + bias_floats(columns), 0.0F);
   for (std::size_t output = 0; output < outputs; ++output) {
     float* column = packed + output / panel * panel * depth + output % panel;
     for (std::size_t input = 0; input < inputs; ++input) {
@@ -43,7 +48,7 @@ void pack(const OpSpec& spec, std::size_t panel, float* packed) {
 std::size_t winograd_weight_bytes(const OpSpec& spec, std::size_t panel_columns) {
   const std::size_t depth = round_up(spec.inputs[0].channels(), kernels::kGemmDepthBlock);
   const std::size_t columns = round_up(spec.output.channels(), panel_columns);
-  return (kWinogradPositions * depth * columns + columns) * sizeof(float);
+  return (kWinogradPositions * depth * columns + bias_floats(columns)) * sizeof(float);
 }
 
 Result<const float*> winograd_weights(const OpSpec& spec, std::size_t panel_columns) {

@@ -24,14 +24,18 @@ TEST_CASE("the scalar table is always there, and each table is whole") {
   }
 }
 
-TEST_CASE("the environment chooses, else the fastest runs") {
+TEST_CASE("the environment chooses, else the fastest runs; a name that is not there is refused") {
   const char* wanted = std::getenv("CLEAVE_KERNELS");
   const std::string_view active = kernels::active_kernels().name;
-  bool available = false;
+  bool available = wanted == nullptr;
   for (const kernels::KernelTable& table : kernels::available_kernels()) {
-    available = available || (wanted != nullptr && std::string_view(wanted) == table.name);
+    if (wanted != nullptr && std::string_view(wanted) == table.name) {
+      available = true;
+      CHECK(active == table.name);
+    }
   }
-  CHECK(active == (available ? wanted : kernels::available_kernels().back().name));
+  if (wanted == nullptr || !available) CHECK(active == kernels::available_kernels().back().name);
+  CHECK(kernels::check_kernel_choice().is_ok() == available);
 }
 
 }  // namespace
