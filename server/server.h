@@ -40,6 +40,9 @@ class Server {
 
   [[nodiscard]] ServerStats stats() const;
 
+  // Where the tails are computed, also for jobs that came over no connection.
+  [[nodiscard]] TailPool& tail_pool() { return pool_; }
+
  private:
   asio::awaitable<void> accept_loop();
   void admit(tcp::socket socket);

@@ -6,11 +6,29 @@
 
 #include <boost/asio/post.hpp>
 #include <fstream>
-#include <future>
+#include <utility>
 
 #include "tests/support/temporary_folder.h"
 
 namespace cleave::test {
+
+HeldWorker::HeldWorker(server::TailPool& pool) {
+  auto started = std::make_shared<std::promise<void>>();
+  auto job = std::make_unique<server::TailJob>();
+  job->unwanted = std::make_shared<std::atomic<bool>>(true);  // nothing to compute
+  job->done = [started, released = released_.get_future().share()](
+                  std::unique_ptr<server::TailJob>&& finished) {
+    finished.reset();
+    started->set_value();
+    released.wait();
+  };
+  REQUIRE(pool.try_submit(job));
+  started->get_future().wait();
+}
+
+void HeldWorker::release() {
+  if (std::exchange(held_, false)) released_.set_value();
+}
 
 ServerThread::ServerThread(std::span<const std::byte> model_bytes,
                            const std::function<void(server::ServerOptions&)>& adjust) {

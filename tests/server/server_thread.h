@@ -4,6 +4,7 @@
 #pragma once
 
 #include <functional>
+#include <future>
 #include <memory>
 #include <thread>
 #include <vector>
@@ -11,6 +12,22 @@
 #include "server/server.h"
 
 namespace cleave::test {
+
+// Holds one worker of a pool, as a long computation would, until the end of its life.
+class HeldWorker {
+ public:
+  // Returns when the worker is held. REQUIRES: room in the queue.
+  explicit HeldWorker(server::TailPool& pool);
+  ~HeldWorker() { release(); }
+  HeldWorker(const HeldWorker&) = delete;
+  HeldWorker& operator=(const HeldWorker&) = delete;
+
+  void release();
+
+ private:
+  std::promise<void> released_;
+  bool held_ = true;
+};
 
 class ServerThread {
  public:
@@ -27,6 +44,8 @@ class ServerThread {
   void on_network_thread(const std::function<void()>& action);
   // On the network thread only, or after stop().
   [[nodiscard]] server::ServerStats stats() const { return server_->stats(); }
+  // Thread-safe, like the pool itself.
+  [[nodiscard]] server::TailPool& tail_pool() { return server_->tail_pool(); }
   // Starts the orderly end without waiting for it.
   void begin_shutdown();
   // Orderly end; waits. The counters are then final.
