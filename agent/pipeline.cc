@@ -162,26 +162,38 @@ Status Pipeline::plan_split(Work& work, const Status& reached) {
   }
   if (!plan.chosen) return {StatusCode::kResourceExhausted, plan.why};
   if (connection_ != nullptr && !reached.is_ok()) work.record.fallback = reached.message();
-  const auto timeout_ns = static_cast<std::uint64_t>(options_.timeout.count());
-  const PlannedSplit& first = plan.splits[*plan.chosen];
-  if (first.candidate.needs_server && first.score.latency_ns > timeout_ns) {
+  std::size_t chosen = settle(plan, request.policy);
+  if (is_past_timeout(plan.splits[chosen])) {
+    hysteresis_.reset();  // what was proposed may still be in time
+    chosen = settle(plan, request.policy);
+  }
+  if (is_past_timeout(plan.splits[chosen])) {
     request.policy = planner::Policy::kEdgeOnly;
-    Plan alone = planner_->decide(picture, link, caps, request);
+    const Plan alone = planner_->decide(picture, link, caps, request);
     if (alone.chosen) {  // else the server is asked all the same: the prediction may be wrong
       work.record.fallback = "the server's answer is expected after " +
-                             std::to_string(first.score.latency_ns / 1'000'000) +
+                             std::to_string(plan.splits[chosen].score.latency_ns / 1'000'000) +
                              " ms, which is past --timeout";
-      plan = std::move(alone);
+      hysteresis_.reset();
+      chosen = *alone.chosen;
     }
-  }
-  std::size_t chosen = *plan.chosen;
-  if (request.policy == planner::Policy::kLmos) {
-    std::vector<planner::Score> scores;
-    for (const PlannedSplit& row : plan.splits) scores.push_back(row.score);
-    chosen = hysteresis_.settle(plan.decision, scores, monotonic_ns());
   }
   work.split = plan.splits[chosen].split;
   return Status::ok();
+}
+
+// The split of `plan` to use: what was chosen, unless a change to it is not worth it yet.
+// REQUIRES: plan.chosen.
+std::size_t Pipeline::settle(const Plan& plan, planner::Policy policy) {
+  if (policy != planner::Policy::kLmos) return *plan.chosen;
+  std::vector<planner::Score> scores;
+  for (const PlannedSplit& row : plan.splits) scores.push_back(row.score);
+  return hysteresis_.settle(plan.decision, scores, monotonic_ns());
+}
+
+bool Pipeline::is_past_timeout(const PlannedSplit& row) const {
+  return row.candidate.needs_server &&
+         row.score.latency_ns > static_cast<std::uint64_t>(options_.timeout.count());
 }
 
 // The policy finds nothing while the server is not there: the device answers, if the caps allow.

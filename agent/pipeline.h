@@ -72,6 +72,8 @@ class Pipeline {
   Status plan_without_server(Work& work, Plan& plan, planner::Request& request,
                              const PictureCost& picture, const planner::Caps& caps,
                              const std::string& why) const;
+  [[nodiscard]] std::size_t settle(const Plan& plan, planner::Policy policy);
+  [[nodiscard]] bool is_past_timeout(const PlannedSplit& row) const;
   [[nodiscard]] planner::Link current_link(bool reached) const;
   [[nodiscard]] std::uint64_t idle_steps() const;
   void note_round_trip();

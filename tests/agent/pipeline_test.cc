@@ -26,23 +26,28 @@ using test::ScriptedServer;
 
 constexpr std::size_t kPixelBytes = 8 * 8 * 3;
 
+// A JPEG of bytes that compress badly; gives its size.
+std::size_t write_picture(const std::string& path, std::uint32_t width, std::uint32_t height) {
+  std::vector<std::uint8_t> rgb(std::size_t{width} * height * 3);
+  for (std::size_t i = 0; i < rgb.size(); ++i) rgb[i] = static_cast<std::uint8_t>(i * 7 % 251);
+  const auto jpeg = encode_jpeg(rgb, width, height, 90);
+  REQUIRE(jpeg.is_ok());
+  std::ofstream(path, std::ios::binary)
+      .write(reinterpret_cast<const char*>(jpeg->data()),
+             static_cast<std::streamsize>(jpeg->size()));
+  return jpeg->size();
+}
+
 struct Bench {
   test::TemporaryFolder folder;
   std::string picture = folder / "picture.jpg";
-  std::size_t file_bytes = 0;
+  std::string last_picture = picture;
+  std::size_t file_bytes = write_picture(picture, 64, 48);
   std::size_t ops;
   std::shared_ptr<const ModelFile> model;
 
   explicit Bench(int convolutions = 1, std::uint32_t channels = 4)
       : ops(static_cast<std::size_t>(convolutions) + 1) {
-    std::vector<std::uint8_t> rgb(64 * 48 * 3);
-    for (std::size_t i = 0; i < rgb.size(); ++i) rgb[i] = static_cast<std::uint8_t>(i * 7 % 251);
-    const auto jpeg = encode_jpeg(rgb, 64, 48, 90);
-    REQUIRE(jpeg.is_ok());
-    file_bytes = jpeg->size();
-    std::ofstream(picture, std::ios::binary)
-        .write(reinterpret_cast<const char*>(jpeg->data()),
-               static_cast<std::streamsize>(jpeg->size()));
     test::ModelBuilder builder({8, 8, 3});
     test::Tensor x = builder.input();
     for (int i = 0; i < convolutions; ++i) {
@@ -98,8 +103,9 @@ struct Bench {
         io,
         [&]() -> asio::awaitable<void> {
           for (int i = 0; i < count; ++i) {
-            if (i == count - 1) std::this_thread::sleep_for(last_pause);
-            records.push_back(co_await pipeline.process(picture));
+            const bool last = i == count - 1;
+            if (last) std::this_thread::sleep_for(last_pause);
+            records.push_back(co_await pipeline.process(last ? last_picture : picture));
           }
           co_await connection.close();
         },
@@ -157,24 +163,24 @@ TEST_CASE("a device without room to answer waits out the pause, as long as its p
   options.caps.ram_bytes = planner->cost_at(1).edge_ram_bytes + bench.file_bytes;  // the head alone
   SUBCASE("long enough") {
     const ScriptedServer server([&](ScriptedPeer& peer, int) {
-      serve_after_busy(peer, bench.model->identity(), 150, requests);
+      serve_after_busy(peer, bench.model->identity(), 1'000, requests);
     });
     const Record record = bench.process(server, 1, 1, options).at(0);
     REQUIRE_MESSAGE(record.status.is_ok(), record.status.message());
     CHECK(record.fallback.empty());
     CHECK(record.sent == kSentTensors);
-    CHECK(record.total_ns >= 150'000'000);
+    CHECK(record.total_ns >= 1'000'000'000);
     CHECK(requests == 2);
   }
   SUBCASE("not long enough") {
-    options.timeout = std::chrono::milliseconds(100);
+    options.timeout = std::chrono::seconds(2);
     const ScriptedServer server([&](ScriptedPeer& peer, int) {
-      serve_after_busy(peer, bench.model->identity(), 30'000, requests);
+      serve_after_busy(peer, bench.model->identity(), 60'000, requests);
     });
     const std::vector<Record> records = bench.process(server, 1, 2, options);
     for (const Record& record : records) {
       CHECK(record.status.code() == StatusCode::kUnavailable);
-      CHECK(record.total_ns < 1'000'000'000);
+      CHECK(record.total_ns < 20'000'000'000);
     }
     CHECK(requests == 1);
   }
@@ -216,17 +222,18 @@ TEST_CASE("a link that was slow is not used, and tried again after a while witho
     while (const fbs::Envelope* envelope = peer.receive()) {
       if (envelope->message_as_Request() == nullptr) continue;
       const std::uint64_t id = envelope->message_as_Request()->request_id();
-      if (requests++ == 0) std::this_thread::sleep_for(std::chrono::milliseconds(800));
+      if (requests++ == 0) std::this_thread::sleep_for(std::chrono::seconds(2));
       peer.send(make_answer(id, std::vector<float>{1, 2, 3}, {}));
     }
   });
   PipelineOptions options;
   options.request.policy = planner::Policy::kLatencyOnly;
   options.initial_link = {.bandwidth_bps = 100'000'000, .rtt_ns = 0, .available = true};
-  options.link_drift = std::chrono::milliseconds(200);
-  // 40 ms on the device: slower than the server by the first belief, faster by the first transfer.
+  options.link_drift = std::chrono::milliseconds(500);
+  // 200 ms on the device: slower than the server by the first belief, faster by the first transfer,
+  // and still after three periods.
   const std::vector<Record> records =
-      bench.plan(server, 20'000'000, 4, options, std::chrono::milliseconds(2'500));
+      bench.plan(server, 100'000'000, 4, options, std::chrono::seconds(4));
   REQUIRE(records.size() == 4);
   for (const Record& record : records) {
     CHECK_MESSAGE(record.status.is_ok(), record.status.message());
@@ -254,9 +261,9 @@ TEST_CASE(
   });
   PipelineOptions options;
   options.request.policy = planner::Policy::kLatencyOnly;
-  options.initial_link = {.bandwidth_bps = 1'000, .rtt_ns = 0, .available = true};
+  options.initial_link = {.bandwidth_bps = 100, .rtt_ns = 0, .available = true};
   options.keep_link = true;
-  options.timeout = std::chrono::milliseconds(500);
+  options.timeout = std::chrono::seconds(20);
   SUBCASE("it can") {
     const Record record = bench.plan(server, 1'000'000'000'000, 1, options).at(0);
     REQUIRE_MESSAGE(record.status.is_ok(), record.status.message());
@@ -273,6 +280,36 @@ TEST_CASE(
     CHECK(record.split < 2);
     CHECK(requests == 1);
   }
+}
+
+TEST_CASE("a split that is kept for a while is not kept past the timeout") {
+  Bench bench(1, 96);
+  bench.last_picture = bench.folder / "large.jpg";
+  REQUIRE(write_picture(bench.last_picture, 640, 480) > 50 * bench.file_bytes);
+  std::atomic<int> requests{0};
+  const ScriptedServer server([&](ScriptedPeer& peer, int) {
+    peer.greet(bench.model->identity(), 1 << 20, bench.ops);
+    while (const fbs::Envelope* envelope = peer.receive()) {
+      if (envelope->message_as_Request() == nullptr) continue;
+      ++requests;
+      peer.send(make_answer(envelope->message_as_Request()->request_id(),
+                            std::vector<float>{1, 2, 3}, {}));
+    }
+  });
+  PipelineOptions options;
+  // The small file takes a second, the large one 50 and more, and the device 10. The change to the
+  // device comes sooner after the first decision than the rule for changes allows.
+  options.initial_link = {.bandwidth_bps = bench.file_bytes * 8, .rtt_ns = 0, .available = true};
+  options.keep_link = true;
+  options.timeout = std::chrono::seconds(30);
+  const std::vector<Record> records = bench.plan(server, 5'000'000'000, 2, options);
+  REQUIRE(records.size() == 2);
+  for (const Record& record : records) {
+    CHECK_MESSAGE(record.status.is_ok(), record.status.message());
+  }
+  CHECK(records[0].split == 0);
+  CHECK(records[1].split == 2);
+  CHECK(requests == 1);
 }
 
 TEST_CASE("without its server a device that has room for a head alone names the server") {
