@@ -333,6 +333,7 @@ asio::awaitable<void> Pipeline::wait_out_pause(const Work& work, std::uint64_t r
 }
 
 asio::awaitable<Status> Pipeline::try_server(Work& work, ServerAnswer& answer) {
+  answer = ServerAnswer();  // what an earlier try sent is no measurement of this one
   Status status = co_await connection_->ensure_ready(work.latest);
   if (status.is_ok()) status = choose_form(work);
   if (!status.is_ok()) co_return status;

@@ -246,6 +246,42 @@ TEST_CASE("a link that was slow is not used, and tried again after a while witho
   CHECK(requests == 2);
 }
 
+TEST_CASE("a transfer that broke says nothing about the link when the next try comes to nothing") {
+  const Bench bench;
+  REQUIRE(bench.file_bytes > planner::LinkEstimator::kSmallBytes);
+  const ScriptedServer server([&](ScriptedPeer& peer, int number) {
+    if (number == 1) {  // silent from the start, until the agent gives up
+      while (peer.receive() != nullptr) {
+      }
+      return;
+    }
+    peer.greet(bench.model->identity(), 1 << 20, bench.ops);
+    const fbs::Envelope* envelope = peer.receive();
+    if (envelope == nullptr || envelope->message_as_Request() == nullptr) return;
+    const std::uint64_t id = envelope->message_as_Request()->request_id();
+    if (number == 0) {  // closes without an answer
+      std::this_thread::sleep_for(std::chrono::seconds(1));
+      return;
+    }
+    peer.send(make_answer(id, std::vector<float>{1, 2, 3}, {}));
+    (void)peer.receive();
+  });
+  PipelineOptions options;
+  options.request.policy = planner::Policy::kLatencyOnly;
+  options.initial_link = {.bandwidth_bps = 100'000'000, .rtt_ns = 0, .available = true};
+  options.timeout = std::chrono::seconds(4);
+  // 200 ms on the device: a link on which the file takes a second would not be used.
+  const std::vector<Record> records =
+      bench.plan(server, 100'000'000, 2, options, std::chrono::milliseconds(200));
+  REQUIRE(records.size() == 2);
+  CHECK(records[0].planned_split == 0);
+  CHECK(records[0].bytes_up == bench.file_bytes);
+  CHECK_FALSE(records[0].fallback.empty());
+  CHECK(records[1].planned_split == 0);
+  CHECK(records[1].fallback.empty());
+  CHECK(server.connections() == 3);
+}
+
 TEST_CASE(
     "a split that would take longer than the timeout is not tried, if the device can answer") {
   const Bench bench;
