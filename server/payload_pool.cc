@@ -36,10 +36,17 @@ std::shared_ptr<PayloadPool> PayloadPool::create(std::uint64_t budget_bytes) {
 }
 
 std::optional<Payload> PayloadPool::take(std::span<const std::size_t> sizes) {
+  // What the later buffers need is spoken for: a larger idle buffer must not take it.
+  std::uint64_t reserved = 0;
+  for (const std::size_t bytes : sizes) {
+    if (bytes > room(reserved)) return std::nullopt;
+    reserved += bytes;
+  }
   std::vector<AlignedBuffer> buffers;
   buffers.reserve(sizes.size());
   for (const std::size_t bytes : sizes) {
-    AlignedBuffer buffer = take_one(bytes);
+    reserved -= bytes;
+    AlignedBuffer buffer = take_one(bytes, room(reserved));
     if (buffer.data() == nullptr) {
       give_back(std::move(buffers));
       return std::nullopt;
@@ -51,28 +58,26 @@ std::optional<Payload> PayloadPool::take(std::span<const std::size_t> sizes) {
   return Payload(shared_from_this(), std::move(buffers));
 }
 
-// Without data when there is no room or no memory.
-AlignedBuffer PayloadPool::take_one(std::size_t bytes) {
-  if (const auto index = find_idle(bytes)) return remove_idle(*index);
-  if (!make_room(bytes)) return {};
+// Held memory and `reserved` are within the budget.
+std::uint64_t PayloadPool::room(std::uint64_t reserved) const {
+  return budget_bytes_ - held_bytes_ - reserved;
+}
+
+// Without data when there is no memory. REQUIRES: bytes <= most <= room(0).
+AlignedBuffer PayloadPool::take_one(std::size_t bytes, std::uint64_t most) {
+  if (const auto index = find_idle(bytes, most)) return remove_idle(*index);
+  while (idle_bytes_ > room(bytes)) (void)remove_idle(0);
   return AlignedBuffer(bytes);
 }
 
-std::optional<std::size_t> PayloadPool::find_idle(std::size_t bytes) const {
+std::optional<std::size_t> PayloadPool::find_idle(std::size_t bytes, std::uint64_t most) const {
   std::optional<std::size_t> best;
   for (std::size_t i = 0; i < idle_.size(); ++i) {
     const std::size_t capacity = idle_[i].capacity();
-    if (capacity < bytes || capacity / 2 > bytes) continue;
+    if (capacity < bytes || capacity > most || capacity / 2 > bytes) continue;
     if (!best || capacity < idle_[*best].capacity()) best = i;
   }
   return best;
-}
-
-bool PayloadPool::make_room(std::size_t bytes) {
-  // Written so that no sum can wrap; nothing idle is freed in vain.
-  if (held_bytes_ > budget_bytes_ || bytes > budget_bytes_ - held_bytes_) return false;
-  while (idle_bytes_ > budget_bytes_ - held_bytes_ - bytes) (void)remove_idle(0);
-  return true;
 }
 
 AlignedBuffer PayloadPool::remove_idle(std::size_t index) {

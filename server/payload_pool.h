@@ -48,7 +48,8 @@ class PayloadPool : public std::enable_shared_from_this<PayloadPool> {
 
   // Buffers of these sizes, or nothing (and nothing is held) when the budget or the machine's
   // memory does not allow them now. An idle buffer is used again when at least half of it is
-  // needed, so that a small request never holds a large one's memory.
+  // needed, so that a small request never holds a large one's memory, and when it leaves room for
+  // the other sizes.
   [[nodiscard]] std::optional<Payload> take(std::span<const std::size_t> sizes);
 
   // Capacity of the buffers that requests hold now, and the most it ever was.
@@ -61,9 +62,9 @@ class PayloadPool : public std::enable_shared_from_this<PayloadPool> {
   friend class Payload;
   explicit PayloadPool(std::uint64_t budget_bytes);
 
-  AlignedBuffer take_one(std::size_t bytes);
-  std::optional<std::size_t> find_idle(std::size_t bytes) const;
-  bool make_room(std::size_t bytes);
+  [[nodiscard]] std::uint64_t room(std::uint64_t reserved) const;
+  AlignedBuffer take_one(std::size_t bytes, std::uint64_t most);
+  [[nodiscard]] std::optional<std::size_t> find_idle(std::size_t bytes, std::uint64_t most) const;
   AlignedBuffer remove_idle(std::size_t index);
   void give_back(std::vector<AlignedBuffer> buffers);
 

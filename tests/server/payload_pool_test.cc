@@ -66,6 +66,22 @@ TEST_CASE("an idle buffer is used again, but never by a request of less than hal
   CHECK(pool->take(Sizes{900}).has_value());
 }
 
+TEST_CASE("an idle buffer that would take the room of the other buffers is not used again") {
+  const auto pool = server::PayloadPool::create(1000);
+  CHECK(pool->take(Sizes{900}).has_value());
+  CHECK(pool->idle_bytes() == 900);
+  const auto both = pool->take(Sizes{500, 500});
+  REQUIRE(both.has_value());
+  CHECK(pool->held_bytes() == 1000);
+  CHECK(pool->idle_bytes() == 0);
+}
+
+TEST_CASE("sizes whose sum is more than a number can hold are refused") {
+  const auto pool = server::PayloadPool::create(1000);
+  CHECK_FALSE(pool->take(Sizes{500, ~std::size_t{0} - 200}).has_value());
+  CHECK(pool->take(Sizes{500, 500}).has_value());
+}
+
 TEST_CASE("a size beyond the budget is refused, also the largest there is") {
   const auto pool = server::PayloadPool::create(1000);
   CHECK_FALSE(pool->take(Sizes{1001}).has_value());
