@@ -69,6 +69,7 @@ void TailPool::abandon() {
     abandoned_ = true;
     queue_.clear();
   }
+  abandoned_signal_.notify_all();
   stop();
 }
 
@@ -106,7 +107,7 @@ void TailPool::hand_back(std::unique_ptr<TailJob> job) {
       return done(std::move(job));
     } catch (const std::exception&) {
       std::unique_lock lock(mutex_);
-      if (wake_.wait_for(lock, kHandBackPause, [this] { return abandoned_; })) {
+      if (abandoned_signal_.wait_for(lock, kHandBackPause, [this] { return abandoned_; })) {
         job.reset();  // under the lock: the payload pool knows of one thread at a time
         return;
       }

@@ -48,7 +48,8 @@ class TailPool {
   const PictureLimits picture_;
   const std::size_t capacity_;
   mutable std::mutex mutex_;
-  std::condition_variable wake_;
+  std::condition_variable wake_;  // only idle workers wait: one told is one that takes the job
+  std::condition_variable abandoned_signal_;
   std::deque<std::unique_ptr<TailJob>> queue_;  // guarded by mutex_
   bool stopping_ = false;                       // guarded by mutex_
   bool abandoned_ = false;                      // guarded by mutex_

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <atomic>
+#include <chrono>
 #include <future>
 #include <new>
 #include <utility>
@@ -143,6 +144,40 @@ TEST_CASE("a job that cannot be handed back at first is handed back later, or dr
   tried.get_future().wait();
   second.abandon();
   CHECK(done == 1);
+}
+
+TEST_CASE("a worker that cannot hand its job back keeps no other from being woken") {
+  server::ServerOptions options;
+  options.workers = 2;
+  server::TailPool pool(options);
+  const auto idle_job = [] {
+    auto job = std::make_unique<server::TailJob>();
+    job->unwanted = std::make_shared<std::atomic<bool>>(true);  // nothing to compute
+    return job;
+  };
+  std::atomic<bool> room{false};
+  std::promise<void> tried;
+  auto stuck = idle_job();
+  stuck->done = [&, told = false](std::unique_ptr<server::TailJob>&& finished) mutable {
+    if (!std::exchange(told, true)) tried.set_value();
+    if (!room) throw std::bad_alloc();
+    finished.reset();
+  };
+  REQUIRE(pool.start().is_ok());
+  REQUIRE(pool.try_submit(stuck));
+  tried.get_future().wait();
+  bool woken = true;
+  for (int i = 0; i < 2'000 && woken; ++i) {
+    auto job = idle_job();
+    const auto ended = std::make_shared<std::promise<void>>();
+    auto end = ended->get_future();
+    job->done = [ended](std::unique_ptr<server::TailJob>&&) { ended->set_value(); };
+    REQUIRE(pool.try_submit(job));
+    woken = end.wait_for(std::chrono::seconds(5)) == std::future_status::ready;
+  }
+  CHECK(woken);
+  room = true;
+  pool.stop();
 }
 
 }  // namespace cleave::test
