@@ -6,8 +6,10 @@
 
 #include <atomic>
 #include <chrono>
+#include <memory>
 #include <set>
 #include <thread>
+#include <vector>
 
 #include "tests/server/raw_client.h"
 #include "tests/server/server_thread.h"
@@ -44,11 +46,12 @@ class Agent {
   explicit Agent(const ServerThread& server)
       : client_(server.port()),
         tensors_(server.model().variants[0].cuts[1].boundary_bytes / sizeof(float), 0.5F) {
-    greeted_ = client_.send(make_hello("flood", server.model().file->identity())) &&
-               client_.receive() != nullptr;
+    REQUIRE(client_.send(make_hello("flood", server.model().file->identity())));
+    const fbs::Envelope* reply = client_.receive();
+    REQUIRE(reply != nullptr);
+    REQUIRE(reply->message_type() == fbs::Message::Welcome);
   }
 
-  [[nodiscard]] bool greeted() const { return greeted_; }
   [[nodiscard]] std::size_t open() const { return open_.size(); }
 
   bool ask() {
@@ -75,13 +78,10 @@ class Agent {
   std::vector<float> tensors_;
   std::set<std::uint64_t> open_;
   std::uint64_t last_id_ = 0;
-  bool greeted_ = false;
 };
 
 // Sends `count` requests without waiting, then reads until each has its reply or the server closed.
-void flood(const ServerThread& server, unsigned count, Tally& tally) {
-  Agent agent(server);
-  if (!agent.greeted()) return;
+void flood(Agent& agent, unsigned count, Tally& tally) {
   for (unsigned i = 0; i < count; ++i) {
     if (!agent.ask()) break;
   }
@@ -92,11 +92,10 @@ void flood(const ServerThread& server, unsigned count, Tally& tally) {
 
 // Keeps as many requests open as are allowed until Goodbye, then reads on to the end; true when
 // there was a Goodbye.
-bool ask_until_goodbye(const ServerThread& server, Tally& tally) {
-  Agent agent(server);
+bool ask_until_goodbye(Agent& agent, Tally& tally) {
   bool goodbye = false;
   for (;;) {
-    while (!goodbye && agent.greeted() && agent.open() < server::ServerOptions{}.max_inflight) {
+    while (!goodbye && agent.open() < server::ServerOptions{}.max_inflight) {
       if (!agent.ask()) break;
     }
     const fbs::Envelope* reply = agent.receive(tally);
@@ -113,8 +112,10 @@ TEST_CASE("each of many requests gets exactly one reply: an answer or Busy") {
     options.queue_capacity = 3;
   });
   Tally tally;
+  std::vector<std::unique_ptr<Agent>> agents;
+  for (int i = 0; i < 12; ++i) agents.push_back(std::make_unique<Agent>(server));
   std::vector<std::thread> clients;
-  for (int i = 0; i < 12; ++i) clients.emplace_back([&] { flood(server, 20, tally); });
+  for (const auto& agent : agents) clients.emplace_back([&] { flood(*agent, 20, tally); });
   for (std::thread& client : clients) client.join();
   CHECK(tally.answers + tally.busy == 12 * 20);
   CHECK(tally.answers > 0);
@@ -129,10 +130,13 @@ TEST_CASE("a shutdown under load: every answer computed arrives, then Goodbye an
   ServerThread server(all_ops_model().build());
   Tally tally;
   std::atomic<unsigned> goodbyes{0};
+  // All are greeted before the first asks: who comes later would be told ShuttingDown.
+  std::vector<std::unique_ptr<Agent>> agents;
+  for (int i = 0; i < 6; ++i) agents.push_back(std::make_unique<Agent>(server));
   std::vector<std::thread> clients;
-  for (int i = 0; i < 6; ++i) {
+  for (const auto& agent : agents) {
     clients.emplace_back([&] {
-      if (ask_until_goodbye(server, tally)) ++goodbyes;
+      if (ask_until_goodbye(*agent, tally)) ++goodbyes;
     });
   }
   const auto end = std::chrono::steady_clock::now() + std::chrono::seconds(20);
@@ -159,7 +163,8 @@ TEST_CASE("hundreds of idle agents do not keep one from being answered") {
     REQUIRE(reply->message_type() == fbs::Message::Welcome);
   }
   Tally tally;
-  flood(server, 4, tally);
+  Agent agent(server);
+  flood(agent, 4, tally);
   CHECK(tally.answers == 4);
   CHECK(server.stop().connections == 301);
 }
