@@ -44,4 +44,31 @@ TEST_CASE("without its server the agent stays within --ram or refuses") {
   }
 }
 
+TEST_CASE("measuring a network larger than --ram stays within it, also where weights are mapped") {
+  // Weights of fully connected layers are read from the file in place; they are nine tenths here.
+  const Workshop workshop;
+  const std::string model = workshop.zoo("alexnet", {"--classes", "10"});
+  const nlohmann::json plan = run_agent({"plan", "--model", model, "--json"}).records.at(0);
+  const nlohmann::json& splits = plan.at("splits");
+  const std::uint64_t whole = splits.back().at("ram_bytes");
+  // What the largest op needs with everything before it.
+  std::uint64_t cap = 0;
+  for (std::size_t i = 1, most = 0; i < splits.size(); ++i) {
+    const std::uint64_t before = splits[i - 1].at("ram_bytes");
+    const std::uint64_t bytes = splits[i].at("ram_bytes");
+    if (bytes <= before + most) continue;
+    most = bytes - before;
+    cap = bytes;
+  }
+  REQUIRE(cap + 50'000'000 < whole);
+  const RunningServer server({model});
+  const Finished run = run_program({agent_program(), "run", "--model", model, "--server",
+                                    server.address(), "--split", "auto", "--ram",
+                                    std::to_string(cap), "--json", workshop.jpeg("small.jpg", 1)});
+  REQUIRE_MESSAGE(run.exit_code == 0, run.err);
+  CHECK(run.err.find("measuring this device") != std::string::npos);
+  CHECK_FALSE(nlohmann::json::parse(run.out).contains("fallback"));
+  CHECK(run.peak_rss_bytes <= cap);
+}
+
 }  // namespace cleave::test
