@@ -2,9 +2,10 @@
 #include "server/doorman.h"
 
 #include <boost/asio/co_spawn.hpp>
-#include <boost/asio/detached.hpp>
 #include <boost/asio/write.hpp>
+#include <exception>
 #include <tuple>
+#include <utility>
 
 #include "schemas/wire_reader.h"
 
@@ -12,8 +13,17 @@ namespace cleave::server {
 
 void Doorman::turn_away(tcp::socket socket) {
   if (visitors_.size() >= kMostVisitors) return;  // the socket closes here
-  auto visitor = std::make_shared<Visitor>(std::move(socket));
-  visitors_.insert(visitor);
+  std::shared_ptr<Visitor> visitor;
+  try {
+    visitor = std::make_shared<Visitor>(std::move(socket));
+    visitors_.insert(visitor);
+    receive(visitor);
+  } catch (const std::exception&) {  // no memory for a word
+    if (visitor != nullptr) see_off(visitor);
+  }
+}
+
+void Doorman::receive(const std::shared_ptr<Visitor>& visitor) {
   visitor->deadline.expires_after(kPatience);
   visitor->deadline.async_wait([visitor](const error_code& cancelled) {
     error_code ignored;
@@ -21,7 +31,15 @@ void Doorman::turn_away(tcp::socket socket) {
   });
   const auto executor = visitor->socket.get_executor();
   asio::co_spawn(
-      executor, [this, visitor]() { return tell(visitor); }, asio::detached);
+      executor, [this, visitor]() { return tell(visitor); },
+      [this, visitor](const std::exception_ptr&) { see_off(visitor); });
+}
+
+void Doorman::see_off(const std::shared_ptr<Visitor>& visitor) {
+  visitor->deadline.cancel();
+  error_code ignored;
+  visitor->socket.close(ignored);
+  visitors_.erase(visitor);
 }
 
 asio::awaitable<void> Doorman::tell(std::shared_ptr<Visitor> visitor) {
@@ -37,9 +55,6 @@ asio::awaitable<void> Doorman::tell(std::shared_ptr<Visitor> visitor) {
     std::tie(error, count) =
         co_await socket.async_read_some(asio::buffer(scrap_.data(), scrap_.size()), as_result);
   }
-  visitor->deadline.cancel();
-  socket.close(error);
-  visitors_.erase(visitor);
 }
 
 void Doorman::end() {

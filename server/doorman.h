@@ -25,7 +25,8 @@ class Doorman {
   // `scrap` takes what visitors say; it and this object must outlive the io_context's run.
   explicit Doorman(std::span<std::byte> scrap) : scrap_(scrap) {}
 
-  // Takes `socket` over and returns at once.
+  // Takes `socket` over and returns at once. Without memory the connection is closed without a
+  // word.
   void turn_away(tcp::socket socket);
   // Closes all that are still being told.
   void end();
@@ -37,6 +38,9 @@ class Doorman {
     asio::steady_timer deadline;
   };
 
+  void receive(const std::shared_ptr<Visitor>& visitor);
+  // Closes and forgets, however it went.
+  void see_off(const std::shared_ptr<Visitor>& visitor);
   asio::awaitable<void> tell(std::shared_ptr<Visitor> visitor);
 
   std::span<std::byte> scrap_;

@@ -6,7 +6,6 @@
 #include <algorithm>
 #include <boost/asio/co_spawn.hpp>
 #include <exception>
-#include <new>
 #include <utility>
 
 #include "server/listen.h"
@@ -118,7 +117,7 @@ void Server::admit(tcp::socket socket) {
       sessions_.erase(closed);
       if (shutting_down_ && sessions_.empty()) drain_timer_.cancel();
     });
-  } catch (const std::bad_alloc&) {
+  } catch (const std::exception&) {
     spdlog::error("no memory for another connection, closed");
   }
 }

@@ -5,6 +5,7 @@
 
 #include <chrono>
 #include <memory>
+#include <utility>
 
 #include "tests/server/failing_memory.h"
 #include "tests/server/session_fixture.h"
@@ -19,7 +20,65 @@ void check_ends_at_once(Fixture& fixture) {
   CHECK(std::chrono::steady_clock::now() - start < std::chrono::seconds(5));
 }
 
+// A doorman, and who comes to it, on the test's own thread.
+class Door {
+ public:
+  explicit Door(std::span<std::byte> scrap) : doorman_(scrap) {}
+
+  // The doorman's memory fails as `fail` says; true when the visitor was told Busy.
+  template <typename Fail>
+  bool visit(const Fail& fail) {
+    RawClient visitor(acceptor_.local_endpoint().port());
+    server::tcp::socket socket = acceptor_.accept();
+    work();  // the last visitor has left
+    fail();
+    doorman_.turn_away(std::move(socket));
+    work();
+    failed_ = stop_failing();
+    // Gone without a word when that failed.
+    if (failed_) return !visitor.closed_within(1'000);
+    const fbs::Envelope* reply = visitor.receive();
+    return reply != nullptr && reply->message_type() == fbs::Message::Error &&
+           reply->message_as_Error()->code() == fbs::ErrorCode::Busy;
+  }
+  [[nodiscard]] bool failed() const { return failed_; }
+
+ private:
+  void work() {
+    io_.restart();
+    io_.poll();
+  }
+
+  server::asio::io_context io_{1};
+  server::Doorman doorman_;
+  server::tcp::acceptor acceptor_{
+      io_, server::tcp::endpoint(server::asio::ip::address_v4::loopback(), 0)};
+  bool failed_ = false;
+};
+
 }  // namespace
+
+TEST_CASE("whichever allocation of the doorman fails, its visitor is closed and forgotten") {
+  std::vector<std::byte> scrap(1024);
+  Door door(scrap);
+  int nth = 0;
+  for (bool failed = true; failed; ++nth) {
+    REQUIRE(nth < 100);
+    CAPTURE(nth);
+    // More than it would remember: none may be left of them.
+    for (std::size_t i = 0; i <= server::Doorman::kMostVisitors; ++i) {
+      const bool told = door.visit([&] { fail_operator_new(nth); });
+      failed = door.failed();
+      REQUIRE(told == !failed);
+      if (!failed) break;
+    }
+  }
+  CHECK(nth >= 4);  // the visitor, its place, its words, and none
+  for (std::size_t i = 0; i <= server::Doorman::kMostVisitors; ++i) {
+    REQUIRE_FALSE(door.visit([] { fail_aligned_alloc_from(1); }));
+  }
+  CHECK(door.visit([] {}));
+}
 
 TEST_CASE("a session whose writer fails is closed all the same") {
   Fixture fixture;
