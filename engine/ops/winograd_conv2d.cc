@@ -22,10 +22,6 @@ constexpr std::size_t kMostTiles = 112;
 // Between two positions, so that 36 streams do not fall on the same lines of the cache.
 constexpr std::size_t kPositionPadding = 16;
 
-constexpr std::size_t round_up(std::size_t value, std::size_t step) {
-  return (value + step - 1) / step * step;
-}
-
 class WinogradConv2D final : public Op {
  public:
   WinogradConv2D(const OpSpec& spec, const kernels::KernelTable& table, const float* weights)

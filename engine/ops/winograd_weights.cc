@@ -12,10 +12,6 @@ namespace {
 
 using kernels::kWinogradPositions;
 
-constexpr std::size_t round_up(std::size_t value, std::size_t step) {
-  return (value + step - 1) / step * step;
-}
-
 // A transform takes the bias of 16 channels at once, whatever the width of a panel.
 std::size_t bias_floats(std::size_t columns) {
   return round_up(columns, kernels::kWinogradChannels);

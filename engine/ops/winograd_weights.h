@@ -10,6 +10,11 @@
 
 namespace cleave::ops {
 
+// Channels fill up blocks and panels.
+constexpr std::size_t round_up(std::size_t value, std::size_t step) {
+  return (value + step - 1) / step * step;
+}
+
 // Bytes of what winograd_weights() makes.
 [[nodiscard]] std::size_t winograd_weight_bytes(const OpSpec& spec, std::size_t panel_columns);
 
