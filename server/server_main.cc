@@ -172,15 +172,19 @@ int serve(const Arguments& arguments) {
     return fail(exit_code_of_listen(status), status.message());
   }
   announce(arguments, **models, server.local_endpoint());
+  bool drained = false;  // a signal that is already on its way when the drain ends has no error
   std::function<void()> wait_for_signal = [&] {
     signals.async_wait([&](const error_code& error, int) {
-      if (error) return;
+      if (error || drained) return;
       wait_for_signal();  // first: without connections shutdown() drains, and cancels, at once
       server.shutdown();
     });
   };
   wait_for_signal();
-  server.on_drained([&signals] { signals.cancel(); });
+  server.on_drained([&] {
+    drained = true;
+    signals.cancel();
+  });
   io.run();
   report(arguments, server.stats());
   return static_cast<int>(ExitCode::kOk);

@@ -180,6 +180,16 @@ TEST_CASE("SIGTERM without any agent, at once and twice, ends with 0") {
   CHECK(twice.program().wait() == 0);
 }
 
+TEST_CASE("SIGTERM in a storm, whenever the next one comes, ends with 0") {
+  const Workshop workshop;
+  const std::string model = workshop.zoo("mobilenet_v2", {"--input", "32", "--width", "0.35"});
+  for (int round = 0; round < 5; ++round) {
+    RunningServer server({model});
+    for (int i = 0; i < 2000; ++i) server.program().signal(SIGTERM);
+    CHECK(server.program().wait() == 0);
+  }
+}
+
 TEST_CASE("SIGTERM: what is under way is answered, then the server ends with 0") {
   const Bench bench(12);
   RunningServer server({bench.model});
