@@ -32,17 +32,11 @@ Result<std::uint32_t> pick_variant(const fbs::Model& model, const std::string& n
   std::string names;
   for (std::uint32_t i = 0; i < model.variants()->size(); ++i) {
     const fbs::Variant& variant = *model.variants()->Get(i);
-    if (name.empty() ? variant.precision() == fbs::Precision::F32
-                     : variant.name()->string_view() == name) {
-      if (variant.precision() == fbs::Precision::F32) return i;
-      return Status(StatusCode::kInvalidArgument,
-                    "--variant " + name + ": this build runs f32 variants only");
-    }
+    if (name.empty() || variant.name()->string_view() == name) return i;
     names += (names.empty() ? "" : ", ") + variant.name()->str();
   }
   return Status(StatusCode::kNotFound,
-                name.empty() ? "the model has no f32 variant, only " + names
-                             : "--variant: the model has no '" + name + "', only " + names);
+                "--variant: the model has no '" + name + "', only " + names);
 }
 
 Result<std::uint64_t> uplink_limit(const std::string& text) {

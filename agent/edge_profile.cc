@@ -16,7 +16,7 @@ namespace {
 
 Status measure_stretch(Executor& executor, unsigned runs, Profiler& profiler) {
   for (const BoundaryBuffer& input : executor.inputs()) {
-    std::fill_n(input.data, input.elements, 0.0F);
+    std::ranges::fill(input.as_bytes(), std::byte{0});
   }
   CLEAVE_RETURN_IF_ERROR(executor.run());  // warm-up
   for (unsigned i = 0; i < runs; ++i) CLEAVE_RETURN_IF_ERROR(executor.run(&profiler));
@@ -73,7 +73,6 @@ Result<ProfileData> measure_profile(const std::shared_ptr<const ModelFile>& mode
   profile.model_identity = model->identity();
   profile.processor = measured_on();
   for (std::uint32_t v = 0; v < header.variants()->size(); ++v) {
-    if (header.variants()->Get(v)->precision() != fbs::Precision::F32) continue;
     if (options.variant && *options.variant != v) continue;
     CLEAVE_ASSIGN_OR_RETURN(VariantProfile variant, measure_variant(model, v, options, progress));
     profile.variants.push_back(std::move(variant));

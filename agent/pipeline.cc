@@ -14,7 +14,7 @@ constexpr planner::SwitchRule kSwitchRule{
 
 const char* codec_name(fbs::Codec codec) {
   switch (codec) {
-    case fbs::Codec::RawF32:
+    case fbs::Codec::Raw:
       return kSentTensors;
     case fbs::Codec::Jpeg:
       return kSentJpeg;
@@ -129,11 +129,11 @@ Status Pipeline::run_head(Work& work) {
   CLEAVE_RETURN_IF_ERROR(use_head_buffers());
   const BoundaryBuffer& input = head_.executor().inputs()[0];
   CLEAVE_RETURN_IF_ERROR(prepare_input(work, planner_->cost_at(range.last).edge_ram_bytes,
-                                       {input.data, input.elements}));
+                                       input.f32()));
   CLEAVE_RETURN_IF_ERROR(head_.executor().run());
   if (range.last == op_count_) {
     const BoundaryBuffer& scores = head_.executor().outputs()[0];
-    work.record.scores.assign(scores.data, scores.data + scores.elements);
+    work.record.scores.assign(scores.f32().begin(), scores.f32().end());
   }
   return Status::ok();
 }
@@ -142,13 +142,13 @@ Status Pipeline::use_head_buffers() {
   const auto outputs = head_.executor().outputs();
   boundary_.resize(outputs.size());
   for (std::size_t i = 0; i < outputs.size(); ++i) {
-    const std::size_t bytes = outputs[i].elements * sizeof(float);
+    const std::size_t bytes = outputs[i].bytes();
     if (boundary_[i].capacity() < bytes) boundary_[i] = AlignedBuffer(bytes);
     if (boundary_[i].data() == nullptr) {
       return {StatusCode::kResourceExhausted,
               "no memory for the " + std::to_string(bytes) + " bytes that cross the cut"};
     }
-    CLEAVE_RETURN_IF_ERROR(head_.executor().bind_output(i, boundary_[i].f32()));
+    CLEAVE_RETURN_IF_ERROR(head_.executor().bind_output(i, boundary_[i].data()));
   }
   return Status::ok();
 }
@@ -166,7 +166,7 @@ Outgoing Pipeline::make_request(const Work& work) {
     request.attachment.push_back(std::as_bytes(std::span(pixels_)));
   } else {
     for (const BoundaryBuffer& output : head_.executor().outputs()) {
-      request.attachment.push_back(std::as_bytes(std::span(output.data, output.elements)));
+      request.attachment.push_back(output.as_bytes());
     }
   }
   return request;
@@ -279,15 +279,15 @@ Status Pipeline::finish_locally(Work& work, const Status& why) {
   if (work.split.op_boundary == 0) {
     const BoundaryBuffer& input = tail.inputs()[0];
     CLEAVE_RETURN_IF_ERROR(
-        prepare_input(work, planner_->ram_bytes_to_finish(0), {input.data, input.elements}));
+        prepare_input(work, planner_->ram_bytes_to_finish(0), input.f32()));
   } else {
     for (std::size_t i = 0; i < boundary_.size(); ++i) {
-      CLEAVE_RETURN_IF_ERROR(tail.bind_input(i, boundary_[i].f32()));
+      CLEAVE_RETURN_IF_ERROR(tail.bind_input(i, boundary_[i].data()));
     }
   }
   CLEAVE_RETURN_IF_ERROR(tail.run());
   const BoundaryBuffer& scores = tail.outputs()[0];
-  work.record.scores.assign(scores.data, scores.data + scores.elements);
+  work.record.scores.assign(scores.f32().begin(), scores.f32().end());
   work.record.split = model_->header().layers()->size();
   work.record.fallback = why.message();
   work.record.edge_ns += ns_between(start, Clock::now());

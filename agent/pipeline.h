@@ -60,7 +60,7 @@ class Pipeline {
     bool is_jpeg = false;
     Split split;
     Clock::time_point latest;               // for the server's answer
-    fbs::Codec codec = fbs::Codec::RawF32;  // in which form the server is asked
+    fbs::Codec codec = fbs::Codec::Raw;  // in which form the server is asked
     bool has_pixels = false;                // pixels_ are this picture's
   };
 

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <chrono>
 #include <cmath>
+#include <cstring>
 #include <limits>
 #include <optional>
 #include <vector>
@@ -15,7 +16,7 @@
 namespace cleave::agent {
 namespace {
 
-using Tensors = std::vector<std::vector<float>>;
+using Tensors = std::vector<std::vector<std::byte>>;
 
 std::optional<std::uint32_t> find_variant(const fbs::Model& model, std::string_view name) {
   for (std::uint32_t i = 0; i < model.variants()->size(); ++i) {
@@ -24,10 +25,15 @@ std::optional<std::uint32_t> find_variant(const fbs::Model& model, std::string_v
   return std::nullopt;
 }
 
+std::vector<std::byte> to_bytes(std::span<const float> values) {
+  const auto bytes = std::as_bytes(values);
+  return {bytes.begin(), bytes.end()};
+}
+
 Tensors copy_outputs(const Executor& executor) {
   Tensors tensors;
   for (const BoundaryBuffer& output : executor.outputs()) {
-    tensors.emplace_back(output.data, output.data + output.elements);
+    tensors.emplace_back(output.as_bytes().begin(), output.as_bytes().end());
   }
   return tensors;
 }
@@ -40,8 +46,9 @@ Result<std::vector<float>> compute_scores(const std::shared_ptr<const ModelFile>
   const fbs::Variant& variant = *header.variants()->Get(index);
   const auto& pixels = *header.self_test()->pixels();
   const fbs::Shape& shape = *variant.tensors()->Get(variant.input())->shape();
-  Tensors crossing(1, std::vector<float>(element_count(shape)));
-  normalize({pixels.data(), pixels.size()}, *header.preprocessing(), shape.channels(), crossing[0]);
+  std::vector<float> scores(element_count(shape));
+  normalize({pixels.data(), pixels.size()}, *header.preprocessing(), shape.channels(), scores);
+  Tensors crossing(1, to_bytes(scores));
   RangeRunner runner(model, index, threads);
   for (OpIndex op = 0; op < variant.ops()->size();) {
     const OpRange range = next_stretch(variant, op, weight_budget_bytes);
@@ -49,13 +56,15 @@ Result<std::vector<float>> compute_scores(const std::shared_ptr<const ModelFile>
     CLEAVE_RETURN_IF_ERROR(runner.prepare(range));
     Executor& executor = runner.executor();
     for (std::size_t i = 0; i < crossing.size(); ++i) {
-      std::ranges::copy(crossing[i], executor.inputs()[i].data);
+      std::ranges::copy(crossing[i], executor.inputs()[i].as_bytes().begin());
     }
     CLEAVE_RETURN_IF_ERROR(executor.run());
     crossing = copy_outputs(executor);
     op = range.last;
   }
-  return std::move(crossing[0]);
+  scores.resize(crossing[0].size() / sizeof(float));
+  std::memcpy(scores.data(), crossing[0].data(), crossing[0].size());
+  return scores;
 }
 
 double difference(float expected, float computed) {
@@ -87,10 +96,8 @@ Result<SelfTestResult> run_self_test(const std::shared_ptr<const ModelFile>& mod
   const fbs::SelfTest* test = model->header().self_test();
   if (test == nullptr) return Status(StatusCode::kNotFound, "the model file has no self-test");
   const auto variant = find_variant(model->header(), test->variant()->string_view());
-  if (!variant || model->header().variants()->Get(*variant)->precision() != fbs::Precision::F32) {
-    return Status(
-        StatusCode::kUnsupported,
-        "the self-test is of variant " + test->variant()->str() + ", which this build cannot run");
+  if (!variant) {
+    return Status(StatusCode::kCorrupt, "the self-test is of a variant that the file lacks");
   }
   const auto start = std::chrono::steady_clock::now();
   CLEAVE_ASSIGN_OR_RETURN(const std::vector<float> computed,

@@ -93,7 +93,7 @@ std::vector<Cut> find_cuts(const fbs::Model& model, std::uint32_t variant_index)
             .boundary_tensors = tensors_crossing(lifetimes, boundary),
             .boundary_bytes = 0};
     for (const TensorId tensor : cut.boundary_tensors) {
-      cut.boundary_bytes += f32_bytes(*variant.tensors()->Get(tensor)->shape());
+      cut.boundary_bytes += tensor_bytes(*variant.tensors()->Get(tensor));
     }
     cuts.push_back(std::move(cut));
   }

@@ -19,7 +19,7 @@ struct Cut {
   // Every tensor alive there, ascending by id: the model input or outputs of ops < c that an op
   // >= c reads; at c = N the model output. At c = 0 exactly the model input.
   std::vector<TensorId> boundary_tensors;
-  std::uint64_t boundary_bytes = 0;  // f32, batch 1, all boundary tensors
+  std::uint64_t boundary_bytes = 0;  // as the engine holds them, batch 1, all boundary tensors
 };
 
 // All N + 1 cuts of the variant, in order. REQUIRES: variant index in range.

@@ -55,8 +55,8 @@ class ExecutorImpl final : public Executor {
   std::span<const BoundaryBuffer> inputs() const override { return inputs_; }
   std::span<const BoundaryBuffer> outputs() const override { return outputs_; }
 
-  Status bind_input(std::size_t index, float* data) override { return bind(inputs_, index, data); }
-  Status bind_output(std::size_t index, float* data) override {
+  Status bind_input(std::size_t index, void* data) override { return bind(inputs_, index, data); }
+  Status bind_output(std::size_t index, void* data) override {
     return bind(outputs_, index, data);
   }
 
@@ -102,18 +102,18 @@ class ExecutorImpl final : public Executor {
     return Status::ok();
   }
 
-  float* own_data(TensorId tensor) {
-    return reinterpret_cast<float*>(arena_.data() + plan_.tensor_offsets[tensor]);
-  }
+  void* own_data(TensorId tensor) { return arena_.data() + plan_.tensor_offsets[tensor]; }
 
   std::vector<BoundaryBuffer> own_buffers(const std::vector<TensorId>& tensors,
                                           std::uint32_t batch) {
     std::vector<BoundaryBuffer> buffers;
     buffers.reserve(tensors.size());
-    for (const TensorId tensor : tensors) {
-      const fbs::Shape& shape = *weights_->variant().tensors()->Get(tensor)->shape();
-      buffers.push_back(
-          {.tensor = tensor, .data = own_data(tensor), .elements = batch * element_count(shape)});
+    for (const TensorId id : tensors) {
+      const fbs::Tensor& tensor = *weights_->variant().tensors()->Get(id);
+      buffers.push_back({.tensor = id,
+                         .dtype = tensor.dtype(),
+                         .data = own_data(id),
+                         .elements = batch * element_count(*tensor.shape())});
     }
     return buffers;
   }
@@ -126,7 +126,7 @@ class ExecutorImpl final : public Executor {
   }
 
   // Where the ops find a tensor. What comes in and passes through is read where it came in.
-  float* data_of(TensorId tensor) {
+  void* data_of(TensorId tensor) {
     if (const BoundaryBuffer* input = find(inputs_, tensor)) return input->data;
     if (const BoundaryBuffer* output = find(outputs_, tensor)) return output->data;
     return own_data(tensor);
@@ -149,7 +149,7 @@ class ExecutorImpl final : public Executor {
            std::find(node.inputs()->begin(), node.inputs()->end(), tensor) != node.inputs()->end();
   }
 
-  Status bind(std::vector<BoundaryBuffer>& buffers, std::size_t index, float* data) {
+  Status bind(std::vector<BoundaryBuffer>& buffers, std::size_t index, void* data) {
     if (index >= buffers.size()) {
       return {StatusCode::kOutOfRange,
               "boundary buffer " + std::to_string(index) + " of " + std::to_string(buffers.size())};
@@ -170,7 +170,7 @@ class ExecutorImpl final : public Executor {
     for (const BoundaryBuffer& output : outputs_) {
       const BoundaryBuffer* input = find(inputs_, output.tensor);
       if (input == nullptr || input->data == output.data) continue;
-      std::memcpy(output.data, input->data, output.elements * sizeof(float));
+      std::memcpy(output.data, input->data, output.bytes());
     }
   }
 
@@ -184,7 +184,7 @@ class ExecutorImpl final : public Executor {
   RangePlan plan_;
   std::vector<BoundaryBuffer> inputs_;
   std::vector<BoundaryBuffer> outputs_;
-  std::vector<const float*> op_inputs_;
+  std::vector<const void*> op_inputs_;
 };
 
 }  // namespace

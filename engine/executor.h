@@ -30,13 +30,22 @@ struct ExecutorOptions {
   unsigned threads = 1;  // 1..256; 1 runs on the caller's thread only
 };
 
-// One tensor that enters or leaves the prepared range. Unbound buffers are the executor's own and
+// One tensor that enters or leaves the prepared range, as the engine holds it: f32, or in variants
+// of precision QS8 also int8 (the variant's Tensor says its scale). The variant's own input and
+// output are f32 always. Unbound buffers are the executor's own and
 // share its arena with everything that run() computes: run() may overwrite own inputs, and writing
 // to own inputs may overwrite own outputs. Copy the outputs, or bind, to keep them.
 struct BoundaryBuffer {
   TensorId tensor = 0;
-  float* data = nullptr;     // [batch][height][width][channels]
+  fbs::DType dtype = fbs::DType::F32;
+  void* data = nullptr;      // [batch][height][width][channels]
   std::size_t elements = 0;  // batch * height * width * channels
+  [[nodiscard]] std::size_t bytes() const { return elements * dtype_bytes(dtype); }
+  // REQUIRES: dtype F32.
+  [[nodiscard]] std::span<float> f32() const { return {static_cast<float*>(data), elements}; }
+  [[nodiscard]] std::span<std::byte> as_bytes() const {
+    return {static_cast<std::byte*>(data), bytes()};
+  }
 };
 
 // Bytes that a caller's own buffer must have beyond its elements (XNNPACK reads past the end).
@@ -67,12 +76,12 @@ class Executor {
 
   // Reads input (writes output) `index` in the caller's buffer from now on, until the next prepare.
   // A tensor that passes through the range untouched is copied from input to output by run().
-  // REQUIRES: elements * 4 + kBufferSlackBytes bytes long, alive during run, overlapping no other
+  // REQUIRES: bytes() + kBufferSlackBytes bytes long, alive during run, overlapping no other
   // bound buffer. nullptr goes back to the executor's own buffer. Costs microseconds, allocates
   // nothing. Errors: kOutOfRange (index; every index while unprepared), kInvalidArgument (not
   // aligned to kBufferAlignment).
-  [[nodiscard]] virtual Status bind_input(std::size_t index, float* data) = 0;
-  [[nodiscard]] virtual Status bind_output(std::size_t index, float* data) = 0;
+  [[nodiscard]] virtual Status bind_input(std::size_t index, void* data) = 0;
+  [[nodiscard]] virtual Status bind_output(std::size_t index, void* data) = 0;
 
   // Runs the prepared range. Allocates nothing; does not fail on a prepared executor
   // (kInternal otherwise). `observer` may be null.

@@ -7,6 +7,7 @@
 #include <cstdint>
 
 #include "schemas/generated/model_generated.h"
+#include "schemas/op_shape.h"
 
 namespace cleave {
 
@@ -28,6 +29,25 @@ struct OpRange {
 
 [[nodiscard]] inline std::size_t f32_bytes(const fbs::Shape& shape) {
   return element_count(shape) * sizeof(float);
+}
+
+// Bytes of one picture's tensor as the engine holds it.
+[[nodiscard]] inline std::size_t tensor_bytes(const fbs::Tensor& tensor) {
+  return element_count(*tensor.shape()) * dtype_bytes(tensor.dtype());
+}
+
+// How the elements of a tensor are held. int8: real = scale * (q - zero_point).
+struct TensorType {
+  fbs::DType dtype = fbs::DType::F32;
+  float scale = 1;
+  std::int32_t zero_point = 0;
+};
+
+// REQUIRES: a tensor of a checked model file.
+[[nodiscard]] inline TensorType tensor_type(const fbs::Tensor& tensor) {
+  if (tensor.dtype() != fbs::DType::S8) return {};
+  return {fbs::DType::S8, tensor.quantization()->scale()->Get(0),
+          tensor.quantization()->zero_point()->Get(0)};
 }
 
 }  // namespace cleave

@@ -254,6 +254,7 @@ Result<fbs::Shape> infer_op_shape(const fbs::Op& op, std::span<const fbs::Shape>
     case fbs::OpOptions::Sigmoid:
     case fbs::OpOptions::Lrn:
     case fbs::OpOptions::Softmax:
+    case fbs::OpOptions::Convert:
       return input;
     case fbs::OpOptions::Add:
     case fbs::OpOptions::Multiply:

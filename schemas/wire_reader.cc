@@ -46,7 +46,7 @@ Status check_welcome(const fbs::Welcome& welcome) {
 Status check_request(const fbs::Request& request) {
   if (request.request_id() == 0) return corrupt("Request: request_id is 0");
   if (request.codec() > fbs::Codec::MAX) return corrupt("Request: unknown codec");
-  if (request.codec() != fbs::Codec::RawF32 && request.cut() != 0) {
+  if (request.codec() != fbs::Codec::Raw && request.cut() != 0) {
     return corrupt("Request: a picture can only be sent at cut 0");
   }
   return Status::ok();

@@ -19,7 +19,7 @@ Result<VariantProfile> measure(const LoadedVariant& variant, unsigned threads, u
   if (!executor.is_ok()) return executor.status();
   CLEAVE_RETURN_IF_ERROR((*executor)->prepare({0, op_count}, 1));
   const BoundaryBuffer& input = (*executor)->inputs()[0];
-  std::fill_n(input.data, input.elements, 0.0F);
+  std::ranges::fill(input.f32(), 0.0F);
   CLEAVE_RETURN_IF_ERROR((*executor)->run());  // warm-up
   Profiler profiler(op_count, runs);
   for (unsigned i = 0; i < runs; ++i) CLEAVE_RETURN_IF_ERROR((*executor)->run(&profiler));
@@ -59,14 +59,9 @@ Result<std::unique_ptr<LoadedModel>> load_one(const std::string& path, unsigned 
       loaded->max_boundary_bytes = std::max(loaded->max_boundary_bytes, cut.boundary_bytes);
     }
     VariantProfile profile;
-    if (header.precision() == fbs::Precision::F32) {
-      CLEAVE_ASSIGN_OR_RETURN(variant.weights,
-                              Weights::create(loaded->file, v, {0, header.ops()->size()}));
-      CLEAVE_ASSIGN_OR_RETURN(profile, measure(variant, threads, profile_runs));
-    } else {
-      profile.op_median_ns.assign(header.ops()->size(), 0);
-      profile.op_p95_ns.assign(header.ops()->size(), 0);
-    }
+    CLEAVE_ASSIGN_OR_RETURN(variant.weights,
+                            Weights::create(loaded->file, v, {0, header.ops()->size()}));
+    CLEAVE_ASSIGN_OR_RETURN(profile, measure(variant, threads, profile_runs));
     profile.variant = header.name()->str();
     loaded->profile.variants.push_back(std::move(profile));
     loaded->variants.push_back(std::move(variant));

@@ -35,11 +35,11 @@ std::string Session::check_request(const fbs::Request& request,
   const LoadedVariant& variant = model_->variants[request.variant()];
   if (variant.weights == nullptr) return "this server cannot run that variant";
   if (request.cut() >= variant.cuts.size()) return "no such cut";
-  if (request.codec() != fbs::Codec::RawF32 && request.cut() != 0) {
+  if (request.codec() != fbs::Codec::Raw && request.cut() != 0) {
     return "pictures are for cut 0 only";
   }
   switch (request.codec()) {
-    case fbs::Codec::RawF32:
+    case fbs::Codec::Raw:
       if (attachment_bytes == variant.cuts[request.cut()].boundary_bytes) return "";
       break;
     case fbs::Codec::PixelsU8:
@@ -135,11 +135,11 @@ std::unique_ptr<TailJob> Session::make_job(const fbs::Request& request,
 }
 
 std::vector<std::size_t> Session::buffer_sizes(const TailJob& job) const {
-  if (job.codec != fbs::Codec::RawF32) return {job.attachment_bytes};
+  if (job.codec != fbs::Codec::Raw) return {job.attachment_bytes};
   std::vector<std::size_t> sizes;
   const auto& tensors = *model_->file->header().variants()->Get(job.variant)->tensors();
   for (const TensorId tensor : model_->variants[job.variant].cuts[job.cut].boundary_tensors) {
-    sizes.push_back(f32_bytes(*tensors.Get(tensor)->shape()));
+    sizes.push_back(tensor_bytes(*tensors.Get(tensor)));
   }
   return sizes;
 }

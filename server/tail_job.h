@@ -24,8 +24,8 @@ struct TailJob {
   const LoadedModel* model = nullptr;
   std::uint32_t variant = 0;
   std::uint32_t cut = 0;
-  fbs::Codec codec = fbs::Codec::RawF32;
-  Payload payload;  // RawF32: a buffer per boundary tensor; else one with the attachment
+  fbs::Codec codec = fbs::Codec::Raw;
+  Payload payload;  // Raw: a buffer per boundary tensor; else one with the attachment
   std::size_t attachment_bytes = 0;
   Clock::time_point arrived;  // last byte in
   std::optional<Clock::time_point> deadline;

@@ -61,13 +61,13 @@ Status TailWorker::decode_picture(const TailJob& job, Prepared& prepared) {
 }
 
 Status TailWorker::bind_inputs(TailJob& job, Prepared& prepared) {
-  if (job.codec != fbs::Codec::RawF32) {
+  if (job.codec != fbs::Codec::Raw) {
     CLEAVE_RETURN_IF_ERROR(decode_picture(job, prepared));
-    return prepared.executor->bind_input(0, prepared.input.f32());
+    return prepared.executor->bind_input(0, prepared.input.data());
   }
   const std::span<AlignedBuffer> tensors = job.payload.buffers();
   for (std::size_t i = 0; i < tensors.size(); ++i) {
-    CLEAVE_RETURN_IF_ERROR(prepared.executor->bind_input(i, tensors[i].f32()));
+    CLEAVE_RETURN_IF_ERROR(prepared.executor->bind_input(i, tensors[i].data()));
   }
   return Status::ok();
 }
@@ -95,7 +95,7 @@ void TailWorker::compute(TailJob& job) {
     return;
   }
   const BoundaryBuffer& scores = (*prepared)->executor->outputs()[0];
-  job.scores.assign(scores.data, scores.data + scores.elements);
+  job.scores.assign(scores.f32().begin(), scores.f32().end());
 }
 
 }  // namespace cleave::server

@@ -24,6 +24,7 @@ constexpr const char* kExamples =
 struct Arguments {
   std::string source, destination, self_test_picture;
   ImportOptions options;
+  VariantOptions variants;
   bool json = false;
 };
 
@@ -78,8 +79,8 @@ ExitCode run_import(const Arguments& arguments) {
                  "0..255; if it was trained otherwise, give --mean and --std\n",
                  arguments.source.c_str());
   }
-  return write_model(std::move(*graph), arguments.destination, arguments.self_test_picture,
-                     arguments.json);
+  return write_model(std::move(*graph), arguments.variants, arguments.destination,
+                     arguments.self_test_picture, arguments.json);
 }
 
 }  // namespace
@@ -100,6 +101,7 @@ Command add_import_command(CLI::App& app) {
   command.add_option("--self-test", arguments->self_test_picture,
                      "Picture to keep with its scores, for `cleave-agent doctor`");
   add_preprocessing_flags(command, options);
+  add_variant_flags(command, arguments->variants);
   command.add_flag("--json", arguments->json, "Print what was written as JSON");
   return [arguments] { return run_import(*arguments); };
 }

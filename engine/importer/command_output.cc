@@ -9,12 +9,23 @@
 namespace cleave::importer {
 namespace {
 
-Result<std::vector<std::byte>> build(Graph& graph, const std::string& self_test_picture) {
+Result<std::vector<std::byte>> build(Graph& graph, const VariantOptions& options,
+                                     const std::string& self_test_picture) {
   CLEAVE_RETURN_IF_ERROR(compile(graph));
-  auto file = build_model_file(graph);
+  CLEAVE_ASSIGN_OR_RETURN(const Variants variants, Variants::make(graph, options));
+  const std::vector<VariantGraph> list = variants.list();
+  auto file = build_model_file(list);
   if (!file.is_ok() || self_test_picture.empty()) return file;
   CLEAVE_ASSIGN_OR_RETURN(SelfTestPicture test, make_self_test(*file, self_test_picture));
-  return build_model_file(graph, test);
+  return build_model_file(list, test);
+}
+
+std::string variant_names(const fbs::Model& model) {
+  std::string names;
+  for (const fbs::Variant* variant : *model.variants()) {
+    names += (names.empty() ? "" : ", ") + variant->name()->str();
+  }
+  return names;
 }
 
 void print_summary(const ModelFile& file, bool json) {
@@ -28,14 +39,15 @@ void print_summary(const ModelFile& file, bool json) {
                                             {"source_format", model.source_format()->str()},
                                             {"layers", layers},
                                             {"ops", ops},
+                                            {"variants", variant_names(model)},
                                             {"file_bytes", file.file_bytes()},
                                             {"identity", identity}};
     // File names are bytes, JSON is UTF-8.
     const auto replace = nlohmann::ordered_json::error_handler_t::replace;
     std::printf("%s\n", summary.dump(-1, ' ', false, replace).c_str());
   } else {
-    std::printf("%s: %s, %u layers, %u ops, %llu bytes, identity %.12s\n", file.path().c_str(),
-                model.name()->c_str(), layers, ops,
+    std::printf("%s: %s (%s), %u layers, %u ops, %llu bytes, identity %.12s\n",
+                file.path().c_str(), model.name()->c_str(), variant_names(model).c_str(), layers, ops,
                 static_cast<unsigned long long>(file.file_bytes()), identity.c_str());
   }
 }
@@ -77,9 +89,9 @@ ExitCode model_exit_code(const Status& status) {
   return bad_model ? ExitCode::kCorruptModel : exit_code_of(status);
 }
 
-ExitCode write_model(Graph graph, const std::string& path, const std::string& self_test_picture,
-                     bool json) {
-  auto bytes = build(graph, self_test_picture);
+ExitCode write_model(Graph graph, const VariantOptions& variants, const std::string& path,
+                     const std::string& self_test_picture, bool json) {
+  auto bytes = build(graph, variants, self_test_picture);
   if (!bytes.is_ok()) return fail(bytes.status(), exit_code_of(bytes.status()));
   const Status written = write_model_file(*bytes, path);
   if (!written.is_ok()) return fail(written, exit_code_of(written));

@@ -10,6 +10,7 @@ namespace {
 struct Arguments {
   std::string name, destination;
   ZooOptions options;
+  VariantOptions variants;
   bool json = false;
 };
 
@@ -28,7 +29,7 @@ std::string footer() {
 ExitCode run_zoo(const Arguments& arguments) {
   auto graph = make_zoo_model(arguments.name, arguments.options);
   if (!graph.is_ok()) return fail(graph.status(), exit_code_of(graph.status()));
-  return write_model(std::move(*graph), arguments.destination, "", arguments.json);
+  return write_model(std::move(*graph), arguments.variants, arguments.destination, "", arguments.json);
 }
 
 }  // namespace
@@ -47,6 +48,7 @@ Command add_zoo_command(CLI::App& app) {
       ->capture_default_str();
   command.add_option("--classes", options.classes, "Number of scores")->capture_default_str();
   command.add_option("--seed", options.seed, "Seed of the weights")->capture_default_str();
+  add_variant_flags(command, arguments->variants);
   command.add_flag("--json", arguments->json, "Print what was written as JSON");
   return [arguments] { return run_zoo(*arguments); };
 }

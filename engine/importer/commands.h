@@ -10,6 +10,7 @@
 
 #include "engine/importer/graph.h"
 #include "engine/importer/importer.h"
+#include "engine/importer/variants.h"
 #include "schemas/exit_code.h"
 #include "schemas/status.h"
 
@@ -32,7 +33,10 @@ ExitCode model_exit_code(const Status& status);
 
 // Compiles `graph`, writes it to `path`, and prints what was written: a line, or JSON.
 // `self_test_picture` may be empty.
-ExitCode write_model(Graph graph, const std::string& path, const std::string& self_test_picture,
-                     bool json);
+ExitCode write_model(Graph graph, const VariantOptions& variants, const std::string& path,
+                     const std::string& self_test_picture, bool json);
+
+// --f16, --int8, --calibrate, --no-f32.
+void add_variant_flags(CLI::App& command, VariantOptions& options);
 
 }  // namespace cleave::importer

@@ -293,12 +293,14 @@ const char* node_kind_name(NodeKind kind) {
       return "Affine";
     case NodeKind::kMarker:
       return "Marker";
+    case NodeKind::kConvert:
+      return "Convert";
   }
   return "?";
 }
 
 ValueId Graph::add_value(std::string value_name, Hwc shape) {
-  values.push_back({std::move(value_name), shape, {}});
+  values.push_back({std::move(value_name), shape, {}, false});
   return static_cast<ValueId>(values.size() - 1);
 }
 
@@ -334,6 +336,7 @@ Result<Hwc> infer_shape(const Graph& graph, const Node& node) {
     case NodeKind::kSigmoid:
     case NodeKind::kSoftmax:
     case NodeKind::kMarker:
+    case NodeKind::kConvert:
       return in;
   }
   return bad(node, "is of no known kind");

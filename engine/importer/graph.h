@@ -8,7 +8,7 @@
 //   reader -> Graph (source nodes) -> assign_layers -> fuse -> lower -> model_writer
 //
 // Ownership: a Graph owns everything in it. Weights are f32, already in the layouts of
-// schemas/model.fbs. Host only.
+// schemas/model.fbs; only quantize() makes graphs with int8 in them. Host only.
 #pragma once
 
 #include <cstdint>
@@ -43,6 +43,7 @@ struct Value {
   std::string name;
   Hwc shape;
   QuantizationParameters quantization;
+  bool held_as_int8 = false;  // by the engine, as `quantization` says; else f32
 };
 
 enum class NodeKind : std::uint8_t {
@@ -64,6 +65,7 @@ enum class NodeKind : std::uint8_t {
   kSoftmax,  // channels
   kAffine,   // y = x * kernel[c] + bias[c]: batch norm, constant scale or shift
   kMarker,   // computes nothing (Dropout, Flatten, Identity ...): output is the input renamed
+  kConvert,  // f32 to int8, int8 to f32, int8 to int8 of another scale; made by quantize()
 };
 
 const char* node_kind_name(NodeKind kind);
@@ -102,10 +104,15 @@ struct Node {
   std::vector<float> bias;  // empty: none
   QuantizationParameters kernel_quantization;
   QuantizationParameters bias_quantization;
+  // Made by quantize(), instead of the two above: the kernel as `kernel_quantization` says, and the
+  // bias of a node on int8 values in units of input scale * kernel scale.
+  std::vector<std::int8_t> int8_kernel;
+  std::vector<std::int32_t> int32_bias;
 
   // Set by assign_layers; after fusion the layers of every node that was merged in, ascending.
   std::vector<std::uint32_t> layers;
 
+  [[nodiscard]] bool has_weights() const { return !kernel.empty() || !int8_kernel.empty(); }
   [[nodiscard]] bool has_clamp() const {
     return clamp_min != -std::numeric_limits<float>::infinity() ||
            clamp_max != std::numeric_limits<float>::infinity();

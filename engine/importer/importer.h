@@ -74,9 +74,23 @@ struct SelfTestPicture {
   std::vector<float> scores;
   float tolerance = 0.001f;
 };
-// The bytes of the model file; the same arguments give the same bytes. REQUIRES: lowered.
+// The same network in one precision. kF16 stores the kernels of an f32 graph as f16, but for those
+// with values that f16 has not; kInt8 is for what quantize() made.
+enum class Precision : std::uint8_t { kF32, kF16, kInt8 };
+struct VariantGraph {
+  std::string name;
+  Precision precision = Precision::kF32;
+  const Graph* graph = nullptr;
+};
+// The bytes of the model file; the same arguments give the same bytes. What is not of a variant
+// (name, layers, preprocessing, labels) is the first graph's, and so is the self-test.
+// REQUIRES: at least one variant; graphs lowered, or quantized.
 // Errors: kInvalidArgument (labels or preprocessing do not fit the network), kCorrupt or
 // kUnsupported (what no reader would accept, named).
+Result<std::vector<std::byte>> build_model_file(
+    std::span<const VariantGraph> variants,
+    const std::optional<SelfTestPicture>& self_test = std::nullopt);
+// With the one variant "f32".
 Result<std::vector<std::byte>> build_model_file(
     const Graph& graph, const std::optional<SelfTestPicture>& self_test = std::nullopt);
 // Writes atomically (temporary file, fsync, commit mark, fsync, rename). Errors: kIo, kNotFound (no

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <array>
+#include <cmath>
 #include <string>
 
 #include "schemas/generated/model_generated.h"
@@ -93,6 +94,8 @@ Options write_options(FlatBufferBuilder& b, const Node& n) {
       return {fbs::OpOptions::Lrn, fbs::CreateLrn(b, n.size, n.alpha, n.beta, n.bias_k).Union()};
     case NodeKind::kSoftmax:
       return {fbs::OpOptions::Softmax, fbs::CreateSoftmax(b).Union()};
+    case NodeKind::kConvert:
+      return {fbs::OpOptions::Convert, fbs::CreateConvert(b).Union()};
     case NodeKind::kAffine:
     case NodeKind::kMarker:
       break;  // lower() leaves none
@@ -101,19 +104,28 @@ Options write_options(FlatBufferBuilder& b, const Node& n) {
 }
 
 Offset<fbs::WeightView> write_view(FlatBufferBuilder& b, std::uint64_t offset, std::uint64_t bytes,
-                                   const QuantizationParameters& quantization) {
+                                   fbs::DType dtype, const QuantizationParameters& quantization) {
   if (bytes == 0) return 0;
   const auto q = write_quantization(b, quantization);
-  return fbs::CreateWeightView(b, offset, bytes, fbs::DType::F32, q);
+  return fbs::CreateWeightView(b, offset, bytes, dtype, q);
 }
 
-Offset<fbs::Op> write_op(FlatBufferBuilder& b, const Node& node, std::size_t index, int segment) {
-  const SegmentLayout layout = layout_segment(node);
+fbs::DType kernel_dtype(const Node& node, Precision precision) {
+  if (!node.int8_kernel.empty()) return fbs::DType::S8;
+  return stores_f16(node, precision) ? fbs::DType::F16 : fbs::DType::F32;
+}
+
+Offset<fbs::Op> write_op(FlatBufferBuilder& b, const Node& node, Precision precision,
+                         std::size_t index, int segment) {
+  const SegmentLayout layout = layout_segment(node, precision);
+  const fbs::DType bias_dtype = node.int32_bias.empty() ? fbs::DType::F32 : fbs::DType::S32;
   const auto name = b.CreateString(name_text(node.name, "op" + std::to_string(index)));
   const Options options = write_options(b, node);
   const auto inputs = b.CreateVector(node.inputs);
-  const auto kernel = write_view(b, 0, layout.kernel_bytes, node.kernel_quantization);
-  const auto bias = write_view(b, layout.bias_offset, layout.bias_bytes, node.bias_quantization);
+  const auto kernel = write_view(b, 0, layout.kernel_bytes, kernel_dtype(node, precision),
+                                 node.kernel_quantization);
+  const auto bias = write_view(b, layout.bias_offset, layout.bias_bytes, bias_dtype,
+                               node.bias_quantization);
   const fbs::Clamp clamp(node.clamp_min, node.clamp_max);
   const bool clamped = node.has_clamp() || node.kind == NodeKind::kClamp;
   return fbs::CreateOp(b, name, options.type, options.table, inputs, node.output,
@@ -124,7 +136,8 @@ Offset<fbs::Tensor> write_tensor(FlatBufferBuilder& b, const Value& value, std::
   const auto name = b.CreateString(name_text(value.name, "tensor" + std::to_string(index)));
   const fbs::Shape shape(value.shape.height, value.shape.width, value.shape.channels);
   const auto quantization = write_quantization(b, value.quantization);
-  return fbs::CreateTensor(b, name, &shape, quantization);
+  const fbs::DType dtype = value.held_as_int8 ? fbs::DType::S8 : fbs::DType::F32;
+  return fbs::CreateTensor(b, name, &shape, quantization, dtype);
 }
 
 // Layer i ends behind the last op that holds any of layers 0..i; the last with the last op.
@@ -138,22 +151,37 @@ std::vector<std::uint32_t> layer_end_ops(const Graph& graph) {
   return ends;
 }
 
-Offset<fbs::Variant> write_variant(FlatBufferBuilder& b, const Graph& graph) {
+fbs::Precision to_fbs(Precision precision) {
+  switch (precision) {
+    case Precision::kF16:
+      return fbs::Precision::F16;
+    case Precision::kInt8:
+      return fbs::Precision::QS8;
+    case Precision::kF32:
+      break;
+  }
+  return fbs::Precision::F32;
+}
+
+// `next_segment` moves on by the variant's segments.
+Offset<fbs::Variant> write_variant(FlatBufferBuilder& b, const VariantGraph& variant,
+                                   int& next_segment) {
+  const Graph& graph = *variant.graph;
   std::vector<Offset<fbs::Tensor>> tensors;
   for (const Value& value : graph.values) {
     tensors.push_back(write_tensor(b, value, tensors.size()));
   }
   std::vector<Offset<fbs::Op>> ops;
-  int segments = 0;
   for (const Node& node : graph.nodes) {
-    ops.push_back(write_op(b, node, ops.size(), node.kernel.empty() ? -1 : segments++));
+    const int segment = node.has_weights() ? next_segment++ : -1;
+    ops.push_back(write_op(b, node, variant.precision, ops.size(), segment));
   }
-  const auto name = b.CreateString("f32");
+  const auto name = b.CreateString(variant.name);
   const auto tensor_vector = b.CreateVector(tensors);
   const auto op_vector = b.CreateVector(ops);
   const auto ends = b.CreateVector(layer_end_ops(graph));
-  return fbs::CreateVariant(b, name, fbs::Precision::F32, tensor_vector, op_vector, graph.input,
-                            graph.output, ends);
+  return fbs::CreateVariant(b, name, to_fbs(variant.precision), tensor_vector, op_vector,
+                            graph.input, graph.output, ends);
 }
 
 fbs::ColorOrder color_order(const Graph& graph) {
@@ -178,9 +206,10 @@ Offset<fbs::Preprocessing> write_preprocessing(FlatBufferBuilder& b, const Graph
                                   fbs::ResizeFilter::Triangle, mean, deviation);
 }
 
-Offset<fbs::SelfTest> write_self_test(FlatBufferBuilder& b, const SelfTestPicture& test) {
+Offset<fbs::SelfTest> write_self_test(FlatBufferBuilder& b, const SelfTestPicture& test,
+                                      const std::string& variant_name) {
   const auto pixels = b.CreateVector(test.pixels);
-  const auto variant = b.CreateString("f32");
+  const auto variant = b.CreateString(variant_name);
   const auto scores = b.CreateVector(test.scores);
   return fbs::CreateSelfTest(b, pixels, variant, scores, test.tolerance);
 }
@@ -217,18 +246,27 @@ Offset<flatbuffers::Vector<Offset<flatbuffers::String>>> write_labels(FlatBuffer
 
 }  // namespace
 
-SegmentLayout layout_segment(const Node& node) {
+bool stores_f16(const Node& node, Precision precision) {
+  constexpr float kLargestHalf = 65504;
+  return precision == Precision::kF16 &&
+         std::ranges::all_of(node.kernel, [](float w) { return std::abs(w) <= kLargestHalf; });
+}
+
+SegmentLayout layout_segment(const Node& node, Precision precision) {
   SegmentLayout layout;
-  layout.kernel_bytes = node.kernel.size() * sizeof(float);
-  layout.bias_bytes = node.bias.size() * sizeof(float);
+  const std::size_t element = stores_f16(node, precision) ? sizeof(std::uint16_t) : sizeof(float);
+  layout.kernel_bytes = node.kernel.size() * element + node.int8_kernel.size();
+  layout.bias_bytes =
+      node.bias.size() * sizeof(float) + node.int32_bias.size() * sizeof(std::int32_t);
   layout.bias_offset = (layout.kernel_bytes + kWeightViewAlignment - 1) / kWeightViewAlignment *
                        kWeightViewAlignment;
   return layout;
 }
 
-std::vector<std::uint8_t> build_model_header(const Graph& graph,
+std::vector<std::uint8_t> build_model_header(std::span<const VariantGraph> variants,
                                              std::span<const PlacedSegment> segments,
                                              const std::optional<SelfTestPicture>& self_test) {
+  const Graph& graph = *variants[0].graph;
   FlatBufferBuilder b;
   const auto name = b.CreateString(name_text(graph.name, "model"));
   const auto source = b.CreateString(name_text(graph.source_format, "unknown"));
@@ -237,13 +275,17 @@ std::vector<std::uint8_t> build_model_header(const Graph& graph,
   const auto preprocessing = write_preprocessing(b, graph);
   const auto labels = write_labels(b, graph);
   const auto layers = write_layers(b, graph);
-  const std::vector<Offset<fbs::Variant>> variant_list = {write_variant(b, graph)};
-  const auto variants = b.CreateVector(variant_list);
+  std::vector<Offset<fbs::Variant>> variant_list;
+  int next_segment = 0;
+  for (const VariantGraph& variant : variants) {
+    variant_list.push_back(write_variant(b, variant, next_segment));
+  }
+  const auto variant_vector = b.CreateVector(variant_list);
   const auto segment_vector = b.CreateVectorOfStructs(to_fbs(segments));
   Offset<fbs::SelfTest> test;
-  if (self_test.has_value()) test = write_self_test(b, *self_test);
+  if (self_test.has_value()) test = write_self_test(b, *self_test, variants[0].name);
   fbs::FinishModelBuffer(b, fbs::CreateModel(b, name, source, licence, preprocessing, labels,
-                                             layers, variants, segment_vector, test));
+                                             layers, variant_vector, segment_vector, test));
   return {b.GetBufferPointer(), b.GetBufferPointer() + b.GetSize()};
 }
 

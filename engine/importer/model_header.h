@@ -24,9 +24,12 @@ struct SegmentLayout {
   }
 };
 
-SegmentLayout layout_segment(const Node& node);
+// Whether the kernel goes into the file as f16.
+bool stores_f16(const Node& node, Precision precision);
 
-// One per node with weights, in node order.
+SegmentLayout layout_segment(const Node& node, Precision precision);
+
+// One per node with weights, in the order of variants and nodes.
 struct PlacedSegment {
   std::uint64_t offset = 0;
   std::uint64_t bytes = 0;
@@ -34,8 +37,8 @@ struct PlacedSegment {
 };
 
 // The header's bytes. Their number does not depend on the segments' offsets and hashes.
-// REQUIRES: lower(graph) succeeded. The same arguments give the same bytes.
-std::vector<std::uint8_t> build_model_header(const Graph& graph,
+// REQUIRES: as build_model_file(). The same arguments give the same bytes.
+std::vector<std::uint8_t> build_model_header(std::span<const VariantGraph> variants,
                                              std::span<const PlacedSegment> segments,
                                              const std::optional<SelfTestPicture>& self_test);
 

@@ -6,6 +6,7 @@
 
 #include "engine/importer/importer.h"
 #include "engine/importer/model_header.h"
+#include "engine/kernels/half.h"
 #include "schemas/model_check.h"
 #include "schemas/model_preamble.h"
 
@@ -14,24 +15,46 @@ namespace {
 
 static_assert(std::endian::native == std::endian::little, "weights are stored as they are held");
 
-std::vector<std::byte> segment_bytes(const Node& node) {
-  const SegmentLayout layout = layout_segment(node);
+template <typename Element>
+void put(const std::vector<Element>& values, std::byte* place) {
+  if (!values.empty()) std::memcpy(place, values.data(), values.size() * sizeof(Element));
+}
+
+std::vector<std::byte> segment_bytes(const Node& node, Precision precision) {
+  const SegmentLayout layout = layout_segment(node, precision);
   std::vector<std::byte> bytes(layout.bytes());
-  std::memcpy(bytes.data(), node.kernel.data(), layout.kernel_bytes);
-  if (layout.bias_bytes != 0) {
-    std::memcpy(bytes.data() + layout.bias_offset, node.bias.data(), layout.bias_bytes);
+  if (stores_f16(node, precision)) {
+    std::vector<std::uint16_t> halves(node.kernel.size());
+    std::ranges::transform(node.kernel, halves.begin(), kernels::float_to_half);
+    put(halves, bytes.data());
+  } else {
+    put(node.kernel, bytes.data());
   }
+  put(node.int8_kernel, bytes.data());
+  put(node.bias, bytes.data() + layout.bias_offset);
+  put(node.int32_bias, bytes.data() + layout.bias_offset);
   return bytes;
 }
 
-Result<std::vector<PlacedSegment>> hash_segments(const Graph& graph) {
+// Calls visit(node, precision) for what has a segment, in the order of segments.
+template <typename Visit>
+Status for_each_segment(std::span<const VariantGraph> variants, const Visit& visit) {
+  for (const VariantGraph& variant : variants) {
+    for (const Node& node : variant.graph->nodes) {
+      if (node.has_weights()) CLEAVE_RETURN_IF_ERROR(visit(node, variant.precision));
+    }
+  }
+  return Status::ok();
+}
+
+Result<std::vector<PlacedSegment>> hash_segments(std::span<const VariantGraph> variants) {
   std::vector<PlacedSegment> segments;
-  for (const Node& node : graph.nodes) {
-    if (node.kernel.empty()) continue;
-    const std::vector<std::byte> bytes = segment_bytes(node);
+  CLEAVE_RETURN_IF_ERROR(for_each_segment(variants, [&](const Node& node, Precision precision) {
+    const std::vector<std::byte> bytes = segment_bytes(node, precision);
     CLEAVE_ASSIGN_OR_RETURN(const Sha256Digest digest, sha256(bytes));
     segments.push_back({0, bytes.size(), digest});
-  }
+    return Status::ok();
+  }));
   return segments;
 }
 
@@ -67,36 +90,43 @@ Status check_header(const std::vector<std::uint8_t>& header, std::uint64_t file_
   return check_model_header(std::as_bytes(std::span(header)), file_bytes).status();
 }
 
-std::vector<std::byte> assemble(const Graph& graph, const std::vector<std::uint8_t>& header,
-                                const std::vector<PlacedSegment>& segments,
-                                const ModelPreamble& preamble) {
+Result<std::vector<std::byte>> assemble(std::span<const VariantGraph> variants,
+                                        const std::vector<std::uint8_t>& header,
+                                        const std::vector<PlacedSegment>& segments,
+                                        const ModelPreamble& preamble) {
   std::vector<std::byte> file(preamble.file_bytes);
   std::ranges::copy(encode_model_preamble(preamble), file.begin());
   std::memcpy(file.data() + kModelPreambleBytes, header.data(), header.size());
   auto segment = segments.begin();
-  for (const Node& node : graph.nodes) {
-    if (node.kernel.empty()) continue;
-    std::ranges::copy(segment_bytes(node),
+  CLEAVE_RETURN_IF_ERROR(for_each_segment(variants, [&](const Node& node, Precision precision) {
+    std::ranges::copy(segment_bytes(node, precision),
                       file.begin() + static_cast<std::ptrdiff_t>((segment++)->offset));
-  }
+    return Status::ok();
+  }));
   return file;
 }
 
 }  // namespace
 
-Result<std::vector<std::byte>> build_model_file(const Graph& graph,
+Result<std::vector<std::byte>> build_model_file(std::span<const VariantGraph> variants,
                                                 const std::optional<SelfTestPicture>& self_test) {
-  CLEAVE_RETURN_IF_ERROR(check_graph(graph));
-  CLEAVE_ASSIGN_OR_RETURN(std::vector<PlacedSegment> segments, hash_segments(graph));
+  for (const VariantGraph& variant : variants) CLEAVE_RETURN_IF_ERROR(check_graph(*variant.graph));
+  CLEAVE_ASSIGN_OR_RETURN(std::vector<PlacedSegment> segments, hash_segments(variants));
   // Offsets are fixed-size fields: a header without them is as long as the header with them.
-  const std::size_t header_bytes = build_model_header(graph, segments, self_test).size();
+  const std::size_t header_bytes = build_model_header(variants, segments, self_test).size();
   ModelPreamble preamble;
   preamble.file_bytes = place_segments(segments, header_bytes);
-  const std::vector<std::uint8_t> header = build_model_header(graph, segments, self_test);
+  const std::vector<std::uint8_t> header = build_model_header(variants, segments, self_test);
   CLEAVE_RETURN_IF_ERROR(check_header(header, preamble.file_bytes));
   preamble.header_bytes = header.size();
   CLEAVE_ASSIGN_OR_RETURN(preamble.header_sha256, sha256(std::as_bytes(std::span(header))));
-  return assemble(graph, header, segments, preamble);
+  return assemble(variants, header, segments, preamble);
+}
+
+Result<std::vector<std::byte>> build_model_file(const Graph& graph,
+                                                const std::optional<SelfTestPicture>& self_test) {
+  const VariantGraph variant{.name = "f32", .precision = Precision::kF32, .graph = &graph};
+  return build_model_file(std::span(&variant, 1), self_test);
 }
 
 }  // namespace cleave::importer

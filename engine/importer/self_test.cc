@@ -19,10 +19,10 @@ Result<std::vector<float>> run_model(std::shared_ptr<const ModelFile> file,
   CLEAVE_ASSIGN_OR_RETURN(auto executor, Executor::create(weights, {}));
   CLEAVE_RETURN_IF_ERROR(executor->prepare({0, ops}, 1));
   const BoundaryBuffer input = executor->inputs()[0];
-  normalize(pixels, preprocessing, input_shape(*file).channels(), {input.data, input.elements});
+  normalize(pixels, preprocessing, input_shape(*file).channels(), input.f32());
   CLEAVE_RETURN_IF_ERROR(executor->run());
   const BoundaryBuffer output = executor->outputs()[0];
-  return std::vector<float>(output.data, output.data + output.elements);
+  return std::vector<float>(output.f32().begin(), output.f32().end());
 }
 
 }  // namespace

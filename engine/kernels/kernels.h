@@ -29,6 +29,11 @@ PoolRow f32_max_pool_row_scalar;
 // Padding is not counted.
 PoolRow f32_average_pool_row_scalar;
 
+// The same on int8 tensors of one scale.
+using Int8PoolRow = void(const SlidingWindow& pool, const std::int8_t* picture, std::uint32_t y,
+                         std::int8_t minimum, std::int8_t maximum, std::int8_t* row);
+Int8PoolRow s8_max_pool_row_scalar;
+
 struct LrnConstants {
   std::uint32_t size = 5;
   float alpha = 1e-4F;

@@ -25,13 +25,13 @@ void for_each_tap(std::uint32_t index, std::uint32_t stride, std::uint32_t dilat
 
 // Calls visit(pixel) with the channels of each input pixel that the window of output pixel (y, x)
 // sees, row by row.
-template <typename Visit>
-void for_each_pixel(const SlidingWindow& slide, const float* picture, std::uint32_t y,
+template <typename Element, typename Visit>
+void for_each_pixel(const SlidingWindow& slide, const Element* picture, std::uint32_t y,
                     std::uint32_t x, const Visit& visit) {
   const fbs::Window& w = slide.window;
   const fbs::Padding& p = slide.padding;
   const auto visit_row = [&](std::size_t row) {
-    const float* pixels = picture + row * slide.input.width() * slide.input.channels();
+    const Element* pixels = picture + row * slide.input.width() * slide.input.channels();
     for_each_tap(x, w.stride_width(), w.dilation_width(), w.width(), p.left(), slide.input.width(),
                  [&](std::size_t column) { visit(pixels + column * slide.input.channels()); });
   };

@@ -48,7 +48,7 @@ RangePlan plan_range(const fbs::Variant& variant, OpRange range, std::uint32_t b
     const bool written_inside = life.defined > begin && life.defined < end;
     if (!life.crosses(range.first) && !written_inside) continue;
     const std::size_t bytes =
-        batch * f32_bytes(*variant.tensors()->Get(tensor)->shape()) + kBufferSlackBytes;
+        batch * tensor_bytes(*variant.tensors()->Get(tensor)) + kBufferSlackBytes;
     requests.add(bytes, std::max(life.defined, begin), std::min(life.last_read, end),
                  plan.tensor_offsets[tensor]);
   }

@@ -43,7 +43,7 @@ class AveragePoolOp final : public XnnOp {
 
   Status setup(const OpBuffers& buffers) override {
     return to_status(xnn_setup_average_pooling2d_nhwc_f32(handle(), buffers.workspace,
-                                                          buffers.inputs[0], buffers.output),
+                                                          buffers.f32_input(), buffers.f32_output()),
                      "setup");
   }
 

@@ -19,7 +19,7 @@ class ClampedOp final : public Op {
 
   Status setup(const OpBuffers& buffers) override {
     CLEAVE_RETURN_IF_ERROR(inner_->setup(buffers));
-    const float* in_place[] = {buffers.output};
+    const void* in_place[] = {buffers.output};
     return clamp_->setup({.inputs = in_place, .output = buffers.output});
   }
 
@@ -36,7 +36,8 @@ class ClampedOp final : public Op {
 }  // namespace
 
 OpResult add_clamp(std::unique_ptr<Op> inner, const OpSpec& spec) {
-  CLEAVE_ASSIGN_OR_RETURN(std::unique_ptr<Op> clamp, create_unary_clamp(spec.output, spec.clamp));
+  CLEAVE_ASSIGN_OR_RETURN(std::unique_ptr<Op> clamp,
+                          create_unary_clamp(spec.output, spec.clamp, spec.output_type));
   return OpResult(std::make_unique<ClampedOp>(std::move(inner), std::move(clamp)));
 }
 

@@ -17,6 +17,13 @@ struct ConvolutionShape {
   bool depthwise_kernel = false;  // [window][output], not [output][window][input of its group]
 };
 
+// XNNPACK packs convolutions of one input channel a group on every create, whatever the cache holds.
+[[nodiscard]] inline bool is_depthwise_group(const OpSpec& spec) {
+  const fbs::Conv2D* conv = spec.op->options_as_Conv2D();
+  return conv != nullptr && conv->groups() == spec.inputs[0].channels();
+}
+
+// On f32 or int8 tensors, as the spec says.
 [[nodiscard]] OpResult create_convolution(const OpSpec& spec, const ConvolutionShape& shape);
 
 }  // namespace cleave::ops

@@ -16,7 +16,9 @@ class FullyConnectedOp final : public Op {
     layer_.inputs = element_count(spec.inputs[0]);
     layer_.outputs = spec.output.channels();
     layer_.weights = spec.kernel;
-    layer_.bias = spec.bias;
+    scales_ = spec.kernel_scales;
+    layer_.scale = scales_.data();
+    layer_.bias = spec.f32_bias();
     layer_.minimum = spec.clamp.minimum;
     layer_.maximum = spec.clamp.maximum;
   }
@@ -27,8 +29,8 @@ class FullyConnectedOp final : public Op {
   }
 
   Status setup(const OpBuffers& buffers) override {
-    layer_.input = buffers.inputs[0];
-    layer_.output = buffers.output;
+    layer_.input = buffers.f32_input();
+    layer_.output = buffers.f32_output();
     return Status::ok();
   }
 
@@ -47,8 +49,21 @@ class FullyConnectedOp final : public Op {
 
  private:
   kernels::FullyConnectedRows layer_;
+  std::vector<float> scales_;
   kernels::FullyConnected* kernel_;
 };
+
+kernels::FullyConnected* kernel_for(fbs::DType weights) {
+  const kernels::KernelTable& table = kernels::active_kernels();
+  switch (weights) {
+    case fbs::DType::F16:
+      return table.f16_fully_connected;
+    case fbs::DType::S8:
+      return table.s8_fully_connected;
+    default:
+      return table.f32_fully_connected;
+  }
+}
 
 }  // namespace
 
@@ -56,10 +71,10 @@ OpResult create_fully_connected(const OpSpec& spec) {
   if (spec.entry != nullptr) {
     const std::size_t outputs = spec.output.channels();
     const std::size_t weights = element_count(spec.inputs[0]) * outputs;
-    spec.entry->read_in_place((weights + (spec.bias == nullptr ? 0 : outputs)) * sizeof(float));
+    spec.entry->read_in_place(weights * dtype_bytes(spec.kernel_dtype) +
+                              (spec.bias == nullptr ? 0 : outputs * sizeof(float)));
   }
-  return OpResult(
-      std::make_unique<FullyConnectedOp>(spec, kernels::active_kernels().f32_fully_connected));
+  return OpResult(std::make_unique<FullyConnectedOp>(spec, kernel_for(spec.kernel_dtype)));
 }
 
 }  // namespace cleave::ops

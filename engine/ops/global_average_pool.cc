@@ -28,7 +28,7 @@ class GlobalAveragePoolOp final : public XnnOp {
     // XNNPACK sums f32 in the output; given a workspace it would convert from there, with a kernel
     // that f32 does not have.
     return to_status(
-        xnn_setup_reduce_nd(handle(), /*workspace=*/nullptr, buffers.inputs[0], buffers.output),
+        xnn_setup_reduce_nd(handle(), /*workspace=*/nullptr, buffers.f32_input(), buffers.f32_output()),
         "setup");
   }
 

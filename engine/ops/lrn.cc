@@ -18,8 +18,8 @@ class LrnOp final : public Op {
   }
 
   Status setup(const OpBuffers& buffers) override {
-    input_ = buffers.inputs[0];
-    output_ = buffers.output;
+    input_ = buffers.f32_input();
+    output_ = buffers.f32_output();
     return Status::ok();
   }
 

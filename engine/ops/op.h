@@ -48,22 +48,35 @@ struct OpSpec {
   const fbs::Op* op = nullptr;
   std::vector<fbs::Shape> inputs;
   fbs::Shape output;
+  std::vector<TensorType> input_types;
+  TensorType output_type;
   ClampRange clamp;
-  const float* kernel = nullptr;                 // layouts: schemas/model.fbs
-  const float* bias = nullptr;                   // nullptr: zero
+  const void* kernel = nullptr;  // layouts: schemas/model.fbs
+  fbs::DType kernel_dtype = fbs::DType::F32;
+  std::vector<float> kernel_scales;              // int8 kernels: one per output channel
+  const void* bias = nullptr;                    // f32, or int32 with int8 tensors; nullptr: zero
   PackedWeights* entry = nullptr;                // nullptr: made for planning, never run
   xnn_weights_cache_provider* packed = nullptr;  // the entry as XNNPACK sees it
+  std::vector<float> widened_kernel;             // what `kernel` points to, made of f16
+
+  [[nodiscard]] bool on_int8() const { return output_type.dtype == fbs::DType::S8; }
+  [[nodiscard]] const float* f32_kernel() const { return static_cast<const float*>(kernel); }
+  [[nodiscard]] const float* f32_bias() const { return static_cast<const float*>(bias); }
 };
 
-// Shapes and clamp of op `index`; weights are left out.
+// Shapes, types, kernel scales and clamp of op `index`; weights are left out.
 [[nodiscard]] OpSpec make_op_spec(const fbs::Variant& variant, OpIndex index);
 
 // Tensors are [batch][height][width][channels]. REQUIRES: aligned to 64 bytes, with
 // kBufferSlackBytes behind them that may be read.
 struct OpBuffers {
-  std::span<const float* const> inputs;
-  float* output = nullptr;
+  std::span<const void* const> inputs;
+  void* output = nullptr;
   void* workspace = nullptr;  // nullptr when reshape asked for none
+  [[nodiscard]] const float* f32_input(std::size_t i = 0) const {
+    return static_cast<const float*>(inputs[i]);
+  }
+  [[nodiscard]] float* f32_output() const { return static_cast<float*>(output); }
 };
 
 class Op {

@@ -27,5 +27,6 @@ OpResult create_concat(const OpSpec& spec);
 OpResult create_pad(const OpSpec& spec);
 OpResult create_lrn(const OpSpec& spec);
 OpResult create_softmax(const OpSpec& spec);
+OpResult create_convert(const OpSpec& spec);
 
 }  // namespace cleave::ops

@@ -51,6 +51,8 @@ Factory find_factory(fbs::OpOptions kind) {
       return {create_lrn};
     case fbs::OpOptions::Softmax:
       return {create_softmax};
+    case fbs::OpOptions::Convert:
+      return {create_convert};
     case fbs::OpOptions::NONE:
       break;
   }
@@ -72,13 +74,25 @@ OpResult create_unnamed(const OpSpec& spec) {
   return add_clamp(std::move(inner), spec);
 }
 
+std::vector<float> kernel_scales(const fbs::Op& op, std::size_t outputs) {
+  if (op.kernel() == nullptr || op.kernel()->dtype() != fbs::DType::S8) return {};
+  const auto& scales = *op.kernel()->quantization()->scale();
+  if (scales.size() == 1) return std::vector<float>(outputs, scales.Get(0));
+  return {scales.begin(), scales.end()};
+}
+
 }  // namespace
 
 std::uint64_t weight_ram_bytes(const OpSpec& spec) {
-  if (spec.op->options_type() == fbs::OpOptions::Conv2D && winograd_pays(spec)) {
+  const fbs::OpOptions kind = spec.op->options_type();
+  if (kind == fbs::OpOptions::Conv2D && winograd_pays(spec)) {
     return winograd_weight_bytes(spec, kernels::active_kernels().gemm_columns);
   }
-  return weight_bytes(*spec.op);
+  std::uint64_t bytes = weight_bytes(*spec.op);
+  if (kind == fbs::OpOptions::FullyConnected) return bytes;
+  // XNNPACK packs f16 as f32, and int8 with the scale of each channel.
+  if (spec.kernel_dtype == fbs::DType::F16) bytes += spec.op->kernel()->bytes();
+  return bytes + spec.kernel_scales.size() * sizeof(float);
 }
 
 OpSpec make_op_spec(const fbs::Variant& variant, OpIndex index) {
@@ -86,10 +100,15 @@ OpSpec make_op_spec(const fbs::Variant& variant, OpIndex index) {
   OpSpec spec;
   spec.op = &op;
   spec.inputs.reserve(op.inputs()->size());
+  spec.input_types.reserve(op.inputs()->size());
   for (const TensorId input : *op.inputs()) {
     spec.inputs.push_back(*variant.tensors()->Get(input)->shape());
+    spec.input_types.push_back(tensor_type(*variant.tensors()->Get(input)));
   }
   spec.output = *variant.tensors()->Get(op.output())->shape();
+  spec.output_type = tensor_type(*variant.tensors()->Get(op.output()));
+  if (op.kernel() != nullptr) spec.kernel_dtype = op.kernel()->dtype();
+  spec.kernel_scales = kernel_scales(op, spec.output.channels());
   if (op.clamp() != nullptr) spec.clamp = {op.clamp()->minimum(), op.clamp()->maximum()};
   return spec;
 }

@@ -3,19 +3,30 @@
 
 #include <algorithm>
 
+#include "engine/kernels/half.h"
+#include "engine/ops/convolution.h"
 #include "engine/ops/op_registry.h"
 
 namespace cleave::ops {
 namespace {
 
 // REQUIRES (checked by the reader): views begin at multiples of 64 bytes.
-Result<const float*> f32_weights(const ModelFile& model, const fbs::Op& op,
-                                 const fbs::WeightView* view) {
-  if (view == nullptr) return nullptr;
-  if (view->dtype() != fbs::DType::F32) {
-    return Status{StatusCode::kUnsupported, "weights that are not f32"};
-  }
-  return reinterpret_cast<const float*>(model.weight_bytes(op, *view).data());
+const void* weights_of(const ModelFile& model, const fbs::Op& op, const fbs::WeightView* view) {
+  return view == nullptr ? nullptr : model.weight_bytes(op, *view).data();
+}
+
+// XNNPACK and Winograd's transform pack f32. What is packed already is not read again, but for
+// depthwise convolutions, which XNNPACK packs whatever the cache holds.
+void widen_f16_kernel(OpSpec& spec) {
+  const bool read = spec.entry->bytes() == 0 ||
+                    spec.op->options_type() == fbs::OpOptions::DepthwiseConv2D ||
+                    is_depthwise_group(spec);
+  if (!read) return;
+  const auto* halves = static_cast<const std::uint16_t*>(spec.kernel);
+  const std::size_t count = spec.op->kernel()->bytes() / sizeof(std::uint16_t);
+  spec.widened_kernel.resize(count);
+  std::transform(halves, halves + count, spec.widened_kernel.begin(), kernels::half_to_float);
+  spec.kernel = spec.widened_kernel.data();
 }
 
 }  // namespace
@@ -44,18 +55,22 @@ std::uint64_t PackedModel::packed_bytes(OpRange ops) const {
   return bytes;
 }
 
-Result<OpSpec> PackedModel::spec(OpIndex index) const {
+OpSpec PackedModel::spec(OpIndex index) const {
   OpSpec spec = make_op_spec(variant_, index);
   if (spec.op->segment() < 0) return spec;
-  CLEAVE_ASSIGN_OR_RETURN(spec.kernel, f32_weights(*model_, *spec.op, spec.op->kernel()));
-  CLEAVE_ASSIGN_OR_RETURN(spec.bias, f32_weights(*model_, *spec.op, spec.op->bias()));
+  spec.kernel = weights_of(*model_, *spec.op, spec.op->kernel());
+  spec.bias = weights_of(*model_, *spec.op, spec.op->bias());
   spec.entry = &cache_.entry(index - range_.first);
   spec.packed = spec.entry->provider();
+  if (spec.kernel_dtype == fbs::DType::F16 &&
+      spec.op->options_type() != fbs::OpOptions::FullyConnected) {
+    widen_f16_kernel(spec);
+  }
   return spec;
 }
 
 OpResult PackedModel::create_op(OpIndex index) const {
-  CLEAVE_ASSIGN_OR_RETURN(const OpSpec op, spec(index));
+  const OpSpec op = spec(index);
   OpResult result = ops::create_op(op);
   if (op.op->segment() >= 0 && !op.entry->is_read_in_place()) {
     model_->release_segment_pages(static_cast<std::uint32_t>(op.op->segment()));

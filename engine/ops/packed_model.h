@@ -26,7 +26,7 @@ class PackedModel final : public Weights {
   [[nodiscard]] OpResult create_op(OpIndex index) const;
 
  private:
-  [[nodiscard]] Result<OpSpec> spec(OpIndex index) const;
+  [[nodiscard]] OpSpec spec(OpIndex index) const;
 
   std::shared_ptr<const ModelFile> model_;
   const fbs::Variant& variant_;

@@ -8,8 +8,12 @@
 
 namespace cleave::ops {
 
-// Applies the clamp of `spec`.
+// Apply the clamp of `spec`.
 [[nodiscard]] OpResult create_scalar_pool(const OpSpec& spec, const fbs::Window& window,
                                           const fbs::Padding& padding, kernels::PoolRow* kernel);
+// REQUIRES: spec.on_int8().
+[[nodiscard]] OpResult create_scalar_pool(const OpSpec& spec, const fbs::Window& window,
+                                          const fbs::Padding& padding,
+                                          kernels::Int8PoolRow* kernel);
 
 }  // namespace cleave::ops

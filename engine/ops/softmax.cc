@@ -19,7 +19,7 @@ class SoftmaxOp final : public XnnOp {
   }
 
   Status setup(const OpBuffers& buffers) override {
-    return to_status(xnn_setup_softmax_nc_f32(handle(), buffers.inputs[0], buffers.output),
+    return to_status(xnn_setup_softmax_nc_f32(handle(), buffers.f32_input(), buffers.f32_output()),
                      "setup");
   }
 

@@ -29,18 +29,23 @@ class UnaryOp final : public XnnOp {
 }  // namespace
 
 OpResult create_unary(const fbs::Shape& shape, xnn_unary_operator kind,
-                      const xnn_unary_params& params) {
+                      const xnn_unary_params& params, const TensorType& input,
+                      const TensorType& output) {
+  const xnn_quantization_params from = to_xnn_quantization(input);
+  const xnn_quantization_params to = to_xnn_quantization(output);
   xnn_operator_t op = nullptr;
   CLEAVE_RETURN_IF_ERROR(
-      to_status(xnn_create_unary_elementwise_nc(kind, xnn_datatype_fp32, xnn_datatype_fp32, &params,
-                                                nullptr, nullptr, /*flags=*/0, &op),
+      to_status(xnn_create_unary_elementwise_nc(kind, to_xnn_datatype(input.dtype),
+                                                to_xnn_datatype(output.dtype), &params, &from, &to,
+                                                /*flags=*/0, &op),
                 "create"));
   return OpResult(std::make_unique<UnaryOp>(XnnOperator(op), shape));
 }
 
-OpResult create_unary_clamp(const fbs::Shape& shape, const ClampRange& clamp) {
+OpResult create_unary_clamp(const fbs::Shape& shape, const ClampRange& clamp,
+                            const TensorType& type) {
   return create_unary(shape, xnn_unary_clamp,
-                      {.clamp = {.min = clamp.minimum, .max = clamp.maximum}});
+                      {.clamp = {.min = clamp.minimum, .max = clamp.maximum}}, type, type);
 }
 
 }  // namespace cleave::ops

@@ -45,8 +45,8 @@ class WinogradConv2D final : public Op {
   }
 
   Status setup(const OpBuffers& buffers) override {
-    input_data_ = buffers.inputs[0];
-    output_data_ = buffers.output;
+    input_data_ = buffers.f32_input();
+    output_data_ = buffers.f32_output();
     values_ = static_cast<float*>(buffers.workspace);
     products_ = values_ + kWinogradPositions * values_stride_;
     return Status::ok();
@@ -237,7 +237,7 @@ bool winograd_pays(const OpSpec& spec) {
       conv.groups() == 1 &&
       std::max({padding.top(), padding.right(), padding.bottom(), padding.left()}) <= 1;
   constexpr std::uint32_t kFewestChannels = 16;
-  return fits && spec.inputs[0].channels() >= kFewestChannels &&
+  return fits && !spec.on_int8() && spec.inputs[0].channels() >= kFewestChannels &&
          spec.output.channels() >= kFewestChannels;
 }
 

@@ -9,7 +9,7 @@
 
 namespace cleave::ops {
 
-// Whether the convolution can be computed so and gains by it: 3x3, stride 1, no dilation, no
+// Whether the convolution can be computed so and gains by it: f32 tensors, 3x3, stride 1, no dilation, no
 // groups, padding of at most 1, and enough channels on both sides that transforms are paid back.
 [[nodiscard]] bool winograd_pays(const OpSpec& spec);
 

@@ -2,6 +2,7 @@
 #include "engine/ops/workspace_plan.h"
 
 #include "engine/memory/weight_cache.h"
+#include "engine/ops/convolution.h"
 #include "engine/ops/op_registry.h"
 #include "engine/ops/xnnpack_runtime.h"
 
@@ -14,9 +15,8 @@ std::size_t kernel_elements_read(const OpSpec& spec) {
   const fbs::Window* window = nullptr;
   if (const fbs::DepthwiseConv2D* conv = spec.op->options_as_DepthwiseConv2D()) {
     window = conv->window();
-  } else if (const fbs::Conv2D* group = spec.op->options_as_Conv2D();
-             group != nullptr && group->groups() == spec.inputs[0].channels()) {
-    window = group->window();
+  } else if (is_depthwise_group(spec)) {
+    window = spec.op->options_as_Conv2D()->window();
   }
   if (window == nullptr) return 1;
   return std::size_t{window->height()} * window->width() * spec.output.channels();

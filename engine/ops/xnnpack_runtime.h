@@ -20,6 +20,14 @@ namespace cleave::ops {
 // `what` names the call, for the message.
 [[nodiscard]] Status to_status(xnn_status status, const char* what);
 
+// As XNNPACK names them. REQUIRES: F32 or S8.
+[[nodiscard]] inline xnn_datatype to_xnn_datatype(fbs::DType dtype) {
+  return dtype == fbs::DType::S8 ? xnn_datatype_qint8 : xnn_datatype_fp32;
+}
+[[nodiscard]] inline xnn_quantization_params to_xnn_quantization(const TensorType& type) {
+  return {.zero_point = type.zero_point, .scale = type.scale};
+}
+
 struct XnnDelete {
   void operator()(xnn_operator_t op) const { xnn_delete_operator(op); }
 };

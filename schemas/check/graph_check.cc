@@ -5,6 +5,7 @@
 #include <array>
 #include <string>
 
+#include "schemas/check/dtype_check.h"
 #include "schemas/check/op_check.h"
 #include "schemas/check/quantization_check.h"
 #include "schemas/model_check.h"
@@ -43,7 +44,8 @@ Status check_tensor(const fbs::Tensor& tensor) {
   CLEAVE_RETURN_IF_ERROR(check_shape(*tensor.shape()));
   const std::array<std::uint32_t, 3> extents = {tensor.shape()->height(), tensor.shape()->width(),
                                                 tensor.shape()->channels()};
-  return check_quantization(tensor.quantization(), extents);
+  CLEAVE_RETURN_IF_ERROR(check_quantization(tensor.quantization(), extents));
+  return check_tensor_dtype(tensor);
 }
 
 Status check_tensors(const fbs::Variant& variant) {
@@ -72,6 +74,7 @@ class GraphWalk {
     CLEAVE_RETURN_IF_ERROR(read_inputs(op));
     CLEAVE_RETURN_IF_ERROR(write_output(op));
     CLEAVE_RETURN_IF_ERROR(check_op(op, input_shapes_, shape(op.output()), model_.segments()));
+    CLEAVE_RETURN_IF_ERROR(check_op_dtypes(variant_, op));
     return take_segment(op);
   }
 
@@ -143,10 +146,10 @@ Status check_layer_ends(const fbs::Model& model, const fbs::Variant& variant) {
 
 Status check_precision(const fbs::Variant& variant) {
   if (variant.precision() > fbs::Precision::MAX) return corrupt("unknown precision");
-  if (variant.precision() == fbs::Precision::F32) return Status::ok();
+  if (variant.precision() != fbs::Precision::QD8) return Status::ok();
   return {StatusCode::kUnsupported, std::string("precision ") +
                                         fbs::EnumNamePrecision(variant.precision()) +
-                                        ": this build runs F32"};
+                                        ": this build runs F32, F16 and QS8"};
 }
 
 }  // namespace
@@ -163,6 +166,7 @@ Status check_variant(const fbs::Model& model, const fbs::Variant& variant,
         walk.visit(op).with_context("op " + std::to_string(i) + " (" + op_kind_name(op) + ")"));
   }
   CLEAVE_RETURN_IF_ERROR(walk.finish());
+  CLEAVE_RETURN_IF_ERROR(check_variant_dtypes(variant));
   return check_layer_ends(model, variant);
 }
 

@@ -86,11 +86,6 @@ KernelLayout kernel_layout(const fbs::Op& op, const fbs::Shape& input, const fbs
 Status check_view(const fbs::WeightView& view, std::uint64_t elements,
                   const fbs::Segment& segment) {
   if (view.dtype() > fbs::DType::MAX) return corrupt("unknown dtype");
-  if (view.dtype() != fbs::DType::F32) {
-    return {StatusCode::kUnsupported, std::string("weights of dtype ") +
-                                          fbs::EnumNameDType(view.dtype()) +
-                                          ": this build runs F32"};
-  }
   if (view.bytes() != elements * dtype_bytes(view.dtype())) {
     return corrupt("has " + std::to_string(view.bytes()) + " bytes, its shape demands " +
                    std::to_string(elements * dtype_bytes(view.dtype())));

@@ -89,7 +89,7 @@ TensorMap run_range(Executor& executor, OpRange range, std::uint32_t batch,
   require_ok(executor.run());
   TensorMap outputs;
   for (const BoundaryBuffer& output : executor.outputs()) {
-    outputs[output.tensor] = Values(output.data, output.data + output.elements);
+    outputs[output.tensor] = Values(output.f32().begin(), output.f32().end());
   }
   return outputs;
 }

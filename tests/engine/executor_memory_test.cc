@@ -33,7 +33,7 @@ TEST_CASE("binding a buffer allocates nothing") {
   const auto model = branching_model();
   const auto executor = make_executor(model);
   require_ok(executor->prepare({0, op_count(*model)}, 1));
-  float* const own = executor->inputs()[0].data;
+  void* const own = executor->inputs()[0].data;
   const std::uint64_t news = operator_new_calls();
   const std::uint64_t allocations = allocation_counts().allocations;
   require_ok(executor->bind_input(0, own));

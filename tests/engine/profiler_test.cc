@@ -43,7 +43,7 @@ TEST_CASE("the executor reports each op of its range once a run") {
   const auto model = open_model(builder);
   const auto executor = make_executor(model);
   require_ok(executor->prepare({1, 3}, 1));
-  std::fill_n(executor->inputs()[0].data, executor->inputs()[0].elements, 0.5F);
+  std::ranges::fill(executor->inputs()[0].f32(), 0.5F);
   Profiler profiler(op_count(*model), 4);
   for (int run = 0; run < 4; ++run) require_ok(executor->run(&profiler));
   CHECK(profiler.runs(0) == 0);

@@ -136,7 +136,7 @@ TEST_CASE("variants") {
   for (const Spoil& spoil : spoils) check_spoiled(test::full_header_model, spoil);
   check_spoiled(
       test::full_header_model,
-      [](fbs::ModelT& m) { m.variants[0]->precision = fbs::Precision::QS8; }, "precision QS8",
+      [](fbs::ModelT& m) { m.variants[0]->precision = fbs::Precision::QD8; }, "precision QD8",
       StatusCode::kUnsupported);
 }
 

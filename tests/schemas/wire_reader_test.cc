@@ -41,7 +41,7 @@ TEST_CASE("every message comes back as it was made") {
   CHECK((*parse(hello))->message_as_Hello()->model_identity()->Get(31) == 31);
 
   const FrameBytes request =
-      make_request(7, 1, 12, fbs::Codec::RawF32, 250'000'000, std::uint64_t{1} << 40);
+      make_request(7, 1, 12, fbs::Codec::Raw, 250'000'000, std::uint64_t{1} << 40);
   const fbs::Request& parsed = *(*parse(request))->message_as_Request();
   CHECK(parsed.request_id() == 7);
   CHECK(parsed.variant() == 1);
@@ -140,7 +140,7 @@ TEST_CASE("a hello with an identity of another length") {
 }
 
 TEST_CASE("requests that no model could answer") {
-  check_refused(make_request(0, 0, 0, fbs::Codec::RawF32, 0, 1), "request_id is 0");
+  check_refused(make_request(0, 0, 0, fbs::Codec::Raw, 0, 1), "request_id is 0");
   check_refused(make_request(1, 0, 0, static_cast<fbs::Codec>(3), 0, 1), "unknown codec");
   check_refused(make_request(1, 0, 1, fbs::Codec::Jpeg, 0, 1), "only be sent at cut 0");
   check_refused(make_request(1, 0, 9, fbs::Codec::PixelsU8, 0, 1), "only be sent at cut 0");

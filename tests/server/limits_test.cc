@@ -27,7 +27,7 @@ TEST_CASE("silent and stalled clients are closed in time") {
   RawClient stalled(fixture.server.port());
   fixture.greet(stalled);
   REQUIRE(
-      stalled.send(make_request(1, 0, 2, fbs::Codec::RawF32, 0, fixture.cuts()[2].boundary_bytes)));
+      stalled.send(make_request(1, 0, 2, fbs::Codec::Raw, 0, fixture.cuts()[2].boundary_bytes)));
   CHECK(stalled.closed_within(3'000));
 }
 
@@ -75,7 +75,7 @@ TEST_CASE("a request whose time is used up is not computed") {
   RawClient client(fixture.server.port());
   fixture.greet(client);
   const std::vector<float> tensors = fixture.boundary(1, 1);
-  REQUIRE(client.send(make_request(9, 0, 1, fbs::Codec::RawF32, 1, tensors.size() * 4)));
+  REQUIRE(client.send(make_request(9, 0, 1, fbs::Codec::Raw, 1, tensors.size() * 4)));
   REQUIRE(client.send(std::as_bytes(std::span(tensors))));
   const fbs::Error* error = receive_error(client);
   CHECK(error->code() == fbs::ErrorCode::DeadlineExceeded);
@@ -95,7 +95,7 @@ TEST_CASE("requests of all agents share one budget of bytes; over it they are Bu
 
   auto slow = std::make_unique<RawClient>(fixture.server.port());
   fixture.greet(*slow);
-  REQUIRE(slow->send(make_request(1, 0, cut, fbs::Codec::RawF32, 0, bytes.size())));
+  REQUIRE(slow->send(make_request(1, 0, cut, fbs::Codec::Raw, 0, bytes.size())));
   REQUIRE(slow->send(bytes.first(bytes.size() / 2)));
 
   RawClient other(fixture.server.port());

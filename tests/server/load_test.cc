@@ -56,7 +56,7 @@ class Agent {
 
   bool ask() {
     const std::uint64_t id = ++last_id_;
-    if (!client_.send(make_request(id, 0, 1, fbs::Codec::RawF32, 0, tensors_.size() * 4)) ||
+    if (!client_.send(make_request(id, 0, 1, fbs::Codec::Raw, 0, tensors_.size() * 4)) ||
         !client_.send(std::as_bytes(std::span(tensors_)))) {
       return false;
     }

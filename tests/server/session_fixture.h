@@ -48,7 +48,7 @@ struct Fixture {
 
   bool request(const RawClient& client, std::uint64_t id, std::uint32_t cut,
                std::span<const float> tensors) const {
-    return client.send(make_request(id, 0, cut, fbs::Codec::RawF32, 0, tensors.size_bytes())) &&
+    return client.send(make_request(id, 0, cut, fbs::Codec::Raw, 0, tensors.size_bytes())) &&
            client.send(std::as_bytes(tensors));
   }
 
@@ -68,7 +68,7 @@ struct Fixture {
     }
     REQUIRE((*executor)->run().is_ok());
     const BoundaryBuffer& scores = (*executor)->outputs()[0];
-    return {scores.data, scores.data + scores.elements};
+    return {scores.f32().begin(), scores.f32().end()};
   }
 };
 

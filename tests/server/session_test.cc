@@ -117,7 +117,7 @@ TEST_CASE("a client that does not speak the protocol is told so and closed") {
   SUBCASE("a request without an attachment") {
     RawClient client(fixture.server.port());
     fixture.greet(client);
-    REQUIRE(client.send(make_request(1, 0, 2, fbs::Codec::RawF32, 0, 0)));
+    REQUIRE(client.send(make_request(1, 0, 2, fbs::Codec::Raw, 0, 0)));
     const fbs::Error* error = receive_error(client);
     CHECK(error->code() == fbs::ErrorCode::Protocol);
     CHECK(error->text()->str() == "Request: without an attachment");
@@ -152,9 +152,9 @@ TEST_CASE("a request that does not fit the model is refused before its bytes are
     std::uint64_t bytes;
   };
   for (const Wrong& wrong :
-       {Wrong{1, 2, fbs::Codec::RawF32, right_bytes},
-        Wrong{0, 1000, fbs::Codec::RawF32, right_bytes},
-        Wrong{0, 2, fbs::Codec::RawF32, right_bytes + 4}, Wrong{0, 0, fbs::Codec::PixelsU8, 1}}) {
+       {Wrong{1, 2, fbs::Codec::Raw, right_bytes},
+        Wrong{0, 1000, fbs::Codec::Raw, right_bytes},
+        Wrong{0, 2, fbs::Codec::Raw, right_bytes + 4}, Wrong{0, 0, fbs::Codec::PixelsU8, 1}}) {
     RawClient client(fixture.server.port());
     fixture.greet(client);
     REQUIRE(client.send(make_request(5, wrong.variant, wrong.cut, wrong.codec, 0, wrong.bytes)));
@@ -175,7 +175,7 @@ TEST_CASE("a request that does not fit the model is refused before its bytes are
   // A frame that announces more than any request may carry is refused by its header.
   RawClient client(fixture.server.port());
   fixture.greet(client);
-  REQUIRE(client.send(make_request(5, 0, 2, fbs::Codec::RawF32, 0, std::uint64_t{1} << 40)));
+  REQUIRE(client.send(make_request(5, 0, 2, fbs::Codec::Raw, 0, std::uint64_t{1} << 40)));
   CHECK(receive_error(client)->code() == fbs::ErrorCode::Protocol);
   CHECK(client.closed_within(5'000));
 }

@@ -21,7 +21,7 @@ std::unique_ptr<server::TailJob> make_job(const server::LoadedModel& model,
                                           std::atomic<int>& done) {
   auto job = std::make_unique<server::TailJob>();
   job->model = &model;
-  job->codec = fbs::Codec::RawF32;
+  job->codec = fbs::Codec::Raw;
   job->cut = 0;
   job->attachment_bytes = model.variants[0].cuts[0].boundary_bytes;
   auto payload =

@@ -183,6 +183,7 @@ double compute_at(const Node& n, const std::vector<Image>& in, const Hwc& out, s
       return here() * n.kernel[c];
     case NodeKind::kClamp:
     case NodeKind::kMarker:
+    case NodeKind::kConvert:
       return here();
   }
   return std::numeric_limits<double>::quiet_NaN();

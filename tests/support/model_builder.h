@@ -75,11 +75,19 @@ class ModelBuilder {
   Tensor pad(Tensor x, const fbs::Padding& padding, float value = 0);
   Tensor lrn(Tensor x, std::uint32_t size, float alpha, float beta, float bias);
   Tensor softmax(Tensor x);
+  // To int8 of a scale, or to f32.
+  Tensor to_int8(Tensor x, float scale, std::int32_t zero_point);
+  Tensor to_f32(Tensor x);
 
   // Fuses a clamp into the op last appended.
   void clamp_last(float minimum, float maximum = std::numeric_limits<float>::infinity());
   // Takes the bias of the op last appended away.
   void drop_last_bias();
+  // The op last appended computes int8; so do its inputs hold it already. Weights become integers
+  // with a scale per output channel.
+  void int8_last(float scale, std::int32_t zero_point);
+  // Stores the kernel of the op last appended as F16, or as S8 with a scale per output channel.
+  void store_last_kernel(fbs::DType dtype);
 
   void set_name(std::string name);
   void set_labels(std::vector<std::string> labels);
@@ -108,6 +116,7 @@ class ModelBuilder {
   Tensor append_weighted(fbs::OpOptionsUnion options, Tensor x, std::uint64_t kernel_elements,
                          std::uint64_t fan_in, std::uint32_t outputs);
   Tensor finish_op(fbs::OpT op);
+  void hold_as_int8(Tensor tensor, float scale, std::int32_t zero_point);
   std::vector<float> uniform(std::uint64_t count, float bound);
 
   fbs::ModelT draft_;

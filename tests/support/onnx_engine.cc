@@ -22,7 +22,7 @@ Status set_inputs(const ModelFile& model, const Executor& executor, const NamedT
     if (found == inputs.end() || found->second.size() != buffer.elements) {
       return {StatusCode::kInvalidArgument, "no input \"" + name + "\" of the right size"};
     }
-    std::copy(found->second.begin(), found->second.end(), buffer.data);
+    std::copy(found->second.begin(), found->second.end(), buffer.f32().begin());
   }
   return Status::ok();
 }
@@ -34,7 +34,7 @@ Result<NamedTensors> run_range(const ModelFile& model, Executor& executor, OpRan
   CLEAVE_RETURN_IF_ERROR(executor.run());
   NamedTensors outputs;
   for (const BoundaryBuffer& buffer : executor.outputs()) {
-    outputs[tensor_name(model, buffer.tensor)].assign(buffer.data, buffer.data + buffer.elements);
+    outputs[tensor_name(model, buffer.tensor)].assign(buffer.f32().begin(), buffer.f32().end());
   }
   return outputs;
 }

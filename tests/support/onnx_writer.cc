@@ -3,6 +3,7 @@
 
 #include <cmath>
 #include <set>
+#include <stdexcept>
 #include <utility>
 
 namespace cleave::test {
@@ -215,6 +216,8 @@ void Writer::write_kind(const Node& node, const std::string& output) {
       return write_clamp(node, input, output);
     case NodeKind::kMarker:
       return void(add_node("Identity", {input}, output));
+    case NodeKind::kConvert:
+      throw std::logic_error("onnx_writer: only f32 graphs are written");
   }
 }
 

@@ -56,10 +56,10 @@ Result<std::span<const float>> PhotoClassifier::classify_pixels(
     std::span<const std::uint8_t> pixels) {
   const BoundaryBuffer& input = executor_->inputs()[0];
   normalize(pixels, *model_->header().preprocessing(), input_shape().channels(),
-            {input.data, input.elements});
+            input.f32());
   CLEAVE_RETURN_IF_ERROR(executor_->run());
   const BoundaryBuffer& scores = executor_->outputs()[0];
-  return std::span<const float>(scores.data, scores.elements);
+  return std::span<const float>(scores.f32());
 }
 
 std::size_t top_1(std::span<const float> scores) {

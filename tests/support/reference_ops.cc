@@ -277,17 +277,67 @@ void compute(Context& context) {
       return lrn(context);
     case fbs::OpOptions::Softmax:
       return softmax(context);
+    case fbs::OpOptions::Convert:
+      return map_elements(context, [](double x) { return x; });
     case fbs::OpOptions::NONE:
       break;
   }
   throw std::logic_error("reference_ops: an operator without a reference");
 }
 
-Values read_weights(const ModelFile& model, const fbs::Op& op, const fbs::WeightView* view) {
-  if (view == nullptr) return {};
-  const std::span<const std::byte> bytes = model.weight_bytes(op, *view);
-  Values values(bytes.size() / sizeof(float));
-  std::memcpy(values.data(), bytes.data(), bytes.size());
+template <typename Stored>
+std::vector<Stored> read_as(const ModelFile& model, const fbs::Op& op,
+                            const fbs::WeightView& view) {
+  const std::span<const std::byte> bytes = model.weight_bytes(op, view);
+  std::vector<Stored> stored(bytes.size() / sizeof(Stored));
+  std::memcpy(stored.data(), bytes.data(), bytes.size());
+  return stored;
+}
+
+// By its definition: 2^(exponent - 15) * 1.mantissa, or 2^-14 * 0.mantissa.
+float half_value(std::uint16_t half) {
+  const int exponent = (half >> 10) & 31;
+  const double mantissa = (half & 1023) / 1024.0;
+  const double magnitude =
+      exponent == 0 ? std::ldexp(mantissa, -14) : std::ldexp(1 + mantissa, exponent - 15);
+  return static_cast<float>((half & 0x8000) != 0 ? -magnitude : magnitude);
+}
+
+// Of output channel `channel`.
+float kernel_scale(const fbs::Op& op, std::size_t channel) {
+  const auto& scales = *op.kernel()->quantization()->scale();
+  return scales.Get(scales.size() == 1 ? 0 : static_cast<flatbuffers::uoffset_t>(channel));
+}
+
+Values read_kernel(const ModelFile& model, const fbs::Op& op, std::size_t channels) {
+  if (op.kernel() == nullptr) return {};
+  if (op.kernel()->dtype() == fbs::DType::F32) return read_as<float>(model, op, *op.kernel());
+  Values values;
+  if (op.kernel()->dtype() == fbs::DType::F16) {
+    for (const std::uint16_t half : read_as<std::uint16_t>(model, op, *op.kernel())) {
+      values.push_back(half_value(half));
+    }
+    return values;
+  }
+  const auto integers = read_as<std::int8_t>(model, op, *op.kernel());
+  const bool channel_last = op.options_type() == fbs::OpOptions::DepthwiseConv2D;
+  for (std::size_t i = 0; i < integers.size(); ++i) {
+    const std::size_t channel = channel_last ? i % channels : i / (integers.size() / channels);
+    values.push_back(static_cast<float>(integers[i]) * kernel_scale(op, channel));
+  }
+  return values;
+}
+
+Values read_bias(const ModelFile& model, const fbs::Variant& variant, const fbs::Op& op) {
+  if (op.bias() == nullptr) return {};
+  if (op.bias()->dtype() == fbs::DType::F32) return read_as<float>(model, op, *op.bias());
+  const fbs::Tensor& input = *variant.tensors()->Get(op.inputs()->Get(0));
+  Values values;
+  for (const std::int32_t integer : read_as<std::int32_t>(model, op, *op.bias())) {
+    const double unit =
+        double{input.quantization()->scale()->Get(0)} * double{kernel_scale(op, values.size())};
+    values.push_back(static_cast<float>(integer * unit));
+  }
   return values;
 }
 
@@ -296,11 +346,12 @@ Values read_weights(const ModelFile& model, const fbs::Op& op, const fbs::Weight
 Values reference_op(const ModelFile& model, const fbs::Variant& variant, std::uint32_t index,
                     const std::vector<Values>& inputs) {
   const fbs::Op& op = *variant.ops()->Get(index);
+  const fbs::Shape& output = *variant.tensors()->Get(op.output())->shape();
   Context context{.op = op,
                   .inputs = {},
-                  .kernel = read_weights(model, op, op.kernel()),
-                  .bias = read_weights(model, op, op.bias()),
-                  .output = Picture(*variant.tensors()->Get(op.output())->shape())};
+                  .kernel = read_kernel(model, op, output.channels()),
+                  .bias = read_bias(model, variant, op),
+                  .output = Picture(output)};
   for (std::size_t i = 0; i < inputs.size(); ++i) {
     const std::uint32_t tensor = op.inputs()->Get(static_cast<flatbuffers::uoffset_t>(i));
     context.inputs.emplace_back(*variant.tensors()->Get(tensor)->shape(), inputs[i]);

@@ -43,7 +43,7 @@ std::vector<SampleFrame> sample_frames() {
                                         .max_inflight = 1,
                                         .max_picture_bytes = 1000,
                                         .profile = &profile})},
-      {"request_raw_f32", make_request(1, 0, 17, fbs::Codec::RawF32, 250'000'000, 4096)},
+      {"request_raw_f32", make_request(1, 0, 17, fbs::Codec::Raw, 250'000'000, 4096)},
       {"request_jpeg", make_request(0xffff'ffff'ffff'ffff, 1, 0, fbs::Codec::Jpeg, 0, 123'456)},
       {"request_pixels_u8", make_request(2, 0, 0, fbs::Codec::PixelsU8, 1, 150'528)},
       {"answer",

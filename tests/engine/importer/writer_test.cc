@@ -77,10 +77,10 @@ std::vector<float> run_in_engine(std::shared_ptr<const ModelFile> file,
   auto executor = cleave::Executor::create(*weights, {});
   REQUIRE_MESSAGE(executor.is_ok(), executor.status().message());
   REQUIRE((*executor)->prepare({0, ops}, 1).is_ok());
-  std::copy(input.begin(), input.end(), (*executor)->inputs()[0].data);
+  std::copy(input.begin(), input.end(), (*executor)->inputs()[0].f32().begin());
   REQUIRE((*executor)->run().is_ok());
   const cleave::BoundaryBuffer output = (*executor)->outputs()[0];
-  return {output.data, output.data + output.elements};
+  return {output.f32().begin(), output.f32().end()};
 }
 
 std::vector<std::byte> read_bytes(const std::string& path) {

@@ -1,0 +1,118 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "engine/importer/quantize_weights.h"
+
+#include <algorithm>
+#include <cmath>
+
+namespace cleave::importer {
+namespace {
+
+constexpr float kLargestInt8 = 127;
+
+// The kernel as [outer][channel][inner]: an element's output channel.
+struct ChannelLayout {
+  std::size_t channels = 1;
+  std::size_t inner = 1;
+  [[nodiscard]] std::size_t channel_of(std::size_t element) const {
+    return element / inner % channels;
+  }
+};
+
+ChannelLayout channel_layout(const Node& node, std::size_t channels) {
+  if (node.kind == NodeKind::kDepthwiseConv2D) return {channels, 1};
+  return {channels, node.kernel.size() / channels};
+}
+
+int channel_axis(const Node& node) { return node.kind == NodeKind::kDepthwiseConv2D ? 2 : 0; }
+
+// True when the source held the kernel as integers that ours can be as well.
+bool source_is_symmetric_int8(const QuantizationParameters& q, std::size_t channels, int axis) {
+  const bool fits = q.scale.size() == 1 || (q.scale.size() == channels && q.axis == axis);
+  return !q.empty() && fits && q.type == QuantizationParameters::Type::kS8 &&
+         std::ranges::all_of(q.zero_point, [](std::int32_t z) { return z == 0; });
+}
+
+// Folding a batch norm or a channel's factor leaves the source's scales behind.
+bool on_grid(const Node& node, const ChannelLayout& layout, const std::vector<float>& scales) {
+  constexpr float kSlack = 1e-3F;
+  for (std::size_t i = 0; i < node.kernel.size(); ++i) {
+    const float steps = node.kernel[i] / scales[layout.channel_of(i)];
+    if (!(std::abs(steps) <= kLargestInt8 + 1 + kSlack)) return false;
+    if (std::abs(steps - std::nearbyint(steps)) > kSlack) return false;
+  }
+  return true;
+}
+
+std::vector<float> largest_by_channel(const Node& node, const ChannelLayout& layout) {
+  std::vector<float> largest(layout.channels, 0.0F);
+  for (std::size_t i = 0; i < node.kernel.size(); ++i) {
+    float& most = largest[layout.channel_of(i)];
+    most = std::max(most, std::abs(node.kernel[i]));
+  }
+  return largest;
+}
+
+std::vector<float> kernel_scales(const Node& node, const ChannelLayout& layout) {
+  const QuantizationParameters& source = node.kernel_quantization;
+  if (source_is_symmetric_int8(source, layout.channels, channel_axis(node))) {
+    std::vector<float> scales = source.scale;
+    if (scales.size() == 1) scales.assign(layout.channels, source.scale[0]);
+    const bool positive = std::ranges::all_of(scales, [](float s) { return s > 0; });
+    if (positive && on_grid(node, layout, scales)) return scales;
+  }
+  std::vector<float> scales = largest_by_channel(node, layout);
+  for (float& scale : scales) scale /= kLargestInt8;
+  return scales;
+}
+
+void store(Node& node, const ChannelLayout& layout, const std::vector<float>& scales) {
+  node.int8_kernel.resize(node.kernel.size());
+  for (std::size_t i = 0; i < node.kernel.size(); ++i) {
+    const float steps = std::nearbyint(node.kernel[i] / scales[layout.channel_of(i)]);
+    node.int8_kernel[i] = static_cast<std::int8_t>(std::clamp(steps, -128.0F, kLargestInt8));
+  }
+  node.kernel.clear();
+  node.kernel_quantization = {.type = QuantizationParameters::Type::kS8,
+                              .scale = scales,
+                              .zero_point = std::vector<std::int32_t>(scales.size(), 0),
+                              .axis = scales.size() == 1 ? -1 : channel_axis(node)};
+}
+
+// A channel that is all zero, or nearly, still needs a scale that the requantization can hold, and
+// under which its bias is an int32.
+void raise_to_least(std::vector<float>& scales, const Node& node, const Int8Scale& input,
+                    const Int8Scale& output) {
+  constexpr float kLeastRatio = 0x1p-24F;
+  constexpr float kLargestBias = 0x1p+30F;
+  for (std::size_t c = 0; c < scales.size(); ++c) {
+    const float bias = node.bias.empty() ? 0.0F : std::abs(node.bias[c]);
+    scales[c] = std::max({scales[c], kLeastRatio * output.scale / input.scale,
+                          bias / (input.scale * kLargestBias)});
+  }
+}
+
+}  // namespace
+
+void quantize_convolution(Node& node, std::size_t channels, const Int8Scale& input,
+                          const Int8Scale& output) {
+  const ChannelLayout layout = channel_layout(node, channels);
+  std::vector<float> scales = kernel_scales(node, layout);
+  raise_to_least(scales, node, input, output);
+  node.int32_bias.resize(node.bias.size());
+  for (std::size_t c = 0; c < node.bias.size(); ++c) {
+    const double unit = static_cast<double>(input.scale) * scales[c];
+    node.int32_bias[c] = static_cast<std::int32_t>(std::nearbyint(node.bias[c] / unit));
+  }
+  node.bias.clear();
+  node.bias_quantization = {};
+  store(node, layout, scales);
+}
+
+void quantize_fully_connected(Node& node, std::size_t channels) {
+  const ChannelLayout layout = channel_layout(node, channels);
+  std::vector<float> scales = kernel_scales(node, layout);
+  for (float& scale : scales) scale = std::max(scale, 0x1p-100F);
+  store(node, layout, scales);
+}
+
+}  // namespace cleave::importer

@@ -1,0 +1,39 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// How often a value of the network takes on what, and the range that int8 holds best.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <span>
+
+#include "engine/importer/quantize.h"
+
+namespace cleave::importer {
+
+// Counts in equal bins over a range that doubles as larger values come. Not thread-safe.
+class ValueHistogram {
+ public:
+  // False when a value is not finite; the rest is counted all the same.
+  bool add(std::span<const float> values);
+
+  // The range, within what was seen, under which 256 steps give the least mean squared error:
+  // beyond it values saturate, so that those within get finer steps. [0, 0] when nothing was added.
+  [[nodiscard]] ValueRange best_range() const;
+
+ private:
+  // Bins lie evenly in (-limit_, limit_).
+  static constexpr std::size_t kBins = 8192;
+
+  void widen();
+  [[nodiscard]] std::size_t bin_of(float value) const;
+  [[nodiscard]] double center(std::size_t bin) const;
+  [[nodiscard]] double error_of(ValueRange range) const;
+
+  float limit_ = 0;  // 0: nothing but zeros so far
+  float minimum_ = 0;
+  float maximum_ = 0;
+  std::array<std::uint64_t, kBins> counts_{};
+};
+
+}  // namespace cleave::importer

@@ -1,0 +1,281 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Operators on int8 tensors, and on f16 and int8 weights, against plain loops in double precision on
+// the real numbers that the integers stand for. An int8 result may be off by what rounding leaves.
+#include <doctest/doctest.h>
+
+#include <algorithm>
+#include <cmath>
+#include <cstring>
+#include <functional>
+
+#include "engine/aligned_buffer.h"
+#include "tests/engine/engine_harness.h"
+
+namespace cleave::test {
+namespace {
+
+constexpr float kInfinity = std::numeric_limits<float>::infinity();
+// Of a step: rounding to the nearest, sums and scales being f32.
+constexpr double kMostSteps = 0.51;
+constexpr double kF32Tolerance = 2e-5;
+
+struct OpCase {
+  std::string name;
+  fbs::Shape input;
+  std::function<void(ModelBuilder&)> build;
+  double most = 1;  // of what is allowed otherwise
+};
+
+Values to_real(const BoundaryBuffer& buffer, const TensorType& type) {
+  if (type.dtype == fbs::DType::F32) return {buffer.f32().begin(), buffer.f32().end()};
+  Values values;
+  for (const std::byte byte : buffer.as_bytes()) {
+    const auto q = static_cast<std::int8_t>(byte);
+    values.push_back(static_cast<float>(q - type.zero_point) * type.scale);
+  }
+  return values;
+}
+
+// REQUIRES: values that the type holds.
+void write(const Values& values, const TensorType& type, const BoundaryBuffer& buffer) {
+  REQUIRE(values.size() == buffer.elements);
+  if (type.dtype == fbs::DType::F32) {
+    std::ranges::copy(values, buffer.f32().begin());
+    return;
+  }
+  std::ranges::transform(values, buffer.as_bytes().begin(), [&](float value) {
+    return static_cast<std::byte>(std::lround(value / type.scale) + type.zero_point);
+  });
+}
+
+// Of `expected` as far as the type reaches.
+double error(float computed, float expected, const TensorType& type) {
+  if (type.dtype == fbs::DType::F32) {
+    return std::abs(double{computed} - expected) / std::max(1.0, std::abs(double{expected})) /
+           kF32Tolerance;
+  }
+  const double least = (-128.0 - type.zero_point) * type.scale;
+  const double most = (127.0 - type.zero_point) * type.scale;
+  const double reached = std::clamp(double{expected}, least, most);
+  return std::abs(computed - reached) / type.scale / kMostSteps;
+}
+
+// Runs the model op by op, each on what the one before computed; the worst error, 1 being allowed.
+double worst_error(ModelBuilder& builder, unsigned threads) {
+  const auto model = open_model(builder);
+  const fbs::Variant& variant = first_variant(*model);
+  const auto executor = make_executor(model, threads);
+  const auto type = [&](TensorId id) { return tensor_type(*variant.tensors()->Get(id)); };
+  TensorMap real{{variant.input(),
+                  random_values(element_count(*variant.tensors()->Get(variant.input())->shape()),
+                                11)}};
+  double worst = 0;
+  for (OpIndex op = 0; op < op_count(*model); ++op) {
+    require_ok(executor->prepare({op, op + 1}, 1));
+    for (const BoundaryBuffer& input : executor->inputs()) {
+      write(real.at(input.tensor), type(input.tensor), input);
+    }
+    require_ok(executor->run());
+    std::vector<Values> inputs;
+    for (const TensorId id : *variant.ops()->Get(op)->inputs()) inputs.push_back(real.at(id));
+    const TensorId written = variant.ops()->Get(op)->output();
+    const Values expected = reference_op(*model, variant, op, inputs);
+    for (const BoundaryBuffer& output : executor->outputs()) {
+      if (output.tensor == written) real[written] = to_real(output, type(written));
+    }
+    REQUIRE(real[written].size() == expected.size());
+    for (std::size_t i = 0; i < expected.size(); ++i) {
+      worst = std::max(worst, error(real[written][i], expected[i], type(written)));
+    }
+  }
+  return worst;
+}
+
+void check_cases(const std::vector<OpCase>& cases) {
+  for (const OpCase& op : cases) {
+    CAPTURE(op.name);
+    for (const unsigned threads : {1U, 2U}) {
+      ModelBuilder builder(op.input, 7);
+      op.build(builder);
+      CHECK(worst_error(builder, threads) <= op.most);
+    }
+  }
+}
+
+Tensor int8_input(ModelBuilder& b) { return b.to_int8(b.input(), 4.0F / 255, -3); }
+
+}  // namespace
+
+TEST_CASE("int8 convolutions: windows, strides, groups, odd channels, clamps, no bias") {
+  const auto conv = [](std::uint32_t outputs, WindowSpec window, std::uint32_t groups = 1) {
+    return [=](ModelBuilder& b) {
+      const Tensor x = b.conv2d(int8_input(b), outputs, window, groups);
+      b.int8_last(0.05F, 12);
+      b.to_f32(x);
+    };
+  };
+  check_cases({
+      {"1x1", {5, 7, 3}, conv(5, {})},
+      {"1x1 wide", {6, 5, 67}, conv(35, {})},
+      {"3x3 padded", {9, 11, 3}, conv(19, {.window = 3, .pad = 1})},
+      {"3x3 stride 2", {10, 9, 17}, conv(33, {.window = 3, .stride = 2, .pad = 1})},
+      {"3x3 of many channels", {8, 8, 64}, conv(64, {.window = 3, .pad = 1})},
+      {"5x5 dilated", {13, 12, 5}, conv(7, {.window = 5, .dilation = 2, .pad = 3})},
+      {"grouped", {7, 7, 12}, conv(18, {.window = 3, .pad = 1}, 3)},
+      {"one channel a group", {7, 7, 12}, conv(12, {.window = 3, .pad = 1}, 12)},
+      {"clamped, no bias", {6, 6, 8}, [](ModelBuilder& b) {
+         const Tensor x = b.conv2d(int8_input(b), 9, WindowSpec{.window = 3});
+         b.drop_last_bias();
+         b.int8_last(6.0F / 255, -128);
+         b.clamp_last(0, 3);
+         b.to_f32(x);
+       }},
+  });
+}
+
+TEST_CASE("int8 depthwise convolutions") {
+  const auto depthwise = [](WindowSpec window, std::uint32_t multiplier = 1) {
+    return [=](ModelBuilder& b) {
+      const Tensor x = b.depthwise_conv2d(int8_input(b), window, multiplier);
+      b.int8_last(0.03F, -20);
+      b.clamp_last(-1, 1.5F);
+      b.to_f32(x);
+    };
+  };
+  check_cases({
+      {"3x3", {9, 10, 16}, depthwise({.window = 3, .pad = 1})},
+      {"3x3 stride 2, odd channels", {11, 9, 37}, depthwise({.window = 3, .stride = 2, .pad = 1})},
+      {"5x5", {9, 9, 8}, depthwise({.window = 5, .pad = 2})},
+      {"7x7", {9, 9, 3}, depthwise({.window = 7, .pad = 3})},
+      {"multiplier", {6, 6, 5}, depthwise({.window = 3, .pad = 1}, 3)},
+  });
+}
+
+TEST_CASE("int8 pools, clamps, paddings and concatenations keep their scale") {
+  const auto pool = [](WindowPadding window) {
+    return [=](ModelBuilder& b) {
+      const Tensor x = b.max_pool2d(int8_input(b), window);
+      b.int8_last(4.0F / 255, -3);
+      b.clamp_last(-1, 1);
+      b.to_f32(x);
+    };
+  };
+  check_cases({
+      {"max 2x2", {8, 8, 5}, pool(WindowSpec{.window = 2, .stride = 2})},
+      {"max 3x3 padded", {9, 7, 19}, pool(WindowSpec{.window = 3, .stride = 2, .pad = 1})},
+      {"max, stride wider than the window", {9, 9, 3}, pool(WindowSpec{.window = 1, .stride = 2})},
+      {"max, dilated and padded",
+       {9, 9, 3},
+       pool(WindowSpec{.window = 2, .dilation = 2, .pad = 1})},
+      {"clamp", {4, 5, 3}, [](ModelBuilder& b) {
+         const Tensor x = b.clamp(int8_input(b), -0.5F, 0.75F);
+         b.int8_last(4.0F / 255, -3);
+         b.to_f32(x);
+       }},
+      {"pad", {4, 5, 3}, [](ModelBuilder& b) {
+         const Tensor x = b.pad(int8_input(b), {1, 0, 2, 1}, 0.5F);
+         b.int8_last(4.0F / 255, -3);
+         b.to_f32(x);
+       }},
+      {"concat", {4, 5, 3}, [](ModelBuilder& b) {
+         const Tensor x = int8_input(b);
+         const Tensor y = b.conv2d(x, 6, WindowSpec{});
+         b.int8_last(4.0F / 255, -3);
+         const Tensor z = b.concat({x, y, x});
+         b.int8_last(4.0F / 255, -3);
+         b.to_f32(z);
+       }},
+  });
+}
+
+TEST_CASE("int8 sums, and conversions between scales") {
+  check_cases({
+      {"add", {5, 6, 13}, [](ModelBuilder& b) {
+         const Tensor x = int8_input(b);
+         const Tensor y = b.conv2d(x, 13, WindowSpec{});
+         b.int8_last(0.04F, 5);
+         const Tensor z = b.add(x, y);
+         b.int8_last(0.06F, -10);
+         b.to_f32(z);
+       }},
+      {"add, clamped", {5, 6, 13}, [](ModelBuilder& b) {
+         const Tensor x = int8_input(b);
+         const Tensor y = b.conv2d(x, 13, WindowSpec{});
+         b.int8_last(0.04F, 5);
+         const Tensor z = b.add(x, y);
+         b.int8_last(0.05F, -128);
+         b.clamp_last(0, 6);
+         b.to_f32(z);
+       }},
+      {"to another scale", {5, 6, 13}, [](ModelBuilder& b) {
+         b.to_f32(b.to_int8(b.to_int8(b.input(), 4.0F / 255, 0), 3.1F / 255, 17));
+       },
+       // XNNPACK rounds the ratio of the scales to a multiple of 1/256.
+       1.3},
+  });
+}
+
+TEST_CASE("f16 and int8 kernels on f32 tensors") {
+  check_cases({
+      {"f16 3x3", {9, 8, 20}, [](ModelBuilder& b) {
+         b.conv2d(b.input(), 24, WindowSpec{.window = 3, .pad = 1});
+         b.store_last_kernel(fbs::DType::F16);
+         b.clamp_last(0, kInfinity);
+       }},
+      {"f16 5x5 stride 2", {9, 8, 3}, [](ModelBuilder& b) {
+         b.conv2d(b.input(), 11, WindowSpec{.window = 5, .stride = 2, .pad = 2});
+         b.store_last_kernel(fbs::DType::F16);
+       }},
+      {"f16 depthwise", {9, 8, 21}, [](ModelBuilder& b) {
+         b.depthwise_conv2d(b.input(), WindowSpec{.window = 3, .pad = 1});
+         b.store_last_kernel(fbs::DType::F16);
+       }},
+      {"f16 one channel a group", {7, 7, 6}, [](ModelBuilder& b) {
+         b.conv2d(b.input(), 6, WindowSpec{.window = 3, .pad = 1}, 6);
+         b.store_last_kernel(fbs::DType::F16);
+       }},
+      {"f16 fully connected", {3, 3, 7}, [](ModelBuilder& b) {
+         b.fully_connected(b.input(), 29);
+         b.store_last_kernel(fbs::DType::F16);
+       }},
+      {"int8 fully connected", {3, 3, 7}, [](ModelBuilder& b) {
+         b.fully_connected(b.input(), 29);
+         b.store_last_kernel(fbs::DType::S8);
+       }},
+  });
+}
+
+TEST_CASE("an int8 cut carries a byte an element, in the executor's own buffer or a bound one") {
+  ModelBuilder b({6, 5, 3}, 3);
+  const Tensor x = b.conv2d(int8_input(b), 4, WindowSpec{.window = 3});
+  b.int8_last(0.05F, 0);
+  b.to_f32(x);
+  const auto model = open_model(b);
+  const std::vector<Cut> cuts = find_cuts(model->header(), 0);
+  CHECK(cuts[0].boundary_bytes == 6 * 5 * 3 * 4);
+  CHECK(cuts[1].boundary_bytes == 6 * 5 * 3);
+  CHECK(cuts[2].boundary_bytes == 4 * 3 * 4);
+  CHECK(cuts[3].boundary_bytes == 4 * 3 * 4 * 4);
+  const auto whole = make_executor(model);
+  require_ok(whole->prepare({0, 3}, 2));
+  const Values pixels = random_values(2 * 6 * 5 * 3, 5);
+  std::ranges::copy(pixels, whole->inputs()[0].f32().begin());
+  require_ok(whole->run());
+  const auto head = make_executor(model);
+  const auto tail = make_executor(model);
+  require_ok(head->prepare({0, 2}, 2));
+  require_ok(tail->prepare({2, 3}, 2));
+  const BoundaryBuffer& sent = head->outputs()[0];
+  CHECK(sent.dtype == fbs::DType::S8);
+  CHECK(sent.bytes() == 2 * cuts[2].boundary_bytes);
+  std::ranges::copy(pixels, head->inputs()[0].f32().begin());
+  require_ok(head->run());
+  AlignedBuffer received(sent.bytes());
+  std::memcpy(received.data(), sent.data, sent.bytes());
+  require_ok(tail->bind_input(0, received.data()));
+  require_ok(tail->run());
+  CHECK(std::ranges::equal(tail->outputs()[0].f32(), whole->outputs()[0].f32()));
+}
+
+}  // namespace cleave::test
