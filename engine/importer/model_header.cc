@@ -93,6 +93,7 @@ Options write_options(FlatBufferBuilder& b, const Node& n) {
       return {fbs::OpOptions::Lrn, fbs::CreateLrn(b, n.size, n.alpha, n.beta, n.bias_k).Union()};
     case NodeKind::kSoftmax:
       return {fbs::OpOptions::Softmax, fbs::CreateSoftmax(b).Union()};
+    case NodeKind::kSelectChannels:
     case NodeKind::kAffine:
     case NodeKind::kMarker:
       break;  // lower() leaves none
