@@ -216,7 +216,7 @@ TEST_CASE("a file cut short around anything that begins or ends, in memory and m
     check_status(open_status(cut), expected);
     std::ofstream(path, std::ios::binary)
         .write(reinterpret_cast<const char*>(cut.data()), static_cast<std::streamsize>(length));
-    check_status(ModelFile::open(path).status(), path + ": " + expected);
+    check_status(ModelFile::open(path).status(), std::string(path).append(": ").append(expected));
     // A preamble that says that this is its whole length: then it is the table that knows better.
     if (length < kModelPreambleBytes + header_bytes) continue;
     test::reseal(cut, header_bytes);
