@@ -98,6 +98,52 @@ void fold_clamp(Node& node, const Node& clamp) {
   node.clamp_max = clamp_to(node.clamp_max, clamp);
 }
 
+// A kernel each of whose outputs reads every input channel, the channels being its last axis.
+bool is_dense(const Node& node) {
+  return (node.kind == NodeKind::kConv2D && node.groups == 1) ||
+         node.kind == NodeKind::kFullyConnected;
+}
+
+bool all_distinct(std::vector<std::uint32_t> channels) {
+  std::sort(channels.begin(), channels.end());
+  return std::adjacent_find(channels.begin(), channels.end()) == channels.end();
+}
+
+bool is_plain_selection(const Node& node) {
+  return node.kind == NodeKind::kSelectChannels && !node.has_clamp() && all_distinct(node.channels);
+}
+
+void drop_quantization_per_channel(QuantizationParameters& quantization) {
+  if (quantization.axis >= 0) quantization = {};
+}
+
+// W (S x) -> (W S) x: a kernel over all `inputs` channels, zero for those that are not selected.
+void fold_selection_before(Node& node, const Node& select, std::size_t inputs) {
+  const std::size_t selected = select.channels.size();
+  std::vector<float> kernel(node.kernel.size() / selected * inputs, 0.0f);
+  for (std::size_t i = 0; i < node.kernel.size(); ++i) {
+    kernel[i / selected * inputs + select.channels[i % selected]] = node.kernel[i];
+  }
+  node.kernel = std::move(kernel);
+  drop_quantization_per_channel(node.kernel_quantization);
+}
+
+// S (W x + b) -> (S W) x + S b: the rows that are selected, in the order of the selection.
+void fold_selection_behind(Node& node, const Node& select, std::size_t outputs) {
+  const std::size_t row = node.kernel.size() / outputs;
+  std::vector<float> kernel, bias;
+  kernel.reserve(select.channels.size() * row);
+  for (const std::size_t c : select.channels) {
+    const auto begin = node.kernel.begin() + static_cast<std::ptrdiff_t>(c * row);
+    kernel.insert(kernel.end(), begin, begin + static_cast<std::ptrdiff_t>(row));
+    if (!node.bias.empty()) bias.push_back(node.bias[c]);
+  }
+  node.kernel = std::move(kernel);
+  node.bias = std::move(bias);
+  drop_quantization_per_channel(node.kernel_quantization);
+  drop_quantization_per_channel(node.bias_quantization);
+}
+
 bool is_plain_zero_pad(const Node& node) {
   return node.kind == NodeKind::kPad && node.pad_value == 0 && !node.has_clamp();
 }
@@ -124,6 +170,8 @@ class Fuser {
     producer_.assign(graph_.values.size(), kNoNode);
     for (Node& node : graph_.nodes) {
       absorb_pads(node);
+      select_from_source(node);
+      absorb_selection(node);
       if (!merge_into_producer(node)) keep(std::move(node));
     }
     std::erase_if(kept_, [](const Node& node) { return node.output == kNoValue; });
@@ -174,16 +222,67 @@ class Fuser {
     }
   }
 
-  bool merge_into_producer(const Node& node) {
-    if (node.kind != NodeKind::kAffine && node.kind != NodeKind::kClamp) return false;
-    Node* before = sole_producer(node.inputs[0]);
-    if (before == nullptr) return false;
-    if (node.kind == NodeKind::kAffine) {
-      if (!has_foldable_kernel(before->kind) || before->has_clamp()) return false;
-      fold_affine(*before, node);
-    } else if (!can_clamp(before->kind)) {
-      return false;
+  // A selection of what another selected reads the other's input: so a shuffle that is only split
+  // again vanishes.
+  void select_from_source(Node& node) {
+    if (node.kind != NodeKind::kSelectChannels) return;
+    const std::size_t index = producer_[node.inputs[0]];
+    if (index == kNoNode || !is_plain_selection(kept_[index])) return;
+    Node& first = kept_[index];
+    for (std::uint32_t& channel : node.channels) channel = first.channels[channel];
+    node.inputs[0] = first.inputs[0];
+    ++uses_[first.inputs[0]];
+    if (--uses_[first.output] > 0) return;
+    --uses_[first.inputs[0]];
+    merge_layers(node, first);
+    producer_[first.output] = kNoNode;
+    first.output = kNoValue;
+  }
+
+  // Multiply-adds of `node` with the selection in its kernel, and of both apart, for each pixel.
+  [[nodiscard]] bool is_cheaper_with(const Node& select, const Node& node) const {
+    const Hwc& in = graph_.values[node.inputs[0]].shape;
+    const std::size_t pixels =
+        node.kind == NodeKind::kFullyConnected ? std::size_t{in.height} * in.width : 1;
+    const std::size_t inputs = graph_.values[select.inputs[0]].shape.channels;
+    const std::size_t rows = node.kernel.size() / in.channels;
+    return rows * inputs <= node.kernel.size() + pixels * in.channels * inputs;
+  }
+
+  void absorb_selection(Node& node) {
+    if (!is_dense(node)) return;
+    Node* select = sole_producer(node.inputs[0]);
+    if (select == nullptr || !is_plain_selection(*select) || !is_cheaper_with(*select, node)) {
+      return;
     }
+    fold_selection_before(node, *select, graph_.values[select->inputs[0]].shape.channels);
+    merge_layers(node, *select);
+    node.inputs[0] = select->inputs[0];
+    producer_[select->output] = kNoNode;
+    select->output = kNoValue;
+  }
+
+  // Folds what `node` computes into the node before it, if that can be.
+  bool fold_behind(Node& before, const Node& node) {
+    switch (node.kind) {
+      case NodeKind::kAffine:
+        if (!has_foldable_kernel(before.kind) || before.has_clamp()) return false;
+        fold_affine(before, node);
+        return true;
+      case NodeKind::kSelectChannels:
+        if (!is_dense(before) || !is_plain_selection(node)) return false;
+        fold_selection_behind(before, node, graph_.values[before.output].shape.channels);
+        return true;
+      case NodeKind::kClamp:
+        return can_clamp(before.kind);
+      default:
+        return false;
+    }
+  }
+
+  bool merge_into_producer(const Node& node) {
+    Node* before = sole_producer(node.inputs[0]);
+    if (before == nullptr || !fold_behind(*before, node)) return false;
     fold_clamp(*before, node);
     merge_layers(*before, node);
     producer_[node.output] = producer_[before->output];

@@ -168,6 +168,16 @@ Result<Hwc> infer_affine(const Node& node, const Hwc& in) {
   return in;
 }
 
+Result<Hwc> infer_select(const Node& node, const Hwc& in) {
+  for (const std::uint32_t channel : node.channels) {
+    if (channel >= in.channels) {
+      return bad(node, "selects channel " + std::to_string(channel) + " of " +
+                           std::to_string(in.channels));
+    }
+  }
+  return make_shape(node, in.height, in.width, node.channels.size());
+}
+
 Result<Hwc> infer_lrn(const Node& node, const Hwc& in) {
   if (node.size == 0 || node.size > kMaxWindowExtent) return bad(node, "window size out of range");
   return in;
@@ -283,6 +293,8 @@ const char* node_kind_name(NodeKind kind) {
       return "Multiply";
     case NodeKind::kConcat:
       return "Concat";
+    case NodeKind::kSelectChannels:
+      return "SelectChannels";
     case NodeKind::kPad:
       return "Pad";
     case NodeKind::kLrn:
@@ -324,6 +336,8 @@ Result<Hwc> infer_shape(const Graph& graph, const Node& node) {
       return infer_binary(graph, node);
     case NodeKind::kConcat:
       return infer_concat(graph, node);
+    case NodeKind::kSelectChannels:
+      return infer_select(node, in);
     case NodeKind::kPad:
       return infer_pad(node, in);
     case NodeKind::kAffine:

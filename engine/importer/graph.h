@@ -59,7 +59,8 @@ enum class NodeKind : std::uint8_t {
   kSigmoid,
   kAdd,
   kMultiply,
-  kConcat,  // channels
+  kConcat,          // channels
+  kSelectChannels,  // output channel c is input channel channels[c]: shuffles and splits
   kPad,
   kLrn,
   kSoftmax,  // channels
@@ -99,6 +100,7 @@ struct Node {
   float beta = 0, bias_k = 0;  // kLrn beta and bias
   std::uint32_t size = 0;      // kLrn window
   float pad_value = 0;
+  std::vector<std::uint32_t> channels;  // kSelectChannels
 
   std::vector<float> kernel;
   std::vector<float> bias;  // empty: none

@@ -49,17 +49,19 @@ std::vector<std::string> zoo_names();
 void assign_layers(Graph& graph);
 
 // --- fuse.cc
-// Folds affine nodes and biases into the convolution or fully connected node before them, pads into
-// convolutions (zero pads only), and clamps into any op that can clamp; drops what computes nothing
-// (markers, pools of one pixel). A value that two nodes read stays. The layers of what is merged
-// are kept on the node that stays. Numbers change by rounding only where an affine node is folded.
-// REQUIRES: validate(graph) is ok.
+// Folds affine nodes and biases into the convolution or fully connected node before them,
+// selections of channels into one next to them (onto one behind only when that is no more to
+// compute), pads into convolutions (zero pads only), and clamps into any op that can clamp; drops
+// what computes nothing (markers, pools of one pixel). A value that two nodes read stays. The
+// layers of what is merged are kept on the node that stays. Numbers change by rounding only where
+// an affine node is folded. REQUIRES: validate(graph) is ok.
 void fuse(Graph& graph);
 
 // --- lower.cc
-// What is left becomes ops of schemas/model.fbs: affine -> 1 x 1 depthwise convolution; nodes that
-// do not reach the output vanish. After it, node i is op i, and values are the input and then each
-// op's output. REQUIRES: fused. Errors: kUnsupported (nothing is computed), as validate().
+// What is left becomes ops of schemas/model.fbs: affine -> 1 x 1 depthwise convolution, a selection
+// of channels -> 1 x 1 convolution of ones and zeros; nodes that do not reach the output vanish.
+// After it, node i is op i, and values are the input and then each op's output. REQUIRES: fused.
+// Errors: kUnsupported (nothing is computed), as validate().
 Status lower(Graph& graph);
 
 // --- compile.cc

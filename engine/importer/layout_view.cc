@@ -14,7 +14,7 @@ constexpr std::int64_t kTooMany = -1;
 // VGG has 25,088; an order is as many numbers, whatever the size of the weights that came with it.
 constexpr std::int64_t kMaxFlattened = 1 << 24;
 
-std::int64_t axis_extent(const Hwc& shape, Axis axis) {
+std::int64_t axis_extent(const Hwc& shape, std::uint32_t channel_groups, Axis axis) {
   switch (axis) {
     case Axis::kBatch:
       return 1;
@@ -24,6 +24,10 @@ std::int64_t axis_extent(const Hwc& shape, Axis axis) {
       return shape.width;
     case Axis::kChannel:
       return shape.channels;
+    case Axis::kChannelGroup:
+      return channel_groups;
+    case Axis::kChannelMember:
+      return shape.channels / channel_groups;
   }
   return 1;
 }
@@ -42,7 +46,7 @@ std::int64_t element_total(const Hwc& shape) {
 LayoutView view_of_order(const Hwc& shape, std::initializer_list<Axis> order) {
   LayoutView view;
   for (const Axis axis : order) {
-    const bool shown = axis == Axis::kBatch || axis_extent(shape, axis) != 1;
+    const bool shown = axis == Axis::kBatch || axis_extent(shape, 1, axis) != 1;
     view.dims.push_back(shown ? ViewDim{axis} : ViewDim{});
   }
   return view;
@@ -89,11 +93,70 @@ Result<std::vector<std::int64_t>> resolve_extents(std::span<const std::int64_t> 
   return resolved;
 }
 
-// The batch has extent 1 here and could stand in any dimension; it takes one of its own when the
-// reshape has one at this place, else it leads the dimension being filled.
-bool batch_belongs_to_next(const ViewDim& dim, std::span<const std::int64_t> extents,
-                           std::size_t index) {
-  return !dim.empty() && index + 1 < extents.size() && extents[index + 1] == 1;
+// Deals the axes of a view out to the dimensions of a reshape, in their order.
+class DimFiller {
+ public:
+  DimFiller(std::span<const std::int64_t> target, std::uint32_t channel_groups)
+      : target_(target), result_{std::vector<ViewDim>(target.size()), channel_groups} {}
+
+  // False when the axis does not go whole into the dimension being filled, or the next.
+  bool place(Axis axis, std::int64_t extent) {
+    if (axis == Axis::kBatch) {
+      place_batch();
+      return true;
+    }
+    while (index_ < target_.size() && filled_ == target_[index_]) close_dim();
+    if (index_ == target_.size() || target_[index_] % (filled_ * extent) != 0) return false;
+    result_.dims[index_].push_back(axis);
+    filled_ *= extent;
+    return true;
+  }
+
+  // Into groups that fill the dimension at hand, and members that go on from there.
+  bool place_split_channels(std::int64_t channels) {
+    if (index_ == target_.size() || target_[index_] % filled_ != 0) return false;
+    const std::int64_t groups = target_[index_] / filled_;
+    if (groups <= 1 || groups >= channels || channels % groups != 0) return false;
+    result_.channel_groups = static_cast<std::uint32_t>(groups);
+    return place(Axis::kChannelGroup, groups) && place(Axis::kChannelMember, channels / groups);
+  }
+
+  LayoutView take() { return std::move(result_); }
+
+ private:
+  // The batch has extent 1 here and could stand in any dimension; it takes one of its own when the
+  // reshape has one at this place, else it leads the dimension being filled.
+  void place_batch() {
+    const bool belongs_to_next =
+        !result_.dims[index_].empty() && index_ + 1 < target_.size() && target_[index_ + 1] == 1;
+    if (filled_ == target_[index_] && belongs_to_next) close_dim();
+    result_.dims[index_].push_back(Axis::kBatch);
+  }
+
+  void close_dim() {
+    ++index_;
+    filled_ = 1;
+  }
+
+  std::span<const std::int64_t> target_;
+  LayoutView result_;
+  std::size_t index_ = 0;
+  std::int64_t filled_ = 1;  // product of the axes already in dimension `index_`
+};
+
+// The view with `first` and then `second`, where they follow each other in a dimension, replaced by
+// whole channels; and whether there was such a place.
+std::pair<LayoutView, bool> with_joined(LayoutView view, Axis first, Axis second) {
+  for (ViewDim& dim : view.dims) {
+    const auto at = std::adjacent_find(dim.begin(), dim.end(),
+                                       [&](Axis a, Axis b) { return a == first && b == second; });
+    if (at == dim.end()) continue;
+    *at = Axis::kChannel;
+    dim.erase(at + 1);
+    view.channel_groups = 1;
+    return {std::move(view), true};
+  }
+  return {std::move(view), false};
 }
 
 }  // namespace
@@ -110,51 +173,47 @@ std::vector<std::int64_t> view_extents(const LayoutView& view, const Hwc& shape)
   std::vector<std::int64_t> extents;
   for (const ViewDim& dim : view.dims) {
     std::int64_t extent = 1;
-    for (const Axis axis : dim) extent *= axis_extent(shape, axis);
+    for (const Axis axis : dim) extent *= axis_extent(shape, view.channel_groups, axis);
     extents.push_back(extent);
   }
   return extents;
 }
 
 Result<LayoutView> reshape_view(const LayoutView& view, const Hwc& shape,
-                                std::span<const std::int64_t> extents) {
+                                std::span<const std::int64_t> extents, SplitChannels split) {
   CLEAVE_ASSIGN_OR_RETURN(const std::vector<std::int64_t> target,
                           resolve_extents(extents, element_total(shape)));
   ViewDim order;
   for (const ViewDim& dim : view.dims) order.insert(order.end(), dim.begin(), dim.end());
-
-  LayoutView result;
-  result.dims.resize(target.size());
   if (target.empty()) {
     if (std::any_of(order.begin(), order.end(), [](Axis a) { return a != Axis::kBatch; })) {
       return Status(StatusCode::kUnsupported, "reshape to a scalar");
     }
-    return result;
+    return LayoutView{};
   }
-  std::size_t index = 0;
-  std::int64_t filled = 1;  // product of the axes already in dimension `index`
-  const auto close_dim = [&] {
-    ++index;
-    filled = 1;
-  };
+  DimFiller filler(target, view.channel_groups);
   for (const Axis axis : order) {
-    if (axis == Axis::kBatch) {
-      if (filled == target[index] && batch_belongs_to_next(result.dims[index], target, index)) {
-        close_dim();
-      }
-      result.dims[index].push_back(axis);
-      continue;
-    }
-    while (index < target.size() && filled == target[index]) close_dim();
-    const std::int64_t extent = axis_extent(shape, axis);
-    if (index == target.size() || target[index] % (filled * extent) != 0) {
-      return Status(StatusCode::kUnsupported,
-                    "reshape to " + extents_text(extents) + " splits an axis of the image");
-    }
-    result.dims[index].push_back(axis);
-    filled *= extent;
+    const std::int64_t extent = axis_extent(shape, view.channel_groups, axis);
+    const bool may_split = axis == Axis::kChannel && split == SplitChannels::kAllow;
+    if (filler.place(axis, extent) || (may_split && filler.place_split_channels(extent))) continue;
+    return Status(StatusCode::kUnsupported,
+                  "reshape to " + extents_text(extents) + " splits an axis of the image");
   }
-  return result;
+  return with_joined(filler.take(), Axis::kChannelGroup, Axis::kChannelMember).first;
+}
+
+std::optional<LayoutView> shuffled_view(const LayoutView& view) {
+  auto [joined, found] = with_joined(view, Axis::kChannelMember, Axis::kChannelGroup);
+  if (!found) return std::nullopt;
+  return std::move(joined);
+}
+
+std::vector<std::uint32_t> shuffle_order(std::uint32_t channels, std::uint32_t groups) {
+  std::vector<std::uint32_t> order;
+  order.reserve(channels);
+  const std::uint32_t members = channels / groups;
+  for (std::uint32_t c = 0; c < channels; ++c) order.push_back(c % groups * members + c / groups);
+  return order;
 }
 
 Result<LayoutView> transpose_view(const LayoutView& view,
@@ -163,7 +222,7 @@ Result<LayoutView> transpose_view(const LayoutView& view,
     return Status(StatusCode::kCorrupt, "transpose " + extents_text(permutation) + " of " +
                                             std::to_string(view.dims.size()) + " dimensions");
   }
-  LayoutView result;
+  LayoutView result{{}, view.channel_groups};
   std::vector<bool> used(view.dims.size(), false);
   for (const std::int64_t from : permutation) {
     if (from < 0 || from >= static_cast<std::int64_t>(used.size()) ||
@@ -178,7 +237,7 @@ Result<LayoutView> transpose_view(const LayoutView& view,
 }
 
 std::optional<std::size_t> dim_of_axis(const LayoutView& view, const Hwc& shape, Axis axis) {
-  const bool shown = axis == Axis::kBatch || axis_extent(shape, axis) != 1;
+  const bool shown = axis == Axis::kBatch || axis_extent(shape, 1, axis) != 1;
   const ViewDim wanted = shown ? ViewDim{axis} : ViewDim{};
   std::optional<std::size_t> found;
   for (std::size_t i = 0; i < view.dims.size(); ++i) {
@@ -195,6 +254,9 @@ Result<std::vector<std::uint32_t>> flatten_order(const LayoutView& view, const H
   const std::int64_t total = element_total(shape);
   if (total == kTooMany || total > kMaxFlattened) {
     return Status(StatusCode::kUnsupported, "a fully connected layer over too many elements");
+  }
+  if (view.channel_groups != 1) {
+    return Status(StatusCode::kUnsupported, "a fully connected layer over split channels");
   }
   if (view_extents(view, shape)[dim] != total) {
     return Status(StatusCode::kUnsupported,
@@ -216,7 +278,7 @@ Result<std::vector<std::uint32_t>> flatten_order(const LayoutView& view, const H
     std::vector<std::uint32_t> longer;
     longer.reserve(static_cast<std::size_t>(total));
     for (const std::uint32_t base : order) {
-      for (std::int64_t i = 0; i < axis_extent(shape, axis); ++i) {
+      for (std::int64_t i = 0; i < axis_extent(shape, 1, axis); ++i) {
         longer.push_back(base + static_cast<std::uint32_t>(i * stride_of(axis)));
       }
     }

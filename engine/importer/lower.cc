@@ -16,6 +16,17 @@ void lower_affine(Node& node) {
   node.multiplier = 1;
 }
 
+// A 1 x 1 convolution of ones and zeros copies the channels: what it adds are products with zero,
+// so that every finite value comes out as it went in.
+void lower_select(Node& node, std::size_t inputs) {
+  node.kind = NodeKind::kConv2D;
+  node.kernel.assign(node.channels.size() * inputs, 0.0f);
+  for (std::size_t c = 0; c < node.channels.size(); ++c) {
+    node.kernel[c * inputs + node.channels[c]] = 1.0f;
+  }
+  node.channels.clear();
+}
+
 void remove_dead_nodes(Graph& graph) {
   std::vector<bool> needed(graph.values.size(), false);
   needed[graph.output] = true;
@@ -57,6 +68,9 @@ Status lower(Graph& graph) {
       return {StatusCode::kInternal, "marker \"" + node.name + "\" is left: fuse before lowering"};
     }
     lower_affine(node);
+    if (node.kind == NodeKind::kSelectChannels) {
+      lower_select(node, graph.values[node.inputs[0]].shape.channels);
+    }
   }
   renumber_values(graph);
   return validate(graph);

@@ -96,6 +96,7 @@ Options write_options(FlatBufferBuilder& b, const Node& n) {
       return {fbs::OpOptions::Softmax, fbs::CreateSoftmax(b).Union()};
     case NodeKind::kConvert:
       return {fbs::OpOptions::Convert, fbs::CreateConvert(b).Union()};
+    case NodeKind::kSelectChannels:
     case NodeKind::kAffine:
     case NodeKind::kMarker:
       break;  // lower() leaves none

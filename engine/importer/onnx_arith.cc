@@ -19,6 +19,7 @@ const ViewDim* aligned(const LayoutView& a, const LayoutView& b, std::size_t d) 
 bool broadcasts_into(const OnnxImport& import, const OnnxOperand& a, const OnnxOperand& b) {
   const Hwc& full = import.shape(a);
   if (b.view.dims.size() > a.view.dims.size()) return false;
+  if (b.view.channel_groups != a.view.channel_groups) return false;
   if (import.shape(b) != full && import.shape(b) != Hwc{1, 1, full.channels}) return false;
   for (std::size_t d = 0; d < a.view.dims.size(); ++d) {
     const ViewDim* other = aligned(a.view, b.view, d);

@@ -119,7 +119,9 @@ Result<OnnxOperand> OnnxImport::image(const onnx::NodeProto& node, int index) co
 }
 
 Result<ValueId> OnnxImport::append(Node node, const std::string& value_name) {
-  weight_elements_ += node.kernel.size() + node.bias.size();
+  // Selected channels may become a kernel of inputs x outputs when lowered.
+  const std::uint64_t inputs = graph.values[node.inputs[0]].shape.channels;
+  weight_elements_ += node.kernel.size() + node.bias.size() + inputs * node.channels.size();
   if (weight_elements_ > kMaxWeightElements) return onnx_unsupported("the weights are too large");
   CLEAVE_ASSIGN_OR_RETURN(const Hwc out, infer_shape(graph, node));
   node.output = graph.add_value(value_name, out);
@@ -127,11 +129,12 @@ Result<ValueId> OnnxImport::append(Node node, const std::string& value_name) {
   return graph.nodes.back().output;
 }
 
-Status OnnxImport::emit(const onnx::NodeProto& source, Node node, LayoutView view) {
+Status OnnxImport::emit(const onnx::NodeProto& source, Node node, LayoutView view, int output) {
   node.name = onnx_node_name(source);
   node.source_type = source.op_type();
-  CLEAVE_ASSIGN_OR_RETURN(const ValueId value, append(std::move(node), source.output(0)));
-  return define(source.output(0), OnnxOperand{value, std::move(view)});
+  const std::string& name = source.output(output);
+  CLEAVE_ASSIGN_OR_RETURN(const ValueId value, append(std::move(node), name));
+  return define(name, OnnxOperand{value, std::move(view)});
 }
 
 Status OnnxImport::emit_image(const onnx::NodeProto& source, Node node) {

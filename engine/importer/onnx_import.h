@@ -61,8 +61,8 @@ class OnnxImport {
   // Adds `node` to the graph with an output value of the inferred shape.
   Result<ValueId> append(Node node, const std::string& value_name);
   // append() of the last or only node that `source` becomes; its output is seen as `view`, resp.
-  // as N,C,H,W. Fills name and source_type.
-  Status emit(const onnx::NodeProto& source, Node node, LayoutView view);
+  // as N,C,H,W. Fills name and source_type. `output` says which of the source's outputs it is.
+  Status emit(const onnx::NodeProto& source, Node node, LayoutView view, int output = 0);
   Status emit_image(const onnx::NodeProto& source, Node node);
   // The operand under a new name and view: nothing to compute.
   Status emit_marker(const onnx::NodeProto& source, const OnnxOperand& operand, LayoutView view);

@@ -51,6 +51,9 @@ Status import_divide(OnnxImport& import, const onnx::NodeProto& node);
 // onnx_pad.cc, onnx_concat.cc
 Status import_pad(OnnxImport& import, const onnx::NodeProto& node);
 Status import_concat(OnnxImport& import, const onnx::NodeProto& node);
+// onnx_select.cc
+Status import_split(OnnxImport& import, const onnx::NodeProto& node);
+Status import_gather(OnnxImport& import, const onnx::NodeProto& node);
 // onnx_shape_ops.cc
 Status import_reshape(OnnxImport& import, const onnx::NodeProto& node);
 Status import_flatten(OnnxImport& import, const onnx::NodeProto& node);

@@ -83,7 +83,7 @@ Status import_reduce_mean(OnnxImport& import, const onnx::NodeProto& node) {
   if (import.shape(x).width != 1) image_axes.push_back(Axis::kWidth);
   if (over != image_axes) return onnx_unsupported("a mean over other axes than height and width");
 
-  LayoutView view;
+  LayoutView view{{}, x.view.channel_groups};
   for (std::size_t d = 0; d < reduced.size(); ++d) {
     if (!reduced[d]) view.dims.push_back(x.view.dims[d]);
     if (reduced[d] && keep) view.dims.emplace_back();

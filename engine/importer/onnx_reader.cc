@@ -166,9 +166,10 @@ Status import_node(OnnxImport& import, const onnx::NodeProto& node) {
   return onnx_unsupported("inputs that are not constants");
 }
 
-// A second output (a dropout's mask, a pool's indices) that something reads.
+// A second output (a dropout's mask, a pool's indices) that something reads; Split gives them all.
 Status check_single_output(const onnx::NodeProto& node,
                            const std::unordered_set<std::string>& read) {
+  if (node.op_type() == "Split") return Status::ok();
   for (int i = 1; i < node.output_size(); ++i) {
     if (!node.output(i).empty() && read.contains(node.output(i))) {
       return onnx_unsupported("its output \"" + node.output(i) + "\" is used");
@@ -227,6 +228,7 @@ Status import_nodes(OnnxImport& import, const onnx::GraphProto& graph, const std
 // The scores are counted in the source's order: an output of several axes that the source flattens
 // in another order than height, width, channel would have its labels mixed up.
 Status check_output_order(const LayoutView& view) {
+  if (view.channel_groups != 1) return onnx_unsupported("the output splits the channels");
   for (const ViewDim& dim : view.dims) {
     for (std::size_t i = 1; i < dim.size(); ++i) {
       if (dim[i] < dim[i - 1]) {

@@ -3,6 +3,7 @@
 // Operators that only rename the layout of a computed tensor: they become markers, and the view of
 // the tensor changes.
 #include <algorithm>
+#include <optional>
 #include <utility>
 
 #include "engine/importer/onnx_axes.h"
@@ -22,11 +23,15 @@ bool begins_with_batch(const LayoutView& view) {
 
 Status emit_reshape(OnnxImport& import, const onnx::NodeProto& node, const OnnxOperand& x,
                     const std::vector<std::int64_t>& target) {
-  Result<LayoutView> view = reshape_view(x.view, import.shape(x), target);
+  Result<LayoutView> view = reshape_view(x.view, import.shape(x), target, SplitChannels::kAllow);
   // With a batch above 1, extents that do not fit may be right for the source.
   if (!view.is_ok() && import.batch > 1) return onnx_unsupported(view.status().message());
   if (!view.is_ok()) return view.status();
-  return import.emit_marker(node, x, std::move(view).value());
+  std::optional<LayoutView> shuffled = shuffled_view(*view);
+  if (!shuffled) return import.emit_marker(node, x, std::move(view).value());
+  Node select = make_node(NodeKind::kSelectChannels, x);
+  select.channels = shuffle_order(import.shape(x).channels, view->channel_groups);
+  return import.emit(node, std::move(select), *std::move(shuffled));
 }
 
 bool drops_values(const OnnxImport& import, const OnnxOperand& x, std::size_t dim) {
@@ -64,7 +69,7 @@ Status import_squeeze(OnnxImport& import, const onnx::NodeProto& node) {
       if (x.view.dims[d].empty()) axes.push_back(d);
     }
   }
-  LayoutView view;
+  LayoutView view{{}, x.view.channel_groups};
   ViewDim dropped_batch;
   for (std::size_t d = 0; d < extents.size(); ++d) {
     if (!std::binary_search(axes.begin(), axes.end(), d)) {
@@ -85,7 +90,7 @@ Status import_unsqueeze(OnnxImport& import, const onnx::NodeProto& node) {
   CLEAVE_ASSIGN_OR_RETURN(const std::size_t added, count_onnx_axes(import, node));
   const std::size_t rank = x.view.dims.size() + added;
   CLEAVE_ASSIGN_OR_RETURN(const std::vector<std::size_t> axes, read_onnx_axes(import, node, rank));
-  LayoutView view;
+  LayoutView view{{}, x.view.channel_groups};
   auto next = x.view.dims.begin();
   for (std::size_t d = 0; d < rank; ++d) {
     const bool is_new = std::binary_search(axes.begin(), axes.end(), d);

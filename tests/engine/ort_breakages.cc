@@ -233,6 +233,20 @@ BreakableNetwork folded_affine() {
           std::move(network.breakages)};
 }
 
+// Behind a ReLU, so that it stays a node of its own; in front of a convolution it is folded.
+BreakableNetwork select_channels(bool folded) {
+  GraphBuilder b({3, 3, 6});
+  Node node = make(NodeKind::kSelectChannels, b.relu(b.input()));
+  node.channels = {4, 0, 5, 2};
+  ValueId out = b.add(std::move(node));
+  if (folded) out = b.conv2d(out, 3, 2);
+  return {NodeKind::kSelectChannels,
+          folded ? "channels selected before a convolution" : "channels selected",
+          b.finish(out),
+          {{"another channel", [](Graph&, Node& n) { n.channels[1] = 1; }},
+           {"another order", [](Graph&, Node& n) { std::swap(n.channels[2], n.channels[3]); }}}};
+}
+
 BreakableNetwork marker() {
   GraphBuilder b({3, 3, 4});
   const ValueId same = b.marker(b.relu(b.input()), "Identity");
@@ -261,6 +275,8 @@ std::vector<BreakableNetwork> breakable_networks() {
   networks.push_back(binary(NodeKind::kAdd, "add", NodeKind::kMultiply));
   networks.push_back(binary(NodeKind::kMultiply, "multiply", NodeKind::kAdd));
   networks.push_back(concat());
+  networks.push_back(select_channels(false));
+  networks.push_back(select_channels(true));
   networks.push_back(pad());
   networks.push_back(lrn());
   networks.push_back(affine());

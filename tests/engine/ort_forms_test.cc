@@ -5,72 +5,19 @@
 #include <doctest/doctest.h>
 
 #include <cstdio>
-#include <functional>
 #include <string>
 #include <vector>
 
 #include "tests/engine/ort_compare.h"
-#include "tests/support/graph_interpreter.h"
+#include "tests/support/onnx_network.h"
 #include "tests/support/onnx_writer.h"
 #include "tests/support/ort_session.h"
 
 namespace cleave::test {
 namespace {
 
-using Dims = std::vector<std::int64_t>;
-
-// A model of one input "x"; every call adds a node, and returns its output's name.
-class Model {
- public:
-  Model(int opset, const Dims& input) : model_(empty_model(opset)) {
-    add_input(graph(), "x", input);
-  }
-
-  std::string node(const std::string& type, const std::vector<std::string>& inputs,
-                   const std::function<void(onnx::NodeProto&)>& attributes = {}) {
-    onnx::NodeProto& added = *graph().add_node();
-    added.set_op_type(type);
-    for (const std::string& input : inputs) added.add_input(input);
-    const std::string output = "t" + std::to_string(graph().node_size()) + type;
-    added.add_output(output);
-    if (attributes) attributes(added);
-    return output;
-  }
-
-  std::string weights(const Dims& dims) {
-    std::size_t count = 1;
-    for (const std::int64_t dim : dims) count *= static_cast<std::size_t>(dim);
-    return floats(dims, seeded_values(count, ++seed_));
-  }
-
-  std::string floats(const Dims& dims, const std::vector<float>& values) {
-    const std::string name = "w" + std::to_string(graph().initializer_size());
-    add_initializer(graph(), name, dims, values);
-    return name;
-  }
-
-  std::string ints(const Dims& values) {
-    const std::string name = "i" + std::to_string(graph().initializer_size());
-    add_int_initializer(graph(), name, values);
-    return name;
-  }
-
-  std::string scalar_int(std::int64_t value) {
-    const std::string name = ints({value});
-    graph().mutable_initializer(graph().initializer_size() - 1)->clear_dims();
-    return name;
-  }
-
-  onnx::ModelProto finish(const std::string& output) {
-    add_output(graph(), output);
-    return model_;
-  }
-
- private:
-  onnx::GraphProto& graph() { return *model_.mutable_graph(); }
-  onnx::ModelProto model_;
-  std::uint64_t seed_ = 0;
-};
+using Dims = OnnxNetwork::Dims;
+using Model = OnnxNetwork;
 
 void check(const std::string& name, const onnx::ModelProto& model) {
   INFO(name);

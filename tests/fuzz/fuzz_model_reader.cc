@@ -5,6 +5,7 @@
 // the fuzzer is not held up by a hash that it cannot guess.
 #include <algorithm>
 
+#include "schemas/check/vector_alignment.h"
 #include "schemas/model_preamble.h"
 #include "schemas/model_reader.h"
 #include "tests/fuzz/fuzz_check.h"
@@ -39,6 +40,8 @@ std::uint64_t claimed_bytes(std::span<const std::byte> header) {
   if (!fbs::VerifyModelBuffer(verifier)) return least;
   const auto* segments = fbs::GetModel(header.data())->segments();
   if (segments == nullptr || segments->size() == 0) return least;
+  // The Verifier lets it pass; the reader, which sees the header next, must not.
+  if (!elements_aligned(*segments, alignof(fbs::Segment))) return least;
   const fbs::Segment& last = *segments->Get(segments->size() - 1);
   if (last.offset() > kMaxClaimedBytes || last.bytes() > kMaxClaimedBytes) return least;
   return std::clamp(last.offset() + last.bytes(), least, std::max(least, kMaxClaimedBytes));

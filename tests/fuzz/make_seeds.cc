@@ -5,6 +5,7 @@
 // Golden files of a released version are never written again; this is how a new version's are made.
 #include <cstdio>
 #include <filesystem>
+#include <memory>
 #include <string>
 
 #include "schemas/atomic_file.h"
@@ -52,10 +53,17 @@ Bytes without_segments(Bytes file) {
   return file;
 }
 
+// The first once more, on the same segments.
+void add_variant(fbs::ModelT& model) {
+  model.variants.push_back(std::make_unique<fbs::VariantT>(*model.variants[0]));
+  model.variants[1]->name = "other";
+}
+
 void write_seeds(const std::filesystem::path& tests) {
   Folder models(tests / "fuzz/corpus/fuzz_model_reader");
   models.write("all_ops", without_segments(test::all_ops_model().build()));
   models.write("full_header", without_segments(test::full_header_model().build()));
+  models.write("two_variants", without_segments(test::full_header_model().build(add_variant)));
   models.write("weightless", test::weightless_model().build());
   models.write("cut_short", Bytes(40, std::byte{0x89}));
   Folder profiles(tests / "fuzz/corpus/fuzz_profile");

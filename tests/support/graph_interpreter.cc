@@ -173,6 +173,8 @@ double compute_at(const Node& n, const std::vector<Image>& in, const Hwc& out, s
       return here() * second_at(in[1], y, x, c);
     case NodeKind::kConcat:
       return concat_at(in, y, x, c);
+    case NodeKind::kSelectChannels:
+      return in[0].at(static_cast<std::int64_t>(y), static_cast<std::int64_t>(x), n.channels[c]);
     case NodeKind::kPad:
       return pad_at(n, in[0], y, x, c);
     case NodeKind::kLrn:

@@ -2,6 +2,7 @@
 #include "tests/support/onnx_engine.h"
 
 #include <algorithm>
+#include <cstring>
 #include <utility>
 
 #include "engine/importer/importer.h"
@@ -43,6 +44,22 @@ Result<std::unique_ptr<Executor>> make_executor(const std::shared_ptr<const Mode
   const OpRange all{0, first_variant(*model).ops()->size()};
   CLEAVE_ASSIGN_OR_RETURN(std::shared_ptr<const Weights> weights, Weights::create(model, 0, all));
   return Executor::create(std::move(weights), {.threads = 1});
+}
+
+bool same_bytes(const std::vector<float>& a, const std::vector<float>& b) {
+  return a.size() == b.size() && std::memcmp(a.data(), b.data(), a.size() * sizeof(float)) == 0;
+}
+
+// Every tensor of `part` is in `all`, with the same bytes.
+bool are_among(const NamedTensors& part, const NamedTensors& all) {
+  return std::ranges::all_of(part, [&](const auto& tensor) {
+    const auto found = all.find(tensor.first);
+    return found != all.end() && same_bytes(tensor.second, found->second);
+  });
+}
+
+bool same_bytes(const NamedTensors& a, const NamedTensors& b) {
+  return a.size() == b.size() && are_among(a, b);
 }
 
 }  // namespace
@@ -89,6 +106,27 @@ Result<NamedTensors> run_every_cut(const std::shared_ptr<const ModelFile>& model
     for (const auto& [name, data] : boundary) all[name] = data;
   }
   return all;
+}
+
+Result<EverySplit> compare_every_split(const std::shared_ptr<const ModelFile>& model,
+                                       std::span<const float> input, std::uint32_t batch) {
+  CLEAVE_ASSIGN_OR_RETURN(const std::unique_ptr<Executor> executor, make_executor(model));
+  CLEAVE_ASSIGN_OR_RETURN(NamedTensors known, run_every_cut(model, input, batch));
+  const OpIndex last = first_variant(*model).ops()->size();
+  const NamedTensors fed{{input_name(*model), {input.begin(), input.end()}}};
+  known.insert(*fed.begin());
+  CLEAVE_ASSIGN_OR_RETURN(const NamedTensors whole,
+                          run_range(*model, *executor, {0, last}, fed, batch));
+  EverySplit result;
+  for (OpIndex cut = 0; cut <= last; ++cut, ++result.cuts) {
+    CLEAVE_ASSIGN_OR_RETURN(const NamedTensors boundary,
+                            run_range(*model, *executor, {0, cut}, fed, batch));
+    CLEAVE_ASSIGN_OR_RETURN(const NamedTensors scores,
+                            run_range(*model, *executor, {cut, last}, boundary, batch));
+    const bool equal = same_bytes(scores, whole) && are_among(boundary, known);
+    if (!equal) result.unequal.push_back(cut);
+  }
+  return result;
 }
 
 std::vector<float> nchw_to_nhwc(std::span<const float> data, const fbs::Shape& shape,

@@ -34,6 +34,16 @@ Result<NamedTensors> run_ops(const std::shared_ptr<const ModelFile>& model, OpRa
 Result<NamedTensors> run_every_cut(const std::shared_ptr<const ModelFile>& model,
                                    std::span<const float> input, std::uint32_t batch);
 
+struct EverySplit {
+  std::size_t cuts = 0;          // op boundaries, the first and the last included
+  std::vector<OpIndex> unequal;  // where head and tail do not give the bytes of the whole run
+};
+
+// At every cut, the head's boundary tensors must be the bytes that run_every_cut gives, and the
+// tail's scores those of the unsplit run.
+Result<EverySplit> compare_every_split(const std::shared_ptr<const ModelFile>& model,
+                                       std::span<const float> input, std::uint32_t batch);
+
 const fbs::Variant& first_variant(const ModelFile& model);
 std::string input_name(const ModelFile& model);
 std::string output_name(const ModelFile& model);

@@ -70,6 +70,7 @@ class Writer {
   void write_affine(const Node& node, const std::string& output);
   void write_clamp(const Node& node, const std::string& input, const std::string& output);
   void write_pad(const Node& node, const std::string& output);
+  void write_select(const Node& node, const std::string& output);
   void write_lrn(const Node& node, const std::string& output);
   void write_kind(const Node& node, const std::string& output);
   void write_node(const Node& node);
@@ -167,6 +168,12 @@ void Writer::write_pad(const Node& node, const std::string& output) {
            output);
 }
 
+void Writer::write_select(const Node& node, const std::string& output) {
+  const std::string indices = name(node.output) + "/indices";
+  add_int_initializer(out(), indices, {node.channels.begin(), node.channels.end()});
+  set_int(add_node("Gather", {name(node.inputs[0]), indices}, output), "axis", 1);
+}
+
 void Writer::write_lrn(const Node& node, const std::string& output) {
   onnx::NodeProto& lrn = add_node("LRN", {name(node.inputs[0])}, output);
   set_int(lrn, "size", node.size);
@@ -204,6 +211,8 @@ void Writer::write_kind(const Node& node, const std::string& output) {
       for (const ValueId id : node.inputs) inputs.push_back(name(id));
       return set_int(add_node("Concat", inputs, output), "axis", 1);
     }
+    case NodeKind::kSelectChannels:
+      return write_select(node, output);
     case NodeKind::kPad:
       return write_pad(node, output);
     case NodeKind::kLrn:

@@ -3,7 +3,10 @@
 // Whatever is fused, the scores must stay; each case also says which ops are left.
 #include <doctest/doctest.h>
 
+#include <algorithm>
+#include <functional>
 #include <limits>
+#include <utility>
 
 #include "engine/importer/importer.h"
 #include "tests/support/graph_builder.h"
@@ -228,4 +231,90 @@ TEST_CASE("a network with every kind of node keeps its scores") {
   v = b.affine(b.fully_connected(b.marker(v, "Flatten"), 7), true);
   const Graph g = fused(b.finish(b.node(NodeKind::kSoftmax, {v})), kRounding);
   CHECK(g.nodes.size() == 15);
+}
+
+namespace {
+
+ValueId select(GraphBuilder& b, ValueId from, std::vector<std::uint32_t> channels) {
+  Node n;
+  n.kind = NodeKind::kSelectChannels;
+  n.inputs = {from};
+  n.channels = std::move(channels);
+  return b.add(std::move(n));
+}
+
+}  // namespace
+
+TEST_CASE("shuffled channels become the order of a dense kernel's inputs, or of its outputs") {
+  {
+    GraphBuilder b({3, 4, 6});
+    const ValueId shuffled = select(b, b.relu(b.input()), {3, 0, 5, 1, 4, 2});
+    CHECK(kinds(fused(b.finish(b.conv2d(shuffled, 4, 3)), kRounding)) ==
+          Kinds{NodeKind::kClamp, NodeKind::kConv2D});
+  }
+  {
+    GraphBuilder b({3, 4, 6});
+    const ValueId shuffled = select(b, b.relu(b.input()), {3, 0, 5, 1, 4, 2});
+    CHECK(kinds(fused(b.finish(b.fully_connected(shuffled, 4)), kRounding)) ==
+          Kinds{NodeKind::kClamp, NodeKind::kFullyConnected});
+  }
+  GraphBuilder b({3, 4, 3});
+  const ValueId conv = b.relu(b.affine(b.conv2d(b.input(), 4, 3)));
+  CHECK(kinds(fused(b.finish(select(b, conv, {2, 0, 3, 1})), kRounding)) ==
+        Kinds{NodeKind::kConv2D});
+}
+
+TEST_CASE("fewer channels are fewer outputs; more inputs only where that is less to compute") {
+  {
+    GraphBuilder b({3, 4, 3});
+    const Graph g = fused(b.finish(select(b, b.conv2d(b.input(), 6, 3), {5, 2})));
+    CHECK(kinds(g) == Kinds{NodeKind::kConv2D});
+    CHECK(g.nodes[0].kernel.size() == 2 * 3 * 3 * 3);
+    CHECK(g.nodes[0].bias.size() == 2);
+  }
+  for (const std::uint32_t outputs : {2u, 50u}) {
+    GraphBuilder b({3, 4, 8});
+    const ValueId part = select(b, b.relu(b.input()), {6, 1});
+    // 1 x 1: 8 multiply-adds a pixel for each output instead of 2 and 16 for the selection.
+    const Graph g = fused(b.finish(b.conv2d(part, outputs, 1)), kRounding);
+    CHECK(g.nodes.size() == (outputs == 2 ? 2u : 3u));
+  }
+}
+
+TEST_CASE("a shuffle that is split again vanishes, one that is read otherwise stays") {
+  for (const bool read_otherwise : {false, true}) {
+    GraphBuilder b({3, 4, 6});
+    const ValueId shuffled = select(b, b.relu(b.input()), {3, 0, 5, 1, 4, 2});
+    const ValueId left = select(b, shuffled, {0, 1, 2}), right = select(b, shuffled, {3, 4, 5});
+    ValueId y = b.node(NodeKind::kAdd, {left, b.node(NodeKind::kSigmoid, {right})});
+    if (read_otherwise) y = b.node(NodeKind::kConcat, {y, shuffled});
+    const Graph g = fused(b.finish(y));
+    const auto selections = std::count_if(g.nodes.begin(), g.nodes.end(), [](const Node& n) {
+      return n.kind == NodeKind::kSelectChannels;
+    });
+    CHECK(selections == (read_otherwise ? 3 : 2));
+  }
+}
+
+TEST_CASE("selections stay beside grouped and depthwise kernels, shared values, and repeats") {
+  const auto stays = [](const std::function<ValueId(GraphBuilder&)>& build) {
+    GraphBuilder b({3, 4, 6});
+    const Graph g = fused(b.finish(build(b)));
+    return std::any_of(g.nodes.begin(), g.nodes.end(),
+                       [](const Node& n) { return n.kind == NodeKind::kSelectChannels; });
+  };
+  CHECK(stays([](GraphBuilder& b) {
+    return b.conv2d(select(b, b.input(), {3, 0, 5, 1, 4, 2}), 4, 1, 0, 2);
+  }));
+  CHECK(stays([](GraphBuilder& b) {
+    return select(b, b.conv2d(b.input(), 6, 1, 0, 2), {3, 0, 5, 1, 4, 2});
+  }));
+  CHECK(stays([](GraphBuilder& b) {
+    return select(b, b.depthwise(b.input(), 1, 3), {3, 0, 5, 1, 4, 2});
+  }));
+  CHECK(stays([](GraphBuilder& b) { return select(b, b.conv2d(b.input(), 4, 1), {3, 0, 3, 1}); }));
+  CHECK(stays([](GraphBuilder& b) {
+    const ValueId x = b.conv2d(b.input(), 4, 1);
+    return b.node(NodeKind::kAdd, {select(b, x, {3, 0, 2, 1}), x});
+  }));
 }

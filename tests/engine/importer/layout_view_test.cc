@@ -5,6 +5,7 @@
 
 #include <array>
 #include <cstdint>
+#include <optional>
 #include <vector>
 
 namespace cleave::importer {
@@ -72,6 +73,55 @@ TEST_CASE("a reshape that splits or crosses an axis is refused") {
   CHECK(reshape_code(view_nchw(shape), shape, {1, 8, 3}) == StatusCode::kOk);
   CHECK(reshape_code(view_nchw(shape), shape, {1, 3, 8}) == StatusCode::kUnsupported);
   CHECK(reshape_code(view_nchw(shape), shape, {1, 6, 4}) == StatusCode::kUnsupported);
+}
+
+LayoutView split(const LayoutView& view, const Hwc& shape, const Extents& extents) {
+  Result<LayoutView> result = reshape_view(view, shape, extents, SplitChannels::kAllow);
+  REQUIRE_MESSAGE(result.is_ok(), result.status().message());
+  return *result;
+}
+
+TEST_CASE("channels split in two, and joined again, are the channels") {
+  const Hwc shape{2, 3, 12};
+  const LayoutView halves = split(view_nchw(shape), shape, {1, 3, 4, 2, 3});
+  CHECK(halves.channel_groups == 3);
+  CHECK(view_extents(halves, shape) == Extents{1, 3, 4, 2, 3});
+  CHECK_FALSE(shuffled_view(halves));
+  CHECK(split(halves, shape, {1, 12, 2, 3}) == view_nchw(shape));
+  CHECK(split(view_nhwc(shape), shape, {1, 6, 3, 4}).channel_groups == 3);
+  CHECK(flatten_order(split(halves, shape, {72, 1}), shape, 0).is_ok());
+  const Result<LayoutView> turned = transpose_view(halves, Extents{0, 3, 1, 4, 2});
+  REQUIRE(turned.is_ok());
+  CHECK(flatten_order(split(*turned, shape, {72, 1}), shape, 0).status().code() ==
+        StatusCode::kUnsupported);
+}
+
+TEST_CASE("channels split, transposed and joined are shuffled") {
+  const Hwc shape{2, 3, 6};
+  const Result<LayoutView> turned =
+      transpose_view(split(view_nchw(shape), shape, {1, 2, 3, 2, 3}), Extents{0, 2, 1, 3, 4});
+  REQUIRE(turned.is_ok());
+  const LayoutView joined = split(*turned, shape, {1, 6, 2, 3});
+  CHECK(joined.channel_groups == 2);
+  CHECK(shuffled_view(joined) == view_nchw(shape));
+  const std::optional<LayoutView> flat = shuffled_view(split(*turned, shape, {1, -1}));
+  CHECK(flat == LayoutView{{{kB}, {kC, kH, kW}}});
+  CHECK(shuffle_order(6, 2) == std::vector<std::uint32_t>{0, 3, 1, 4, 2, 5});
+  CHECK(shuffle_order(6, 3) == std::vector<std::uint32_t>{0, 2, 4, 1, 3, 5});
+}
+
+TEST_CASE("channels are split once, in two, and nothing else is") {
+  const Hwc shape{2, 3, 12};
+  const auto code = [&](const LayoutView& view, const Extents& extents) {
+    return reshape_view(view, shape, extents, SplitChannels::kAllow).status().code();
+  };
+  const LayoutView nchw = view_nchw(shape);
+  CHECK(code(nchw, {1, 3, 4, 2, 3}) == StatusCode::kOk);
+  CHECK(code(nchw, {1, 5, 4, 2, 3}) == StatusCode::kCorrupt);
+  CHECK(code(nchw, {1, 2, 2, 3, 2, 3}) == StatusCode::kUnsupported);
+  CHECK(code(nchw, {1, 8, 9}) == StatusCode::kUnsupported);
+  CHECK(code(nchw, {1, 12, 3, 2}) == StatusCode::kUnsupported);  // height and width
+  CHECK(code(split(nchw, shape, {1, 3, 4, 2, 3}), {1, 3, 2, 2, 2, 3}) == StatusCode::kUnsupported);
 }
 
 TEST_CASE("reshape extents from a hostile file are errors") {

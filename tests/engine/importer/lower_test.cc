@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <doctest/doctest.h>
 
+#include <utility>
+
 #include "engine/importer/importer.h"
 #include "tests/support/graph_builder.h"
 
@@ -19,6 +21,21 @@ TEST_CASE("an affine node becomes a depthwise convolution with the same results"
   REQUIRE(lower(g).is_ok());
   CHECK(g.nodes[0].kind == NodeKind::kDepthwiseConv2D);
   CHECK(relative_error(before, interpret(g, input)) == 0);
+}
+
+TEST_CASE("selected channels become a convolution that copies them, bit for bit") {
+  GraphBuilder b({4, 5, 3});
+  Node select;
+  select.kind = NodeKind::kSelectChannels;
+  select.inputs = {b.input()};
+  select.channels = {2, 0, 2, 1};
+  Graph g = b.finish(b.add(std::move(select)));
+  const std::vector<float> input = seeded_values(60, 3);
+  const std::vector<float> before = interpret(g, input);
+  REQUIRE(lower(g).is_ok());
+  CHECK(g.nodes[0].kind == NodeKind::kConv2D);
+  CHECK(g.nodes[0].kernel == std::vector<float>{0, 0, 1, 1, 0, 0, 0, 0, 1, 0, 1, 0});
+  CHECK(before == interpret(g, input));
 }
 
 TEST_CASE("nodes that do not reach the output vanish with their values") {

@@ -24,10 +24,11 @@ cleave_add_test(NAME onnx_vectors
 # Where fetch_ort.sh puts ONNX Runtime; without it these tests skip, or fail if CLEAVE_REQUIRE_ORT=1.
 execute_process(COMMAND bash "${support}/fetch_ort.sh" --path OUTPUT_VARIABLE ort_library
   OUTPUT_STRIP_TRAILING_WHITESPACE ERROR_QUIET)
-foreach(test forms sensitivity compare)
+foreach(test families forms sensitivity compare)
   cleave_add_test(NAME ort_${test}
     SOURCES ${engine_tests}/ort_${test}_test.cc ${engine_tests}/ort_compare.cc
     LIBS cleave_test_onnx LABELS integration TIMEOUT 900
     ENVIRONMENT "CLEAVE_ORT_LIBRARY=${ort_library}")
 endforeach()
+target_sources(ort_families PRIVATE ${engine_tests}/onnx_families.cc)
 target_sources(ort_sensitivity PRIVATE ${engine_tests}/ort_breakages.cc)

@@ -279,6 +279,40 @@ TEST_CASE("indices out of range") {
   }
 }
 
+TEST_CASE("channels that do not exist, or do not add up") {
+  for (const std::int64_t index : {std::int64_t{3}, std::int64_t{-4}, INT64_MAX, INT64_MIN}) {
+    Hostile h;
+    add_int_initializer(h.graph(), "index", {0, index});
+    test::set_int(h.node("Gather", {"x", "index"}, "y"), "axis", 1);
+    CHECK(h.code() == kCorrupt);
+  }
+  for (const std::vector<std::int64_t>& parts : std::vector<std::vector<std::int64_t>>{
+           {1, 1}, {1, 3}, {3, 0}, {4, -1}, {INT64_MAX, 4}, {1, 1, 1}, {3}}) {
+    Hostile h;
+    add_int_initializer(h.graph(), "parts", parts);
+    onnx::NodeProto& split = h.node("Split", {"x", "parts"}, "y");
+    split.add_output("z");
+    test::set_int(split, "axis", 1);
+    CHECK(h.code() == kCorrupt);
+  }
+  Hostile h;  // rows
+  onnx::NodeProto& split = h.node("Split", {"x"}, "y");
+  split.add_output("z");
+  test::set_int(split, "axis", 2);
+  CHECK(h.code() == kUnsupported);
+}
+
+// Each selection may become a kernel of inputs x outputs.
+TEST_CASE("selections of many channels cannot fill memory") {
+  Hostile h({1, 60000, 1, 1});
+  h.node("Relu", {"x"}, "a");
+  std::vector<std::int64_t> all(60000);
+  for (std::size_t i = 0; i < all.size(); ++i) all[i] = static_cast<std::int64_t>(i);
+  add_int_initializer(h.graph(), "all", all);
+  test::set_int(h.node("Gather", {"a", "all"}, "y"), "axis", 1);
+  CHECK(h.code() == kUnsupported);
+}
+
 TEST_CASE("tensors that lie about their data") {
   const auto read_code = [](const onnx::TensorProto& tensor) {
     return read_onnx_tensor(tensor).status().code();

@@ -127,6 +127,49 @@ TEST_CASE("weights are read from every way of storing them") {
   CHECK(kernel() == expected);
 }
 
+// x -> Reshape -> Transpose -> Reshape -> y, with these targets.
+onnx::ModelProto shuffle_model(const std::vector<std::int64_t>& split,
+                               const std::vector<std::int64_t>& permutation,
+                               const std::vector<std::int64_t>& joined) {
+  onnx::ModelProto model = test::empty_model(13);
+  onnx::GraphProto& graph = *model.mutable_graph();
+  add_input(graph, "x", {1, 6, 2, 3});
+  add_int_initializer(graph, "split", split);
+  add_int_initializer(graph, "joined", joined);
+  add_node(model, "Reshape", {"x", "split"}, "a");
+  test::set_ints(add_node(model, "Transpose", {"a"}, "b"), "perm", permutation);
+  add_node(model, "Reshape", {"b", "joined"}, "y");
+  add_output(graph, "y");
+  return model;
+}
+
+TEST_CASE("channels that are split, turned and joined are selected in their new order") {
+  const Result<Graph> graph = read(shuffle_model({1, 2, 3, 2, 3}, {0, 2, 1, 3, 4}, {1, 6, 2, 3}));
+  REQUIRE_MESSAGE(graph.is_ok(), graph.status().message());
+  CHECK(graph->nodes.back().kind == NodeKind::kSelectChannels);
+  CHECK(graph->nodes.back().channels == std::vector<std::uint32_t>{0, 3, 1, 4, 2, 5});
+  const Result<Graph> same = read(shuffle_model({1, 2, 3, 2, 3}, {0, 1, 2, 3, 4}, {1, 6, 2, 3}));
+  REQUIRE_MESSAGE(same.is_ok(), same.status().message());
+  CHECK(same->nodes.back().kind == NodeKind::kMarker);
+}
+
+TEST_CASE("what is no shuffle of whole channels is refused, by the node that cannot be") {
+  // An axis cut across, rows between the halves, channels left apart at the end, height split.
+  check_error(shuffle_model({1, 2, 3, 2, 3}, {0, 2, 1, 3, 4}, {1, 4, 3, 1, 3}),
+              StatusCode::kUnsupported,
+              "\"y_node\" (Reshape): reshape to [1,4,3,1,3] splits an axis");
+  check_error(shuffle_model({1, 2, 3, 2, 3}, {0, 2, 3, 1, 4}, {1, 6, 2, 3}),
+              StatusCode::kUnsupported, "the output splits the channels");
+  check_error(shuffle_model({1, 2, 3, 2, 3}, {0, 2, 1, 3, 4}, {1, 3, 2, 2, 3}),
+              StatusCode::kUnsupported, "the output splits the channels");
+  check_error(shuffle_model({1, 3, 2, 3, 2}, {0, 1, 2, 3, 4}, {1, 6, 2, 3}),
+              StatusCode::kUnsupported, "\"a_node\" (Reshape)");
+  onnx::ModelProto model = shuffle_model({1, 2, 3, 2, 3}, {0, 2, 1, 3, 4}, {1, 6, 2, 3});
+  add_node(model, "GlobalAveragePool", {"a"}, "z");  // of a tensor whose channels are apart
+  model.mutable_graph()->mutable_output(0)->set_name("z");
+  check_error(model, StatusCode::kUnsupported, "\"z_node\" (GlobalAveragePool)");
+}
+
 TEST_CASE("every node that cannot be imported is listed at once") {
   onnx::ModelProto model = test::empty_model(13);
   onnx::GraphProto& graph = *model.mutable_graph();
