@@ -209,9 +209,8 @@ TEST_CASE("without a flag the cache is the user's own, and doctor shows it") {
   const Workshop workshop;
   const std::string model =
       workshop.zoo("mobilenet_v2", {"--width", "0.35", "--input", "96", "--classes", "10"});
-  REQUIRE(
-      run_agent({"run", "--model", model, "--split", "all", workshop.jpeg("a.jpg", 1)}).exit_code ==
-      0);
+  const std::string picture = workshop.jpeg("a.jpg", 1);
+  REQUIRE(run_agent({"run", "--model", model, "--split", "all", "--json", picture}).exit_code == 0);
   const std::string folder = workshop.path("caches/cleave/weights");
   const auto files = files_of(folder);
   const AgentRun doctor = run_agent({"doctor", "--model", model, "--json"});
