@@ -41,6 +41,7 @@ int run(int argc, char** argv) {
   CLI::App& run = *app.add_subcommand("run", "Classify pictures");
   add_model_options(run, options);
   add_plan_options(run, options);
+  add_cache_options(run, options);
   run.add_option("--split", options.split,
                  "Where to cut: K layers on the device, a layer's name, op:N, all, or auto")
       ->type_name("K|LAYER|op:N|all|auto")
@@ -61,12 +62,14 @@ int run(int argc, char** argv) {
   CLI::App& plan = *app.add_subcommand("plan", "Show every split, the front and the choice");
   add_model_options(plan, options);
   add_plan_options(plan, options);
+  add_cache_options(plan, options);
   plan.add_option("IMAGE", options.images,
                   "JPEG or PNG files or folders: what the server-only forms cost is "
                   "measured on them (medians), else estimated");
 
   CLI::App& profile = *app.add_subcommand("profile", "Measure this device, per layer");
   add_model_options(profile, options);
+  add_cache_options(profile, options);
   profile.add_option("--runs", options.runs, "Runs to take the median of")
       ->check(CLI::Range(1U, 10'000U))
       ->default_val(15U);
@@ -74,6 +77,7 @@ int run(int argc, char** argv) {
 
   CLI::App& doctor = *app.add_subcommand("doctor", "Check this device and a model on it");
   add_model_options(doctor, options);
+  add_cache_options(doctor, options);
   add_cap_options(doctor, options);
   doctor.add_option("--profile", options.profile_path,
                     "Table of this device to look for (default: FILE.profile beside the model)");

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "agent/command_options.h"
 
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -47,6 +48,28 @@ Result<std::uint64_t> uplink_limit(const std::string& text) {
   return bits;
 }
 
+std::shared_ptr<WeightCacheFolder> open_cache(const CommandOptions& options) {
+  if (options.no_cache) return nullptr;
+  const auto path = options.cache_path.empty() ? default_weight_cache_path() : options.cache_path;
+  if (!path) return nullptr;
+  auto cache = WeightCacheFolder::open({.path = *path, .limit_bytes = options.cache_limit_bytes});
+  if (cache.is_ok()) return std::move(cache).value();
+  std::fprintf(stderr, "cleave-agent: the weight cache is not used: %s\n",
+               cache.status().message().c_str());
+  return nullptr;
+}
+
+// Detected, the cap is what is free beside what was put there for models.
+void count_cache(const WeightCacheFolder& cache, const std::string& model_path, Cap& storage) {
+  struct stat folder {
+  }, model{};
+  const bool on_one_disk = ::stat(cache.path().c_str(), &folder) == 0 &&
+                           ::stat(model_path.c_str(), &model) == 0 && folder.st_dev == model.st_dev;
+  if (storage.source == CapSource::kFileSystem && on_one_disk) {
+    storage.bytes += cache.usage().bytes;
+  }
+}
+
 Status override_cap(const std::string& text, const char* flag, Cap& cap) {
   if (text.empty()) return Status::ok();
   auto bytes = parse_bytes(text);
@@ -66,6 +89,23 @@ void add_model_options(CLI::App& command, CommandOptions& options) {
       ->check(CLI::Range(1U, 256U))
       ->capture_default_str();
   command.add_flag("--json", options.json, "Machine-readable output");
+}
+
+void add_cache_options(CLI::App& command, CommandOptions& options) {
+  auto* const path =
+      command
+          .add_option(
+              "--cache", options.cache_path,
+              "Folder that keeps packed weights, so that the next start maps them (default: "
+              "$XDG_CACHE_HOME/cleave/weights or ~/.cache/cleave/weights)")
+          ->type_name("DIR");
+  command.add_flag("--no-cache", options.no_cache, "Keep no packed weights")->excludes(path);
+  command
+      .add_option("--cache-limit", options.cache_limit_bytes,
+                  "Most bytes in that folder: what was not used for longest goes first (default: "
+                  "1GiB)")
+      ->transform(CLI::AsSizeValue(/*kb_is_1000=*/true))
+      ->type_name("SIZE");
 }
 
 void add_cap_options(CLI::App& command, CommandOptions& options) {
@@ -166,11 +206,29 @@ Result<Device> open_device(const CommandOptions& options) {
   if (!model.is_ok()) return model.status();
   device.model = std::move(model).value();
   CLEAVE_ASSIGN_OR_RETURN(device.variant, pick_variant(device.model->header(), options.variant));
+  device.cache = open_cache(options);
   device.overhead_bytes = resident_bytes() + kLaterOverheadBytes;
   device.caps = detect_caps(options.model_path, device.model->file_bytes());
+  if (device.cache) count_cache(*device.cache, options.model_path, device.caps.storage);
   CLEAVE_RETURN_IF_ERROR(override_cap(options.ram, "--ram", device.caps.ram));
   CLEAVE_RETURN_IF_ERROR(override_cap(options.storage, "--storage", device.caps.storage));
   return device;
+}
+
+void warn_of_cache(const Device& device) {
+  if (device.cache == nullptr || device.cache->status().is_ok()) return;
+  std::fprintf(stderr, "cleave-agent: the weight cache was not filled: %s\n",
+               device.cache->status().message().c_str());
+}
+
+nlohmann::ordered_json cache_json(const Device& device) {
+  if (device.cache == nullptr) return nullptr;
+  const WeightCacheUsage usage = device.cache->usage();
+  const WeightCacheStats stats = device.cache->stats();
+  return {{"folder", device.cache->path()}, {"files", usage.files},
+          {"bytes", usage.bytes},           {"limit_bytes", device.cache->limit_bytes()},
+          {"ops_mapped", stats.mapped},     {"ops_packed", stats.missing},
+          {"files_refused", stats.refused}, {"files_written", stats.stored}};
 }
 
 nlohmann::ordered_json cap_json(const Cap& cap) {
@@ -287,6 +345,7 @@ Result<ProfileData> edge_profile_for(const CommandOptions& options, const Device
                          {.threads = options.threads,
                           .runs = 3,
                           .weight_budget_bytes = device.caps.ram.bytes / 4,
+                          .cache = device.cache,
                           .variant = device.variant},
                          {});
 }

@@ -15,6 +15,7 @@
 #include "agent/connection.h"
 #include "agent/device_caps.h"
 #include "agent/split_planner.h"
+#include "engine/weight_cache_folder.h"
 #include "planner/planner.h"
 #include "schemas/exit_code.h"
 #include "schemas/model_reader.h"
@@ -35,6 +36,9 @@ struct CommandOptions {
   std::uint64_t seed = 1;
   std::string profile_path;
   std::string ram, storage;  // caps
+  std::string cache_path;    // empty: the user's own
+  bool no_cache = false;
+  std::uint64_t cache_limit_bytes = WeightCacheOptions{}.limit_bytes;
   std::uint32_t min_split = 0;
   std::string bandwidth, rtt;  // the link, when the user knows it
   std::string uplink_limit;
@@ -51,6 +55,7 @@ struct CommandOptions {
 };
 
 void add_model_options(CLI::App& command, CommandOptions& options);
+void add_cache_options(CLI::App& command, CommandOptions& options);
 void add_cap_options(CLI::App& command, CommandOptions& options);
 void add_plan_options(CLI::App& command, CommandOptions& options);
 
@@ -66,11 +71,17 @@ struct Device {
   std::shared_ptr<const ModelFile> model;
   std::uint32_t variant = 0;
   DeviceCaps caps;
+  std::shared_ptr<WeightCacheFolder> cache;  // null: none
   std::uint64_t overhead_bytes = 0;  // RSS before any weights are packed, and what else a run takes
 };
 
-// Opens the model, picks the variant, detects the caps and applies the overrides.
+// Opens the model, picks the variant, detects the caps and applies the overrides. A weight cache
+// that cannot be used is no error: it is done without, and said so on standard error.
 Result<Device> open_device(const CommandOptions& options);
+// Says on standard error why weights that were packed could not be kept, if so.
+void warn_of_cache(const Device& device);
+// Folder, bytes, and what this process did with it; null without one.
+nlohmann::ordered_json cache_json(const Device& device);
 // A cap as every command's JSON has it: its source, and its bytes or null when it is not known.
 nlohmann::ordered_json cap_json(const Cap& cap);
 planner::Caps planner_caps(const Device& device, const CommandOptions& options);

@@ -153,6 +153,7 @@ void print_json(const CommandOptions& options, const Device& device, const Findi
       {"kernels", kernel_set_name()},
       {"threads", options.threads},
       {"caps", {{"ram", cap_json(device.caps.ram)}, {"storage", cap_json(device.caps.storage)}}},
+      {"weight_cache", cache_json(device)},
       {"model", model_json(device)},
       {"profile", profile_json(findings)},
       {"weights", weights_json(device, findings)},
@@ -169,6 +170,13 @@ std::string mib(std::uint64_t bytes) {
 std::string cap_text(const Cap& cap) {
   const std::string source = cap_source_name(cap.source);
   return cap.source == CapSource::kUnknown ? source : mib(cap.bytes) + " (" + source + ")";
+}
+
+std::string cache_text(const Device& device) {
+  if (device.cache == nullptr) return "none: weights are packed at every start";
+  const WeightCacheUsage usage = device.cache->usage();
+  return device.cache->path() + ": " + std::to_string(usage.files) + " files, " + mib(usage.bytes) +
+         " of " + mib(device.cache->limit_bytes());
 }
 
 std::string profile_text(const Findings& findings) {
@@ -215,6 +223,7 @@ void print_text(const CommandOptions& options, const Device& device, const Findi
                       (options.threads == 1 ? " thread" : " threads"));
   line("memory", cap_text(device.caps.ram));
   line("storage", cap_text(device.caps.storage));
+  line("cache", cache_text(device));
   line("model", model.name()->str() + ", " + std::to_string(model.layers()->size()) + " layers, " +
                     mib(device.model->file_bytes()) + ", identity " +
                     to_hex(device.model->identity()));

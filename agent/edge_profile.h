@@ -9,6 +9,7 @@
 #include <string>
 
 #include "engine/tensor.h"
+#include "engine/weight_cache_folder.h"
 #include "schemas/model_reader.h"
 #include "schemas/profile_reader.h"
 #include "schemas/status.h"
@@ -20,6 +21,7 @@ struct MeasureOptions {
   unsigned runs = 5;
   // Weights held at once; the network is measured in stretches of ops that fit, at least one op.
   std::uint64_t weight_budget_bytes = UINT64_MAX;
+  std::shared_ptr<WeightCacheFolder> cache = nullptr;   // may be null
   std::optional<std::uint32_t> variant = std::nullopt;  // only this one (f32), else every f32 one
 };
 

@@ -269,7 +269,8 @@ Status gather(const CommandOptions& options, const Device& device, SplitPlanner&
 int plan_command(const CommandOptions& options) {
   auto device = open_device(options);
   if (!device.is_ok()) return fail(exit_code_of(device.status()), device.status().message());
-  auto planner = SplitPlanner::create(*device->model, device->variant, device->overhead_bytes);
+  auto planner = SplitPlanner::create(*device->model, device->variant, device->overhead_bytes,
+                                      device->cache != nullptr);
   if (!planner.is_ok()) return fail(ExitCode::kInternal, planner.status().message());
   auto request = planner_request(options);
   if (!request.is_ok()) return fail(ExitCode::kUsage, request.status().message());
@@ -277,6 +278,7 @@ int plan_command(const CommandOptions& options) {
   if (const Status status = gather(options, *device, *planner, inputs); !status.is_ok()) {
     return fail(exit_code_of(status), status.message());
   }
+  warn_of_cache(*device);
   const Plan plan =
       planner->decide(inputs.picture(), inputs.link, planner_caps(*device, options), *request);
   const std::vector<Baseline> baselines =

@@ -36,11 +36,10 @@ std::vector<LayerTime> layer_times(const fbs::Model& model, const fbs::Variant& 
 
 void print_json(const ProfileData& profile, const Device& device, const std::string& path) {
   const fbs::Model& model = device.model->header();
-  nlohmann::ordered_json json{{"model", model.name()->str()},
-                              {"identity", to_hex(device.model->identity())},
-                              {"processor", profile.processor},
-                              {"file", path},
-                              {"input_ns", profile.input_ns}};
+  nlohmann::ordered_json json{
+      {"model", model.name()->str()},   {"identity", to_hex(device.model->identity())},
+      {"processor", profile.processor}, {"file", path},
+      {"input_ns", profile.input_ns},   {"weight_cache", cache_json(device)}};
   for (const VariantProfile& variant : profile.variants) {
     nlohmann::ordered_json entry{
         {"variant", variant.variant}, {"threads", variant.threads}, {"runs", variant.runs}};
@@ -94,6 +93,7 @@ int profile_command(const CommandOptions& options) {
                                  {.threads = options.threads,
                                   .runs = options.runs,
                                   .weight_budget_bytes = device->caps.ram.bytes / 4,
+                                  .cache = device->cache,
                                   .variant = only},
                                  [&](std::size_t done, std::size_t total) {
                                    if (progress_wanted)
@@ -101,6 +101,7 @@ int profile_command(const CommandOptions& options) {
                                  });
   if (progress_wanted) std::fputs("\r\033[K", stderr);
   if (!profile.is_ok()) return fail(exit_code_of(profile.status()), profile.status().message());
+  warn_of_cache(*device);
   const std::string path =
       options.output.empty() ? default_profile_path(options.model_path) : options.output;
   if (const Status status = write_profile(path, *profile); !status.is_ok()) {

@@ -6,8 +6,10 @@
 
 #include <memory>
 #include <span>
+#include <utility>
 
 #include "engine/executor.h"
+#include "engine/weight_cache_folder.h"
 #include "engine/weights.h"
 #include "schemas/model_reader.h"
 #include "schemas/status.h"
@@ -16,11 +18,13 @@ namespace cleave::agent {
 
 class RangeRunner {
  public:
-  RangeRunner(std::shared_ptr<const ModelFile> model, std::uint32_t variant, unsigned threads)
-      : model_(std::move(model)), variant_(variant), threads_(threads) {}
+  // `cache` may be null: weights are packed in this process.
+  RangeRunner(std::shared_ptr<const ModelFile> model, std::uint32_t variant, unsigned threads,
+              std::shared_ptr<WeightCacheFolder> cache)
+      : model_(std::move(model)), variant_(variant), threads_(threads), cache_(std::move(cache)) {}
 
-  // Ready to run `range`: packs its weights unless those held cover it. Errors: as Weights::create
-  // and Executor::prepare.
+  // Ready to run `range`: packs its weights, or maps them from the cache, unless those held cover
+  // it. Errors: as Weights::create and Executor::prepare.
   Status prepare(OpRange range);
 
   // The same with the weights of another runner, held by both from then on, if they cover `range`.
@@ -46,6 +50,7 @@ class RangeRunner {
   std::shared_ptr<const ModelFile> model_;
   std::uint32_t variant_;
   unsigned threads_;
+  std::shared_ptr<WeightCacheFolder> cache_;
   std::shared_ptr<const Weights> weights_;
   std::unique_ptr<Executor> executor_;
   OpRange prepared_;

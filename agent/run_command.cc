@@ -82,18 +82,19 @@ int finish(const Tally& tally) {
 Status check_fixed_split(const SplitPlanner& planner, const Split& split, const Device& device,
                          const planner::Caps& caps) {
   const planner::CutCost& cost = planner.cost_at(split.op_boundary);
-  const auto over = [](const char* what, std::uint64_t needed, std::uint64_t cap,
-                       CapSource source) {
+  const auto over = [](const char* what, std::uint64_t needed, std::uint64_t cap, CapSource source,
+                       const char* advice = "") {
     return Status(StatusCode::kResourceExhausted,
                   "this split needs " + std::to_string(needed) + " bytes of " + what +
                       " and the cap is " + std::to_string(cap) + " (" + cap_source_name(source) +
-                      "); choose a smaller --split, or --split auto");
+                      "); choose a smaller --split, or --split auto" + advice);
   };
   if (cost.edge_ram_bytes > caps.ram_bytes) {
     return over("memory", cost.edge_ram_bytes, caps.ram_bytes, device.caps.ram.source);
   }
   if (cost.edge_storage_bytes > caps.storage_bytes) {
-    return over("storage", cost.edge_storage_bytes, caps.storage_bytes, device.caps.storage.source);
+    return over("storage", cost.edge_storage_bytes, caps.storage_bytes, device.caps.storage.source,
+                device.cache == nullptr ? "" : ", or --no-cache, which keeps no packed weights");
   }
   if (split.layers_on_device < caps.min_split) {
     return {StatusCode::kResourceExhausted, "--split " + std::to_string(split.layers_on_device) +
@@ -108,6 +109,7 @@ Status configure(const CommandOptions& options, const Device& device, SplitPlann
   pipeline.variant = device.variant;
   pipeline.threads = options.threads;
   pipeline.caps = planner_caps(device, options);
+  pipeline.cache = device.cache;
   CLEAVE_ASSIGN_OR_RETURN(const GivenLink link, planner_link(options));
   pipeline.initial_link = link.link;
   pipeline.keep_link = link.given;
@@ -135,7 +137,8 @@ int run_command(const CommandOptions& options) {
   }
   auto device = open_device(options);
   if (!device.is_ok()) return fail(exit_code_of(device.status()), device.status().message());
-  auto planner = SplitPlanner::create(*device->model, device->variant, device->overhead_bytes);
+  auto planner = SplitPlanner::create(*device->model, device->variant, device->overhead_bytes,
+                                      device->cache != nullptr);
   if (!planner.is_ok()) return fail(ExitCode::kInternal, planner.status().message());
 
   auto remote = connection_options(options, *device);
@@ -157,6 +160,7 @@ int run_command(const CommandOptions& options) {
         if (error != nullptr) std::rethrow_exception(error);
       });
   io.run();
+  warn_of_cache(*device);
   return finish(tally);
 }
 

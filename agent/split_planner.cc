@@ -77,7 +77,8 @@ std::string bounds_text(std::uint8_t broken) {
 }
 
 Result<SplitPlanner> SplitPlanner::create(const ModelFile& model, std::uint32_t variant_index,
-                                          std::uint64_t fixed_overhead_bytes) {
+                                          std::uint64_t fixed_overhead_bytes,
+                                          bool has_weight_cache) {
   const fbs::Model& header = model.header();
   const fbs::Variant& variant = *header.variants()->Get(variant_index);
   SplitPlanner planner;
@@ -98,6 +99,7 @@ Result<SplitPlanner> SplitPlanner::create(const ModelFile& model, std::uint32_t 
     const Split& split = planner.splits_[i];
     for (; counted < split.op_boundary; ++counted) {
       stored += weight_bytes(*variant.ops()->Get(counted));
+      if (has_weight_cache) stored += weight_cache_bytes(variant, counted);
       weights += weight_ram_bytes(variant, counted);
     }
     const std::uint64_t arena = split.op_boundary == 0 ? 0 : arenas[i].head_bytes;

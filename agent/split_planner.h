@@ -44,9 +44,11 @@ struct Plan {
 class SplitPlanner {
  public:
   // Computes memory and storage of every split once. `fixed_overhead_bytes` is what the process
-  // holds besides (its RSS before any weights are packed).
+  // holds besides (its RSS before any weights are packed). With a weight cache, storage counts what
+  // it keeps of the head beside the head's part of the model file.
   static Result<SplitPlanner> create(const ModelFile& model, std::uint32_t variant,
-                                     std::uint64_t fixed_overhead_bytes);
+                                     std::uint64_t fixed_overhead_bytes,
+                                     bool has_weight_cache = false);
 
   // The device's own table, and the server's when there is one. Errors: kMismatch when a table is
   // not of this variant.

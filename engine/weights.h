@@ -2,13 +2,15 @@
 //
 // The packed weights of a range of ops: made once, immutable, shared by every executor of the
 // process (decision 5 of the design). Packing is XNNPACK's; the layout depends on the kernels this
-// CPU runs, so packed bytes never leave the process.
+// CPU runs, so packed bytes never leave the machine: they may be kept in its weight cache
+// (weight_cache_folder.h).
 #pragma once
 
 #include <cstdint>
 #include <memory>
 
 #include "engine/tensor.h"
+#include "engine/weight_cache_folder.h"
 #include "schemas/model_reader.h"
 #include "schemas/status.h"
 
@@ -23,14 +25,22 @@ namespace cleave {
 // Thread-safe.
 [[nodiscard]] std::uint64_t weight_ram_bytes(const fbs::Variant& variant, OpIndex op);
 
+// Bytes of the file that a weight cache keeps for op `op`; 0 for ops that have none: without
+// weights, fully connected (read in the model file), depthwise (XNNPACK packs those each time).
+// Within a few percent, as weight_ram_bytes(). REQUIRES: an op of `variant`. Thread-safe.
+[[nodiscard]] std::uint64_t weight_cache_bytes(const fbs::Variant& variant, OpIndex op);
+
 class Weights {
  public:
-  // Packs ops `range` of `variant`. Reads the model's segments and gives their pages back; those of
-  // depthwise convolutions (small) are read again whenever an executor is created.
-  // Errors: kOutOfRange (variant or range), kUnsupported (an op this engine cannot run),
-  // kResourceExhausted. Thread-safe; takes milliseconds to seconds (VGG-16: all weights once).
-  static Result<std::shared_ptr<const Weights>> create(std::shared_ptr<const ModelFile> model,
-                                                       std::uint32_t variant, OpRange range);
+  // Packs ops `range` of `variant`, or maps what `cache` (may be null) has of them, and gives it
+  // what it has not: a cache that fails only costs time, and says so in its status(). Reads the
+  // model's segments and gives their pages back; those of depthwise convolutions (small) are read
+  // again whenever an executor is created. Errors: kOutOfRange (variant or range), kUnsupported (an
+  // op this engine cannot run), kResourceExhausted. Thread-safe; takes milliseconds to seconds
+  // (VGG-16: all weights once).
+  static Result<std::shared_ptr<const Weights>> create(
+      std::shared_ptr<const ModelFile> model, std::uint32_t variant, OpRange range,
+      std::shared_ptr<WeightCacheFolder> cache = nullptr);
   virtual ~Weights() = default;
   Weights(const Weights&) = delete;
   Weights& operator=(const Weights&) = delete;

@@ -81,13 +81,13 @@ AtomicFile::~AtomicFile() {
   if (!temporary_.empty()) ::unlink(temporary_.c_str());
 }
 
-Result<AtomicFile> AtomicFile::create(const std::string& path) {
+Result<AtomicFile> AtomicFile::create(const std::string& path, unsigned mode) {
   struct stat info {};
   if (::stat(path.c_str(), &info) == 0 && S_ISDIR(info.st_mode)) {
     return Status(StatusCode::kIo, "cannot write: it is a folder; name a file").with_context(path);
   }
   std::string temporary = temporary_name(path);
-  FileDescriptor file(::open(temporary.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666));
+  FileDescriptor file(::open(temporary.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, mode));
   if (!file.is_open()) return write_error("cannot create", path);
   return AtomicFile(std::move(file), std::move(temporary), path);
 }
@@ -110,12 +110,17 @@ Status AtomicFile::sync() {
   return ::fsync(file_.get()) == 0 ? Status::ok() : write_error("cannot write (fsync)", path_);
 }
 
-Status AtomicFile::commit() {
-  CLEAVE_RETURN_IF_ERROR(sync());
+Status AtomicFile::commit_unsynced() {
   if (std::rename(temporary_.c_str(), path_.c_str()) != 0) {
     return write_error("cannot rename", path_);
   }
   temporary_.clear();
+  return Status::ok();
+}
+
+Status AtomicFile::commit() {
+  CLEAVE_RETURN_IF_ERROR(sync());
+  CLEAVE_RETURN_IF_ERROR(commit_unsynced());
   return sync_folder(folder_of(path_)).with_context(path_);
 }
 

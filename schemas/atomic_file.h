@@ -20,11 +20,11 @@ namespace cleave {
 
 // A file under a temporary name beside `path` that takes the name once it is complete: a reader, or
 // a machine that lost power, finds the old content or the new. Dropped without a trace unless
-// committed. Mode 0666 less the umask. Errors carry the path: kIo, or kNotFound where
+// committed. `mode` less the umask. Errors carry the path: kIo, or kNotFound where
 // its folder is missing. Used by one thread; of two writers of one path the last to commit wins.
 class AtomicFile {
  public:
-  static Result<AtomicFile> create(const std::string& path);
+  static Result<AtomicFile> create(const std::string& path, unsigned mode = 0666);
   ~AtomicFile();
   AtomicFile(AtomicFile&& other) noexcept;
   AtomicFile& operator=(AtomicFile&&) = delete;
@@ -35,6 +35,10 @@ class AtomicFile {
   [[nodiscard]] Status sync();
   // Syncs, takes the final name, over a file that may be there, and makes that durable.
   [[nodiscard]] Status commit();
+  // Takes the final name without waiting for the disk. A reader finds the old content or the new;
+  // after a loss of power the file may be torn. For what carries its own checksum and can be made
+  // again.
+  [[nodiscard]] Status commit_unsynced();
 
  private:
   AtomicFile(FileDescriptor file, std::string temporary, std::string path);

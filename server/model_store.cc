@@ -35,7 +35,8 @@ Result<VariantProfile> measure(const LoadedVariant& variant, unsigned threads, u
 }
 
 Result<std::unique_ptr<LoadedModel>> load_one(const std::string& path, unsigned threads,
-                                              unsigned profile_runs) {
+                                              unsigned profile_runs,
+                                              const std::shared_ptr<WeightCacheFolder>& cache) {
   auto loaded = std::make_unique<LoadedModel>();
   CLEAVE_ASSIGN_OR_RETURN(loaded->file, ModelFile::open(path));
   const fbs::Model& model = loaded->file->header();
@@ -60,7 +61,7 @@ Result<std::unique_ptr<LoadedModel>> load_one(const std::string& path, unsigned 
     }
     VariantProfile profile;
     CLEAVE_ASSIGN_OR_RETURN(variant.weights,
-                            Weights::create(loaded->file, v, {0, header.ops()->size()}));
+                            Weights::create(loaded->file, v, {0, header.ops()->size()}, cache));
     CLEAVE_ASSIGN_OR_RETURN(profile, measure(variant, threads, profile_runs));
     profile.variant = header.name()->str();
     loaded->profile.variants.push_back(std::move(profile));
@@ -71,11 +72,12 @@ Result<std::unique_ptr<LoadedModel>> load_one(const std::string& path, unsigned 
 
 }  // namespace
 
-Result<std::unique_ptr<ModelStore>> ModelStore::load(std::span<const std::string> paths,
-                                                     unsigned threads, unsigned profile_runs) {
+Result<std::unique_ptr<ModelStore>> ModelStore::load(
+    std::span<const std::string> paths, unsigned threads, unsigned profile_runs,
+    const std::shared_ptr<WeightCacheFolder>& cache) {
   auto store = std::make_unique<ModelStore>();
   for (const std::string& path : paths) {
-    auto loaded = load_one(path, threads, profile_runs);
+    auto loaded = load_one(path, threads, profile_runs, cache);
     if (!loaded.is_ok()) return loaded.status();
     if (store->find((*loaded)->file->identity()) != nullptr) {
       return Status(StatusCode::kInvalidArgument,

@@ -24,6 +24,7 @@ struct Arguments {
   std::uint64_t max_picture_mib = 64;
   std::uint64_t max_megapixels = 100;
   std::uint64_t payload_budget_mib = 1024;
+  bool no_cache = false;
 };
 
 void define_options(CLI::App& app, Arguments& arguments) {
@@ -67,6 +68,17 @@ void define_options(CLI::App& app, Arguments& arguments) {
   app.add_option("--max-megapixels", arguments.max_megapixels, "Largest picture decoded")
       ->check(CLI::Range(1U, 10'000U))
       ->capture_default_str();
+  auto* const cache =
+      app.add_option("--cache", options.cache_path,
+                     "Folder that keeps packed weights, so that the next start maps them (default: "
+                     "$XDG_CACHE_HOME/cleave/weights or ~/.cache/cleave/weights)")
+          ->type_name("DIR");
+  app.add_flag("--no-cache", arguments.no_cache, "Keep no packed weights")->excludes(cache);
+  app.add_option("--cache-limit", options.cache_limit_bytes,
+                 "Most bytes in that folder: what was not used for longest goes first (default: "
+                 "1GiB)")
+      ->transform(CLI::AsSizeValue(/*kb_is_1000=*/true))
+      ->type_name("SIZE");
   app.add_option("--log-level", arguments.log_level, "What is logged on standard error")
       ->check(CLI::IsMember({"debug", "info", "warn", "error", "off"}))
       ->capture_default_str();
@@ -116,13 +128,34 @@ std::string dump(const nlohmann::ordered_json& json) {
   return json.dump(-1, ' ', false, nlohmann::ordered_json::error_handler_t::replace);
 }
 
-void announce(const Arguments& arguments, const ModelStore& models, const Endpoint& endpoint) {
+std::shared_ptr<WeightCacheFolder> open_cache(const ServerOptions& options) {
+  if (options.cache_path.empty()) return nullptr;
+  auto cache = WeightCacheFolder::open(
+      {.path = options.cache_path, .limit_bytes = options.cache_limit_bytes});
+  if (cache.is_ok()) return std::move(cache).value();
+  spdlog::warn("the weight cache is not used: {}", cache.status().message());
+  return nullptr;
+}
+
+nlohmann::ordered_json cache_json(const WeightCacheFolder* cache) {
+  if (cache == nullptr) return nullptr;
+  const WeightCacheStats stats = cache->stats();
+  return {{"folder", cache->path()},
+          {"ops_mapped", stats.mapped},
+          {"ops_packed", stats.missing},
+          {"files_refused", stats.refused},
+          {"files_written", stats.stored}};
+}
+
+void announce(const Arguments& arguments, const ModelStore& models, const WeightCacheFolder* cache,
+              const Endpoint& endpoint) {
   if (arguments.json) {
     nlohmann::ordered_json line{{"event", "listening"}, {"address", to_string(endpoint)}};
     for (const auto& model : models.models()) {
       line["models"].push_back({{"name", model->file->header().name()->str()},
                                 {"identity", to_hex(model->file->identity())}});
     }
+    line["weight_cache"] = cache_json(cache);
     std::printf("%s\n", dump(line).c_str());
   } else {
     for (const auto& model : models.models()) {
@@ -162,16 +195,20 @@ int serve(const Arguments& arguments) {
   // Signals from here on wait until they can be answered in order.
   asio::io_context io(1);
   asio::signal_set signals(io, SIGINT, SIGTERM);
+  const std::shared_ptr<WeightCacheFolder> cache = open_cache(arguments.options);
   auto models = ModelStore::load(arguments.options.model_paths, arguments.options.threads,
-                                 arguments.options.profile_runs);
+                                 arguments.options.profile_runs, cache);
   if (!models.is_ok()) {
     return fail(exit_code_of_load(models.status()), models.status().message());
+  }
+  if (cache != nullptr && !cache->status().is_ok()) {
+    spdlog::warn("the weight cache was not filled: {}", cache->status().message());
   }
   Server server(io, **models, arguments.options);
   if (const Status status = server.listen(); !status.is_ok()) {
     return fail(exit_code_of_listen(status), status.message());
   }
-  announce(arguments, **models, server.local_endpoint());
+  announce(arguments, **models, cache.get(), server.local_endpoint());
   bool drained = false;  // a signal that is already on its way when the drain ends has no error
   std::function<void()> wait_for_signal = [&] {
     signals.async_wait([&](const error_code& error, int) {
@@ -202,6 +239,9 @@ int run(int argc, char** argv) {
   } catch (const CLI::ParseError& error) {
     const int code = app.exit(error);
     return code == 0 ? 0 : static_cast<int>(ExitCode::kUsage);
+  }
+  if (arguments.options.cache_path.empty() && !arguments.no_cache) {
+    arguments.options.cache_path = default_weight_cache_path().value_or("");
   }
   arguments.options.picture.max_file_bytes = arguments.max_picture_mib << 20;
   arguments.options.payload_budget_bytes = arguments.payload_budget_mib << 20;

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "engine/image/picture.h"
+#include "engine/weight_cache_folder.h"
 
 namespace cleave::server {
 
@@ -29,6 +30,8 @@ struct ServerOptions {
   std::chrono::milliseconds stall_timeout{15'000};  // no byte moved within a frame
   std::chrono::milliseconds drain_timeout{10'000};
   unsigned profile_runs = 5;  // runs behind the table sent to agents
+  std::string cache_path;     // folder for packed weights; empty: none
+  std::uint64_t cache_limit_bytes = WeightCacheOptions{}.limit_bytes;
 };
 
 }  // namespace cleave::server

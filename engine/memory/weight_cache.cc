@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "engine/memory/weight_cache.h"
 
+#include <malloc.h>
 #include <xnnpack.h>
 
 #include <algorithm>
+#include <utility>
 
 namespace cleave {
 namespace {
@@ -31,16 +33,57 @@ PackedWeights::PackedWeights()
 
 PackedWeights::~PackedWeights() = default;
 
+void PackedWeights::use_files(PackedWeightsFiles files) { files_ = std::move(files); }
+
 const void* PackedWeights::find_or_make(std::size_t bytes, const std::function<void(void*)>& fill) {
   const std::lock_guard lock(mutex_);
-  if (packed_ == nullptr) {
-    Block block(counted_allocate(bytes));
-    if (block == nullptr) return nullptr;
-    fill(block.get());
-    packed_ = std::move(block);
-    bytes_ = bytes;
+  if (packed_ != nullptr) return packed_;
+  if (find_in_files()) {
+    if (bytes_ == bytes) return packed_;
+    packed_ = nullptr;
+    mapped_.reset();
   }
-  return packed_.get();
+  Block block(counted_allocate(bytes));
+  if (block == nullptr) return nullptr;
+  fill(block.get());
+  fill_with(std::move(block), bytes);
+  return packed_;
+}
+
+// REQUIRES: mutex_ is held, the entry is empty.
+bool PackedWeights::find_in_files() {
+  if (files_.folder == nullptr || file_key_) return false;
+  const auto key = files_.key();
+  if (!key.is_ok()) {
+    files_.folder->note_problem(key.status());
+    return false;
+  }
+  mapped_.reset();
+  if (auto found = files_.folder->find(*key)) mapped_.emplace(std::move(*found));
+  file_key_ = *key;
+  if (!mapped_) return false;
+  packed_ = const_cast<std::byte*>(mapped_->payload().data());
+  bytes_ = mapped_->payload().size();
+  return true;
+}
+
+// REQUIRES: mutex_ is held, the entry is empty.
+void PackedWeights::fill_with(Block block, std::size_t bytes) {
+  block_ = std::move(block);
+  packed_ = block_.get();
+  bytes_ = bytes;
+  if (!file_key_) return;
+  const Status source = files_.check_source();
+  if (!source.is_ok()) return files_.folder->note_problem(source);
+  auto stored = files_.folder->store(*file_key_, {static_cast<const std::byte*>(packed_), bytes});
+  if (!stored) return;
+  // From here on the pages are those that other processes have, too.
+  mapped_.emplace(std::move(*stored));
+  packed_ = const_cast<std::byte*>(mapped_->payload().data());
+  block_.reset();
+  // Freed blocks would otherwise stay resident beside the pages of the file: the memory plan counts
+  // weights once.
+  ::malloc_trim(0);
 }
 
 void PackedWeights::read_in_place(std::size_t bytes) {
@@ -59,9 +102,9 @@ std::size_t PackedWeights::bytes() const {
   return bytes_;
 }
 
-std::size_t PackedWeights::look_up() const {
+std::size_t PackedWeights::look_up() {
   const std::lock_guard lock(mutex_);
-  return packed_ == nullptr ? kNotFound : kOffset;
+  return packed_ != nullptr || find_in_files() ? kOffset : kNotFound;
 }
 
 void* PackedWeights::reserve(std::size_t bytes) {
@@ -79,17 +122,14 @@ std::size_t PackedWeights::look_up_or_insert(void* packed, std::size_t bytes) {
   if (offered != reserved_.end()) {
     Block block = std::move(*offered);
     reserved_.erase(offered);
-    if (packed_ == nullptr) {
-      packed_ = std::move(block);
-      bytes_ = bytes;
-    }
+    if (packed_ == nullptr) fill_with(std::move(block), bytes);
   }
   return packed_ == nullptr ? kNotFound : kOffset;
 }
 
 void* PackedWeights::address() const {
   const std::lock_guard lock(mutex_);
-  return packed_.get();
+  return packed_;
 }
 
 xnn_weights_cache_provider* planning_only_provider() {

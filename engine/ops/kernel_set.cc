@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
+#include "engine/ops/kernel_set.h"
+
 #include <cpuinfo.h>
 
 #include <string>
@@ -65,7 +67,42 @@ std::string describe_kernel_set() {
 #endif
 }
 
+// XNNPACK's own tests of the CPU, one character each (its hardware-config.c).
+std::string instruction_sets() {
+  std::string found;
+  const auto add = [&](bool has) { found += has ? '1' : '0'; };
+#if defined(__x86_64__) || defined(__i386__)
+  for (const bool has :
+       {cpuinfo_has_x86_ssse3(), cpuinfo_has_x86_sse4_1(), cpuinfo_has_x86_avx(),
+        cpuinfo_has_x86_f16c(), cpuinfo_has_x86_fma3(), cpuinfo_has_x86_avx2(),
+        cpuinfo_has_x86_avx512f(), cpuinfo_has_x86_avx512bw(), cpuinfo_has_x86_avx512dq(),
+        cpuinfo_has_x86_avx512vl(), cpuinfo_has_x86_avx512vbmi(), cpuinfo_has_x86_avx512vnni(),
+        cpuinfo_has_x86_gfni(), cpuinfo_has_x86_avx512fp16(), cpuinfo_has_x86_amx_int8(),
+        cpuinfo_has_x86_avxvnni(), cpuinfo_has_x86_avx_vnni_int8()}) {
+    add(has);
+  }
+#else
+  for (const bool has : {cpuinfo_has_arm_neon(), cpuinfo_has_arm_neon_fma(),
+                         cpuinfo_has_arm_neon_v8(), cpuinfo_has_arm_fp16_arith(),
+                         cpuinfo_has_arm_neon_fp16_arith(), cpuinfo_has_arm_neon_bf16(),
+                         cpuinfo_has_arm_neon_dot(), cpuinfo_has_arm_i8mm(), cpuinfo_has_arm_sve(),
+                         cpuinfo_has_arm_sve2(), cpuinfo_has_arm_sme(), cpuinfo_has_arm_sme2()}) {
+    add(has);
+  }
+  for (std::uint32_t i = 0; i < cpuinfo_get_uarchs_count(); ++i) {
+    found += "/" + std::to_string(static_cast<unsigned>(cpuinfo_get_uarch(i)->uarch));
+  }
+#endif
+  return found;
+}
+
 }  // namespace
+
+const std::string& ops::packing_kernels() {
+  static const std::string text = describe_kernel_set() + ", " + kernels::active_kernels().name +
+                                  ", " + (cpuinfo_initialize() ? instruction_sets() : "");
+  return text;
+}
 
 const char* kernel_set_name() {
   // Our own kernels are named where they are not the best that the CPU has.

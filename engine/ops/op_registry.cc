@@ -95,6 +95,19 @@ std::uint64_t weight_ram_bytes(const OpSpec& spec) {
   return bytes + spec.kernel_scales.size() * sizeof(float);
 }
 
+// XNNPACK computes groups of one channel in and out the depthwise way, whatever the model calls
+// them.
+bool is_packed_once(const OpSpec& spec) {
+  const fbs::OpOptions kind = spec.op->options_type();
+  if (spec.op->segment() < 0) return false;
+  if (kind == fbs::OpOptions::DepthwiseConv2D) {
+    return spec.op->options_as_DepthwiseConv2D()->multiplier() > 1;
+  }
+  if (kind != fbs::OpOptions::Conv2D) return false;
+  const std::uint32_t groups = spec.op->options_as_Conv2D()->groups();
+  return groups != spec.inputs[0].channels() || groups != spec.output.channels();
+}
+
 OpSpec make_op_spec(const fbs::Variant& variant, OpIndex index) {
   const fbs::Op& op = *variant.ops()->Get(index);
   OpSpec spec;

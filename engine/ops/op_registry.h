@@ -15,4 +15,8 @@ namespace cleave::ops {
 // is counted as large as the source: it adds what fills up the last columns.
 [[nodiscard]] std::uint64_t weight_ram_bytes(const OpSpec& spec);
 
+// Whether the op's weights are packed when it is first created and found packed after that, so that
+// a weight cache serves it.
+[[nodiscard]] bool is_packed_once(const OpSpec& spec);
+
 }  // namespace cleave::ops

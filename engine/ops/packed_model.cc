@@ -6,6 +6,7 @@
 #include "engine/kernels/half.h"
 #include "engine/ops/convolution.h"
 #include "engine/ops/op_registry.h"
+#include "engine/ops/weight_cache_key.h"
 
 namespace cleave::ops {
 namespace {
@@ -32,11 +33,29 @@ void widen_f16_kernel(OpSpec& spec) {
 }  // namespace
 
 PackedModel::PackedModel(std::shared_ptr<const ModelFile> model, const fbs::Variant& variant,
-                         OpRange range)
+                         OpRange range, const std::shared_ptr<WeightCacheFolder>& cache)
     : model_(std::move(model)),
       variant_(variant),
       range_(range),
-      cache_(std::size_t{range.last} - range.first) {}
+      cache_(std::size_t{range.last} - range.first) {
+  if (cache == nullptr) return;
+  for (OpIndex op = range_.first; op < range_.last; ++op) {
+    if (variant_.ops()->Get(op)->segment() >= 0) use_files(op, cache);
+  }
+}
+
+// The entry is part of this, so `this` outlives what it keeps.
+void PackedModel::use_files(OpIndex index, const std::shared_ptr<WeightCacheFolder>& cache) {
+  cache_.entry(index - range_.first)
+      .use_files(
+          {.folder = cache,
+           .key = [this, index] { return weight_cache_key(model_->header(), variant_, index); },
+           .check_source =
+               [this, index] {
+                 const std::int32_t segment = variant_.ops()->Get(index)->segment();
+                 return check_segment(*model_, static_cast<std::uint32_t>(segment));
+               }});
+}
 
 PackedModel::~PackedModel() {
   for (OpIndex op = range_.first; op < range_.last; ++op) {

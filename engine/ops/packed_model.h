@@ -11,7 +11,9 @@ namespace cleave::ops {
 
 class PackedModel final : public Weights {
  public:
-  PackedModel(std::shared_ptr<const ModelFile> model, const fbs::Variant& variant, OpRange range);
+  // `cache` may be null: nothing is kept in files.
+  PackedModel(std::shared_ptr<const ModelFile> model, const fbs::Variant& variant, OpRange range,
+              const std::shared_ptr<WeightCacheFolder>& cache);
   // Gives back the pages of what was read in place; another PackedModel of the same file that still
   // reads them faults them in again.
   ~PackedModel() override;
@@ -26,6 +28,7 @@ class PackedModel final : public Weights {
   [[nodiscard]] OpResult create_op(OpIndex index) const;
 
  private:
+  void use_files(OpIndex index, const std::shared_ptr<WeightCacheFolder>& cache);
   [[nodiscard]] OpSpec spec(OpIndex index) const;
 
   std::shared_ptr<const ModelFile> model_;

@@ -27,7 +27,7 @@ double smallest(const std::vector<double>& values) {
 std::string row(const CaseResult& result, const Verdict& verdict, std::size_t index) {
   const ContenderResult& c = result.contenders[index];
   const std::string head =
-      format("%-18s %7u  %-12s", result.model.c_str(), result.threads, c.name.c_str());
+      format("%-18s %7u  %-14s", result.model.c_str(), result.threads, c.name.c_str());
   if (!c.absent.empty()) return head + " absent: " + c.absent + "\n";
   const std::string ratio =
       c.name == kOurs && verdict.time_ratio ? format("%.3f", *verdict.time_ratio) : "";
@@ -48,6 +48,9 @@ std::string summary(const Verdict& verdict) {
   if (verdict.start_ratio && verdict.peak_ratio) {
     text += format("; start %.3f and peak %.3f of %s", *verdict.start_ratio, *verdict.peak_ratio,
                    kOnnxRuntime);
+  }
+  if (verdict.cached_start_ratio) {
+    text += format("; start with a filled cache %.3f", *verdict.cached_start_ratio);
   }
   if (!text.empty()) text += "\n";
   if (!verdict.error.empty()) text += "  WRONG: " + verdict.error + "\n";
@@ -99,6 +102,7 @@ nlohmann::ordered_json to_json(const CaseResult& result) {
       {"faster_peer", verdict.faster},
       {"time_ratio", or_null(verdict.time_ratio)},
       {"start_ratio_to_onnxruntime", or_null(verdict.start_ratio)},
+      {"cached_start_ratio_to_onnxruntime", or_null(verdict.cached_start_ratio)},
       {"peak_ratio_to_onnxruntime", or_null(verdict.peak_ratio)}};
   json["contenders"] = nlohmann::ordered_json::array();
   for (std::size_t i = 0; i < result.contenders.size(); ++i) {
@@ -115,7 +119,7 @@ std::string to_table(const Setup& setup, const std::vector<CaseResult>& results)
       format("%s, %u CPUs; %u runs after %u, %u starts, all medians\n", setup.processor.c_str(),
              setup.processors, setup.options.runs, setup.options.warmup + 1, setup.options.starts);
   text += contender_texts(results);
-  text += format("\n%-18s %7s  %-12s%10s %10s %10s %10s %7s %10s %10s  %s\n", "model", "threads",
+  text += format("\n%-18s %7s  %-14s%10s %10s %10s %10s %7s %10s %10s  %s\n", "model", "threads",
                  "contender", "median ms", "least ms", "p10 ms", "p90 ms", "ratio", "peak MB",
                  "start ms", "scores off");
   for (const CaseResult& result : results) {

@@ -27,6 +27,7 @@ struct Verdict {
   // Our median by the smaller of the others'; our start and peak by ONNX Runtime's.
   std::string faster;
   std::optional<double> time_ratio, start_ratio, peak_ratio;
+  std::optional<double> cached_start_ratio;  // our start with a filled weight cache
 };
 
 // The reference is ONNX Runtime, or the XNNPACK runtime where there is no ONNX file. Scores that

@@ -48,6 +48,17 @@ TEST_CASE("our median is compared with the faster of the others") {
   CHECK(*verdict.peak_ratio == doctest::Approx(4.0 / 9));
 }
 
+TEST_CASE("our start with a filled cache is compared as well, but we do not race ourselves") {
+  CaseResult result = three();
+  result.contenders.insert(result.contenders.begin() + 1, contender(kOursCached, 1, {0.25f, 0.5f}));
+  const Verdict verdict = judge(result);
+  CHECK(verdict.error == "");
+  CHECK(verdict.faster == kXnnpack);
+  CHECK(*verdict.cached_start_ratio == doctest::Approx(10.0 / 90));
+  CHECK(to_table({}, {result}).find("filled cache 0.111") != std::string::npos);
+  CHECK_FALSE(judge(three()).cached_start_ratio.has_value());
+}
+
 TEST_CASE("an absent contender is not compared with") {
   CaseResult result = three();
   result.contenders[2] = {};

@@ -37,6 +37,9 @@ std::vector<Entrant> make_entrants(const BenchFiles& files, unsigned threads,
   };
   std::vector<Entrant> entrants;
   entrants.push_back(entrant(kOurs, "bench_runner_cleave", files.model_path));
+  entrants.back().command.emplace_back();
+  entrants.push_back(entrant(kOursCached, "bench_runner_cleave", files.model_path));
+  entrants.back().command.push_back(options.folder + "/cache");
   if (!files.onnx_path.empty()) {
     Entrant ort = entrant(kOnnxRuntime, "bench_runner_ort", files.onnx_path);
     for (const std::string& word :
@@ -54,7 +57,8 @@ Status start(Entrant& entrant) {
   if (entrant.process != nullptr) CLEAVE_RETURN_IF_ERROR(entrant.process->finish());
   entrant.process.reset();
   auto started = Contender::start(entrant.command, entrant.log_path);
-  if (started.status().code() == StatusCode::kUnsupported && entrant.result.name != kOurs) {
+  if (started.status().code() == StatusCode::kUnsupported && entrant.result.name != kOurs &&
+      entrant.result.name != kOursCached) {
     entrant.result.absent = started.status().message();
     return Status::ok();
   }
@@ -66,6 +70,11 @@ Status start(Entrant& entrant) {
   entrant.result.scores = first.scores;
   entrant.process->wait_until_idle();
   return Status::ok();
+}
+
+Status fill_cache(const Entrant& cached) {
+  CLEAVE_ASSIGN_OR_RETURN(const auto process, Contender::start(cached.command, cached.log_path));
+  return process->finish();
 }
 
 Status run_once(Entrant& entrant, bool counts) {
@@ -97,6 +106,7 @@ Status finish(Entrant& entrant) {
 Result<CaseResult> run_case(const BenchFiles& files, unsigned threads, const RunOptions& options) {
   CLEAVE_RETURN_IF_ERROR(warm_pages(files));
   std::vector<Entrant> entrants = make_entrants(files, threads, options);
+  CLEAVE_RETURN_IF_ERROR(fill_cache(entrants[1]));
   CLEAVE_RETURN_IF_ERROR(
       for_each_rotated(entrants, options.starts, [](Entrant& e, unsigned) { return start(e); }));
   CLEAVE_RETURN_IF_ERROR(for_each_rotated(

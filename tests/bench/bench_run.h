@@ -21,6 +21,7 @@ struct RunOptions {
 };
 
 inline constexpr const char* kOurs = "cleave";
+inline constexpr const char* kOursCached = "cleave, cached";  // packed weights of an earlier start
 inline constexpr const char* kOnnxRuntime = "onnxruntime";
 inline constexpr const char* kXnnpack = "xnnpack";
 
@@ -38,12 +39,12 @@ struct CaseResult {
   std::string model;
   unsigned threads = 1;
   fbs::Shape input;
-  std::vector<ContenderResult> contenders;  // ours first
+  std::vector<ContenderResult> contenders;  // ours first, without and with a weight cache
 };
 
-// Starts every contender `starts` times, one at a time, and keeps the last of each: only one of
-// them is ever at work. A contender without an operator of the network is absent from the result.
-// Errors: any other failure of a contender.
+// Fills a weight cache by a start that does not count. Then starts every contender `starts` times,
+// one at a time, and keeps the last of each: only one of them is ever at work. A contender without
+// an operator of the network is absent from the result. Errors: any other failure of a contender.
 Result<CaseResult> run_case(const BenchFiles& files, unsigned threads, const RunOptions& options);
 
 }  // namespace cleave::bench

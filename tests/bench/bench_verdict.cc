@@ -49,7 +49,9 @@ void compare_scores(const CaseResult& result, const ContenderResult& reference, 
 void compare_times(const CaseResult& result, const ContenderResult& ours, Verdict& verdict) {
   double best = 0;
   for (const ContenderResult& contender : result.contenders) {
-    if (!contender.absent.empty() || &contender == &ours) continue;
+    if (!contender.absent.empty() || contender.name == kOurs || contender.name == kOursCached) {
+      continue;
+    }
     const double median = quantile(contender.run_ms, 0.5);
     if (!verdict.faster.empty() && median >= best) continue;
     verdict.faster = contender.name;
@@ -86,6 +88,9 @@ Verdict judge(const CaseResult& result) {
     verdict.start_ratio = quantile(ours->start_ms, 0.5) / quantile(ort->start_ms, 0.5);
     verdict.peak_ratio =
         static_cast<double>(ours->peak_rss_bytes) / static_cast<double>(ort->peak_rss_bytes);
+    if (const ContenderResult* cached = find(result, kOursCached)) {
+      verdict.cached_start_ratio = quantile(cached->start_ms, 0.5) / quantile(ort->start_ms, 0.5);
+    }
   }
   return verdict;
 }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Contender: this engine.
+// Contender: this engine; with the folder of a weight cache as a further argument, or an empty one.
 #include <cstring>
 #include <memory>
 #include <string>
@@ -35,12 +35,17 @@ struct Prepared {
   std::size_t scores = 0;
 };
 
-Prepared prepare(const bench::RunnerArguments& arguments) {
+std::shared_ptr<WeightCacheFolder> open_cache(const std::string& path) {
+  return path.empty() ? nullptr : value_of(WeightCacheFolder::open({.path = path}));
+}
+
+Prepared prepare(const bench::RunnerArguments& arguments,
+                 const std::shared_ptr<WeightCacheFolder>& cache) {
   const std::shared_ptr<const ModelFile> model = value_of(ModelFile::open(arguments.model));
   const OpRange all{0, model->header().variants()->Get(0)->ops()->size()};
   Prepared prepared;
-  prepared.executor = value_of(
-      Executor::create(value_of(Weights::create(model, 0, all)), {.threads = arguments.threads}));
+  prepared.executor = value_of(Executor::create(value_of(Weights::create(model, 0, all, cache)),
+                                                {.threads = arguments.threads}));
   Executor& executor = *prepared.executor;
   require(executor.prepare(all, 1));
   const auto values = bench::read_floats(arguments.input, executor.inputs()[0].elements);
@@ -59,10 +64,16 @@ Prepared prepare(const bench::RunnerArguments& arguments) {
 }  // namespace
 
 int main(int argc, char** argv) {
-  const bench::RunnerArguments arguments = bench::begin(argc, argv, 0);
-  Prepared prepared = prepare(arguments);
-  const std::string kernels =
+  const bench::RunnerArguments arguments = bench::begin(argc, argv, 1);
+  const std::shared_ptr<WeightCacheFolder> cache = open_cache(arguments.more[0]);
+  Prepared prepared = prepare(arguments, cache);
+  if (cache != nullptr) require(cache->status());
+  std::string kernels =
       std::string("XNNPACK ") + kernel_set_name() + ", own " + kernels::active_kernels().name;
+  if (cache != nullptr) {
+    kernels += ", " + std::to_string(cache->stats().mapped) + " ops mapped and " +
+               std::to_string(cache->stats().missing) + " packed";
+  }
   return bench::serve(kernels, [&] {
     require(prepared.executor->run());
     return std::span<const float>(prepared.output.f32(), prepared.scores);

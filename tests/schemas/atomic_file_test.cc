@@ -76,6 +76,20 @@ TEST_CASE("parts are written in any order, and moved files are committed once") 
   CHECK(entries(folder.path()) == 1);
 }
 
+TEST_CASE("a file can be private, and take its name without waiting for the disk") {
+  const test::TemporaryFolder folder;
+  const std::string path = folder / "private";
+  REQUIRE(write_file_atomically(path, bytes_of("old")).is_ok());
+  auto file = AtomicFile::create(path, 0600);
+  REQUIRE(file.is_ok());
+  REQUIRE(file->write_at(bytes_of("new"), 0).is_ok());
+  CHECK(text_of(read_file(path, 100)) == "old");
+  REQUIRE(file->commit_unsynced().is_ok());
+  CHECK(text_of(read_file(path, 100)) == "new");
+  CHECK(fs::status(path).permissions() == (fs::perms::owner_read | fs::perms::owner_write));
+  CHECK(entries(folder.path()) == 1);
+}
+
 TEST_CASE("reading names what is wrong") {
   const test::TemporaryFolder folder;
   CHECK(read_file(folder / "nothing", 10).status().code() == StatusCode::kNotFound);

@@ -50,6 +50,8 @@ std::string agent_program() { return program("cleave-agent"); }
 std::string server_program() { return program("cleave-server"); }
 std::string import_program() { return program("cleave-import"); }
 
+Workshop::Workshop() { ::setenv("XDG_CACHE_HOME", path("caches").c_str(), 1); }
+
 std::string Workshop::zoo(const std::string& name, const std::vector<std::string>& options) const {
   const std::string out = path(name + ".cleave");
   std::vector<std::string> command{import_program(), "zoo", name, out};

@@ -19,9 +19,11 @@ std::string agent_program();
 std::string server_program();
 std::string import_program();
 
-// A folder of its own for one test, with everything that the test writes; removed at the end.
+// A folder of its own for one test, with everything that the test writes, and the user's caches of
+// the programs that it starts; removed at the end.
 class Workshop {
  public:
+  Workshop();
   [[nodiscard]] std::string path(const std::string& name) const { return folder_ / name; }
 
   // `cleave-import zoo` into the folder; gives the path.
