@@ -16,8 +16,9 @@ namespace cleave::agent {
 
 class RangeRunner {
  public:
-  RangeRunner(std::shared_ptr<const ModelFile> model, std::uint32_t variant, unsigned threads)
-      : model_(std::move(model)), variant_(variant), threads_(threads) {}
+  RangeRunner(std::shared_ptr<const ModelFile> model, std::uint32_t variant,
+              const ExecutorOptions& options)
+      : model_(std::move(model)), variant_(variant), options_(options) {}
 
   // Ready to run `range`: packs its weights unless those held cover it. Errors: as Weights::create
   // and Executor::prepare.
@@ -45,7 +46,7 @@ class RangeRunner {
 
   std::shared_ptr<const ModelFile> model_;
   std::uint32_t variant_;
-  unsigned threads_;
+  ExecutorOptions options_;
   std::shared_ptr<const Weights> weights_;
   std::unique_ptr<Executor> executor_;
   OpRange prepared_;

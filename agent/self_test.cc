@@ -42,7 +42,7 @@ Result<std::vector<float>> compute_scores(const std::shared_ptr<const ModelFile>
   const fbs::Shape& shape = *variant.tensors()->Get(variant.input())->shape();
   Tensors crossing(1, std::vector<float>(element_count(shape)));
   normalize({pixels.data(), pixels.size()}, *header.preprocessing(), shape.channels(), crossing[0]);
-  RangeRunner runner(model, index, threads);
+  RangeRunner runner(model, index, {.threads = threads});
   for (OpIndex op = 0; op < variant.ops()->size();) {
     const OpRange range = next_stretch(variant, op, weight_budget_bytes);
     runner.release();
