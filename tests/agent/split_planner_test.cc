@@ -81,7 +81,8 @@ TEST_CASE("latency is input, head, link and tail; memory is weights and arena") 
   const auto arena =
       plan_arena_bytes(*bench.model->header().variants()->Get(0), {0, 1}, 1, OutputPlace::kCaller);
   REQUIRE(arena.is_ok());
-  const std::uint64_t head = first_conv + *arena + boundary_bytes[1] + kHeadOtherBytes;
+  const std::uint64_t head = first_conv + *arena + boundary_bytes[1] + kHeadOtherBytes +
+                             operator_bytes(*bench.model->header().variants()->Get(0), 0);
   CHECK(plan.splits[1].candidate.edge_memory_bytes == head);
   CHECK(plan.splits[0].candidate.edge_ram_bytes == kOverhead + 8 * 8 * 3);
   CHECK(plan.splits[1].candidate.edge_ram_bytes == kOverhead + 8 * 8 * 3 + head);
@@ -105,7 +106,7 @@ TEST_CASE(
   std::uint64_t weights = 0;
   for (OpIndex k = 1; k <= 4; ++k) {
     CAPTURE(k);
-    weights += weight_bytes(*variant.ops()->Get(k - 1));
+    weights += weight_bytes(*variant.ops()->Get(k - 1)) + operator_bytes(variant, k - 1);
     CHECK(plan.splits[k].candidate.edge_memory_bytes ==
           weights + arena(0, k) + cuts[k].boundary_bytes + kHeadOtherBytes);
   }

@@ -37,7 +37,8 @@ std::uint64_t own_rss_bytes() {
 // Bytes of the head's memory by op boundary, as inspect says.
 std::map<unsigned, std::uint64_t> inspected_heads(const std::string& model) {
   std::map<unsigned, std::uint64_t> heads;
-  for (const auto& cut : inspect(model).at("variants").at(0).at("cuts")) {
+  const nlohmann::json report = inspect(model);
+  for (const auto& cut : report.at("variants").at(0).at("cuts")) {
     heads[cut.at("op_boundary")] = cut.at("head_memory_bytes");
   }
   return heads;
@@ -72,7 +73,7 @@ void check_network(const std::string& model, const Network& network, const Runni
     const unsigned split = row.at("split");
     CAPTURE(split);
     const std::uint64_t said = row.at("ram_bytes");
-    CHECK(row.at("memory_bytes") == heads.at(row.at("op")));
+    CHECK(row.at("memory_bytes") == heads.at(row.at("op").get<unsigned>()));
     CHECK(said == row.at("memory_bytes").get<std::uint64_t>() +
                       plan.at("ram").at("overhead_bytes").get<std::uint64_t>() +
                       plan.at("ram").at("picture_bytes").get<std::uint64_t>());
