@@ -72,6 +72,7 @@ Result<PictureForms> measure_forms(std::span<const std::string> pictures,
   for (const std::string& name : pictures) {
     const PictureLimits limits;
     CLEAVE_ASSIGN_OR_RETURN(const auto file, read_picture_file(name, limits));
+    forms.largest_file_bytes = std::max<std::uint64_t>(forms.largest_file_bytes, file.size());
     const auto format = detect_format(file);
     if (!format.is_ok()) return format.status().with_context(name);
     if (*format == PictureFormat::kJpeg) file_bytes.push_back(file.size());

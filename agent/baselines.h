@@ -24,6 +24,7 @@ inline constexpr int kPeerJpegQuality = 90;
 struct PictureForms {
   std::size_t pictures = 0;  // that were measured (medians); 0: the JPEG's bytes are an estimate
   std::optional<std::uint64_t> file_bytes;  // as it is; only when every picture is a JPEG
+  std::uint64_t largest_file_bytes = 0;     // of the pictures, whatever their format; 0 without
   std::uint64_t jpeg_bytes = 0;             // JPEG quality 90 at model size
   std::uint64_t jpeg_encode_ns = 0;         // on this device; decoding and resizing not counted
   std::uint64_t pixel_bytes = 0;            // u8 at model size: always exact

@@ -29,7 +29,7 @@ Result<VariantProfile> measure_variant(
   const fbs::Variant& variant = *model->header().variants()->Get(index);
   const OpIndex op_count = variant.ops()->size();
   Profiler profiler(op_count, options.runs);
-  RangeRunner runner(model, index, options.threads, options.cache);
+  RangeRunner runner(model, index, {.threads = options.threads}, options.cache);
   for (OpIndex op = 0; op < op_count;) {
     const OpRange range = next_stretch(variant, op, options.weight_budget_bytes);
     runner.release();

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+#include <algorithm>
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/io_context.hpp>
 #include <cstdio>
@@ -149,7 +150,8 @@ void print_baselines(const std::vector<Baseline>& baselines, const PictureForms&
   }
 }
 
-Json split_json(const PlannedSplit& row, const PictureCost& picture) {
+// `file_bytes`: of the largest picture, held beside everything else.
+Json split_json(const PlannedSplit& row, const PictureCost& picture, std::uint64_t file_bytes) {
   return {{"split", row.split.layers_on_device},
           {"layer", row.layer},
           {"op", row.split.op_boundary},
@@ -160,7 +162,7 @@ Json split_json(const PlannedSplit& row, const PictureCost& picture) {
           {"bytes_up", row.candidate.needs_server ? row.candidate.boundary_bytes : 0},
           {"sent", sent_json(row, picture)},
           {"memory_bytes", row.candidate.edge_memory_bytes},
-          {"ram_bytes", row.candidate.edge_ram_bytes},
+          {"ram_bytes", row.candidate.edge_ram_bytes + file_bytes},
           {"storage_bytes", row.candidate.edge_storage_bytes},
           {"feasible", row.score.broken == 0},
           {"broken", bounds_text(row.score.broken)},
@@ -179,10 +181,13 @@ void print_json(const Plan& plan, const Device& device, const Plannable& inputs,
             {"caps",
              {{"ram", cap_json(device.caps.ram)},
               {"storage", cap_json(device.caps.storage)},
-              {"min_split", options.min_split}}}};
+              {"min_split", options.min_split}}},
+            {"ram",  // ram_bytes of a split is these and its memory_bytes
+             {{"overhead_bytes", device.overhead_bytes},
+              {"picture_bytes", inputs.forms.pixel_bytes + inputs.forms.largest_file_bytes}}}};
   json["splits"] = Json::array();
   for (const PlannedSplit& row : plan.splits) {
-    json["splits"].push_back(split_json(row, inputs.picture()));
+    json["splits"].push_back(split_json(row, inputs.picture(), inputs.forms.largest_file_bytes));
   }
   json["front"] = Json::array();
   for (const std::size_t index : plan.front) {
@@ -198,8 +203,9 @@ void print_json(const Plan& plan, const Device& device, const Plannable& inputs,
   }
   json["baselines"] = Json::array();
   for (const Baseline& baseline : baselines) json["baselines"].push_back(baseline_json(baseline));
-  json["choice"] =
-      plan.chosen ? split_json(plan.splits[*plan.chosen], inputs.picture()) : Json(nullptr);
+  json["choice"] = plan.chosen ? split_json(plan.splits[*plan.chosen], inputs.picture(),
+                                            inputs.forms.largest_file_bytes)
+                               : Json(nullptr);
   json["why"] = plan.why;
   if (!inputs.server_note.empty()) json["server_note"] = inputs.server_note;
   std::printf("%s\n", json.dump(-1, ' ', false, Json::error_handler_t::replace).c_str());
@@ -279,8 +285,9 @@ int plan_command(const CommandOptions& options) {
     return fail(exit_code_of(status), status.message());
   }
   warn_of_cache(*device);
-  const Plan plan =
-      planner->decide(inputs.picture(), inputs.link, planner_caps(*device, options), *request);
+  planner::Caps caps = planner_caps(*device, options);
+  caps.ram_bytes -= std::min(caps.ram_bytes, inputs.forms.largest_file_bytes);
+  const Plan plan = planner->decide(inputs.picture(), inputs.link, caps, *request);
   const std::vector<Baseline> baselines =
       list_baselines(*planner, plan, inputs.forms, inputs.link, inputs.max_picture_bytes);
   options.json ? print_json(plan, *device, inputs, baselines, options)

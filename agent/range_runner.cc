@@ -36,7 +36,7 @@ Status RangeRunner::prepare_with(const RangeRunner& other, OpRange range) {
 
 Status RangeRunner::prepare_executor(OpRange range) {
   release_executor();  // a used one would keep an arena as large as its largest range wanted
-  CLEAVE_ASSIGN_OR_RETURN(executor_, Executor::create(weights_, {.threads = threads_}));
+  CLEAVE_ASSIGN_OR_RETURN(executor_, Executor::create(weights_, options_));
   CLEAVE_RETURN_IF_ERROR(executor_->prepare(range, 1));
   prepared_ = range;
   is_prepared_ = true;

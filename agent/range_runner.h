@@ -19,9 +19,9 @@ namespace cleave::agent {
 class RangeRunner {
  public:
   // `cache` may be null: weights are packed in this process.
-  RangeRunner(std::shared_ptr<const ModelFile> model, std::uint32_t variant, unsigned threads,
-              std::shared_ptr<WeightCacheFolder> cache)
-      : model_(std::move(model)), variant_(variant), threads_(threads), cache_(std::move(cache)) {}
+  RangeRunner(std::shared_ptr<const ModelFile> model, std::uint32_t variant,
+              const ExecutorOptions& options, std::shared_ptr<WeightCacheFolder> cache)
+      : model_(std::move(model)), variant_(variant), options_(options), cache_(std::move(cache)) {}
 
   // Ready to run `range`: packs its weights, or maps them from the cache, unless those held cover
   // it. Errors: as Weights::create and Executor::prepare.
@@ -49,7 +49,7 @@ class RangeRunner {
 
   std::shared_ptr<const ModelFile> model_;
   std::uint32_t variant_;
-  unsigned threads_;
+  ExecutorOptions options_;
   std::shared_ptr<WeightCacheFolder> cache_;
   std::shared_ptr<const Weights> weights_;
   std::unique_ptr<Executor> executor_;

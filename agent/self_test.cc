@@ -50,7 +50,7 @@ Result<std::vector<float>> compute_scores(const std::shared_ptr<const ModelFile>
   normalize({pixels.data(), pixels.size()}, *header.preprocessing(), shape.channels(), scores);
   Tensors crossing(1, to_bytes(scores));
   // Packed from the file itself: it is the file that is tested, too.
-  RangeRunner runner(model, index, threads, /*cache=*/nullptr);
+  RangeRunner runner(model, index, {.threads = threads}, /*cache=*/nullptr);
   for (OpIndex op = 0; op < variant.ops()->size();) {
     const OpRange range = next_stretch(variant, op, weight_budget_bytes);
     runner.release();

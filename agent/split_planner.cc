@@ -91,26 +91,21 @@ Result<SplitPlanner> SplitPlanner::create(const ModelFile& model, std::uint32_t 
                                          : header.segments()->Get(0)->offset();
   std::vector<OpIndex> boundaries;
   for (const Split& split : planner.splits_) boundaries.push_back(split.op_boundary);
-  CLEAVE_ASSIGN_OR_RETURN(const auto arenas, plan_cut_arenas(variant, boundaries, 1));
+  CLEAVE_ASSIGN_OR_RETURN(planner.heads_, plan_head_memory(header, variant_index, boundaries));
   std::uint64_t stored = 0;
-  std::uint64_t weights = 0;
   OpIndex counted = 0;
-  for (std::size_t i = 0; i < arenas.size(); ++i) {
+  for (std::size_t i = 0; i < planner.splits_.size(); ++i) {
     const Split& split = planner.splits_[i];
     for (; counted < split.op_boundary; ++counted) {
       stored += weight_bytes(*variant.ops()->Get(counted));
       if (has_weight_cache) stored += weight_cache_bytes(variant, counted);
-      weights += weight_ram_bytes(variant, counted);
     }
-    const std::uint64_t arena = split.op_boundary == 0 ? 0 : arenas[i].head_bytes;
-    planner.arena_bytes_.push_back(arena);
-    const std::uint64_t boundary = cuts[split.op_boundary].boundary_bytes;
+    const std::uint64_t memory = planner.heads_[i].total();
     planner.cuts_.push_back({.op_boundary = split.op_boundary,
                              .split = static_cast<std::uint16_t>(split.layers_on_device),
-                             .boundary_bytes = boundary,
-                             .edge_memory_bytes = split.op_boundary == 0 ? 0 : weights + arena,
-                             .edge_ram_bytes = fixed_overhead_bytes + boundary +
-                                               (split.op_boundary == 0 ? 0 : weights + arena),
+                             .boundary_bytes = cuts[split.op_boundary].boundary_bytes,
+                             .edge_memory_bytes = memory,
+                             .edge_ram_bytes = fixed_overhead_bytes + planner.pixel_bytes_ + memory,
                              .edge_storage_bytes = header_bytes + stored});
     planner.layers_.push_back(
         split.layers_on_device == 0
@@ -128,7 +123,7 @@ const planner::CutCost& SplitPlanner::cost_at(OpIndex op_boundary) const {
 std::uint64_t SplitPlanner::ram_bytes_to_finish(OpIndex op_boundary) const {
   const planner::CutCost& head = cost_at(op_boundary);
   const auto index = static_cast<std::size_t>(&head - cuts_.data());
-  return cuts_.back().edge_ram_bytes + arena_bytes_[index] + head.boundary_bytes;
+  return cuts_.back().edge_ram_bytes + heads_[index].arena_bytes + head.boundary_bytes;
 }
 
 Status SplitPlanner::set_edge_profile(const ProfileData& profile) {

@@ -11,6 +11,7 @@
 
 #include "agent/device_caps.h"
 #include "engine/cuts.h"
+#include "engine/head_memory.h"
 #include "planner/cost_model.h"
 #include "planner/planner.h"
 #include "schemas/model_reader.h"
@@ -44,8 +45,9 @@ struct Plan {
 class SplitPlanner {
  public:
   // Computes memory and storage of every split once. `fixed_overhead_bytes` is what the process
-  // holds besides (its RSS before any weights are packed). With a weight cache, storage counts what
-  // it keeps of the head beside the head's part of the model file.
+  // holds besides (its RSS before any weights are packed). RAM of a split is that, the picture at
+  // model size, and the memory of the head. With a weight cache, storage counts what it keeps of the
+  // head beside the head's part of the model file.
   static Result<SplitPlanner> create(const ModelFile& model, std::uint32_t variant,
                                      std::uint64_t fixed_overhead_bytes,
                                      bool has_weight_cache = false);
@@ -77,7 +79,7 @@ class SplitPlanner {
   std::vector<Split> splits_;
   std::vector<std::string> layers_;  // per split
   std::vector<planner::CutCost> cuts_;
-  std::vector<std::uint64_t> arena_bytes_;  // per split
+  std::vector<HeadMemory> heads_;  // per split
   std::vector<std::uint64_t> edge_op_ns_;
   std::vector<std::uint64_t> server_op_ns_;
   std::uint64_t input_ns_ = 0;         // on the device

@@ -41,8 +41,11 @@ Status check_range(OpRange range, OpRange available, std::uint32_t batch) {
 class ExecutorImpl final : public Executor {
  public:
   ExecutorImpl(std::shared_ptr<const ops::PackedModel> weights, ops::ThreadPool pool,
-               std::vector<std::unique_ptr<ops::Op>> ops)
-      : weights_(std::move(weights)), pool_(std::move(pool)), ops_(std::move(ops)) {}
+               std::vector<std::unique_ptr<ops::Op>> ops, OutputPlace outputs)
+      : weights_(std::move(weights)),
+        pool_(std::move(pool)),
+        ops_(std::move(ops)),
+        output_place_(outputs) {}
 
   Status prepare(OpRange range, std::uint32_t batch) override {
     unprepare();
@@ -62,6 +65,9 @@ class ExecutorImpl final : public Executor {
 
   Status run(OpObserver* observer) override {
     if (!prepared_) return {StatusCode::kInternal, "run without a successful prepare"};
+    for (const BoundaryBuffer& output : outputs_) {
+      if (output.data == nullptr) return {StatusCode::kInternal, "run without a bound output"};
+    }
     for (OpIndex op = range_.first; op < range_.last; ++op) {
       const std::uint64_t start_ns = observer == nullptr ? 0 : now_ns();
       CLEAVE_RETURN_IF_ERROR(op_at(op).run(pool_.handle()));
@@ -92,7 +98,7 @@ class ExecutorImpl final : public Executor {
       CLEAVE_ASSIGN_OR_RETURN(const std::size_t bytes, op_at(op).reshape(batch, pool_.handle()));
       workspace_bytes.push_back(bytes);
     }
-    plan_ = plan_range(weights_->variant(), range, batch, workspace_bytes);
+    plan_ = plan_range(weights_->variant(), range, batch, workspace_bytes, output_place_);
     CLEAVE_RETURN_IF_ERROR(arena_.reserve(plan_.memory.bytes));
     inputs_ = own_buffers(plan_.inputs, batch);
     outputs_ = own_buffers(plan_.outputs, batch);
@@ -102,7 +108,11 @@ class ExecutorImpl final : public Executor {
     return Status::ok();
   }
 
-  void* own_data(TensorId tensor) { return arena_.data() + plan_.tensor_offsets[tensor]; }
+  // nullptr: it has no place in the arena.
+  void* own_data(TensorId tensor) {
+    const std::size_t offset = plan_.tensor_offsets[tensor];
+    return offset == RangePlan::kNowhere ? nullptr : arena_.data() + offset;
+  }
 
   std::vector<BoundaryBuffer> own_buffers(const std::vector<TensorId>& tensors,
                                           std::uint32_t batch) {
@@ -134,12 +144,16 @@ class ExecutorImpl final : public Executor {
 
   Status set_up(OpIndex op) {
     const fbs::Op& node = *weights_->variant().ops()->Get(op);
+    void* const output = data_of(node.output());
     op_inputs_.clear();
     for (const TensorId input : *node.inputs()) op_inputs_.push_back(data_of(input));
+    // What is not bound yet is set up when it is.
+    const bool waits = output == nullptr || std::ranges::count(op_inputs_, nullptr) > 0;
+    if (waits) return Status::ok();
     const std::size_t workspace = plan_.workspace_offsets[op - range_.first];
     return op_at(op).setup(
         {.inputs = op_inputs_,
-         .output = data_of(node.output()),
+         .output = output,
          .workspace = workspace == RangePlan::kNowhere ? nullptr : arena_.data() + workspace});
   }
 
@@ -159,7 +173,11 @@ class ExecutorImpl final : public Executor {
               "a bound buffer must be aligned to " + std::to_string(kBufferAlignment) + " bytes"};
     }
     const TensorId tensor = buffers[index].tensor;
-    buffers[index].data = data == nullptr ? own_data(tensor) : data;
+    void* const place = data == nullptr ? own_data(tensor) : data;
+    if (place == nullptr) {
+      return {StatusCode::kInvalidArgument, "this output has no buffer but the caller's"};
+    }
+    buffers[index].data = place;
     for (OpIndex op = range_.first; op < range_.last; ++op) {
       if (touches(op, tensor)) CLEAVE_RETURN_IF_ERROR(set_up(op));
     }
@@ -177,6 +195,7 @@ class ExecutorImpl final : public Executor {
   std::shared_ptr<const ops::PackedModel> weights_;
   ops::ThreadPool pool_;
   std::vector<std::unique_ptr<ops::Op>> ops_;  // of the weights' whole range
+  OutputPlace output_place_;
   Arena arena_;
 
   bool prepared_ = false;
@@ -206,16 +225,17 @@ Result<std::unique_ptr<Executor>> Executor::create(std::shared_ptr<const Weights
     CLEAVE_ASSIGN_OR_RETURN(std::unique_ptr<ops::Op> made, packed->create_op(op));
     ops.push_back(std::move(made));
   }
-  return std::unique_ptr<Executor>(
-      std::make_unique<ExecutorImpl>(std::move(packed), std::move(pool), std::move(ops)));
+  packed->release_pages_not_in_place();  // depthwise kernels were read again
+  return std::unique_ptr<Executor>(std::make_unique<ExecutorImpl>(
+      std::move(packed), std::move(pool), std::move(ops), options.outputs));
 }
 
 Result<std::uint64_t> plan_arena_bytes(const fbs::Variant& variant, OpRange range,
-                                       std::uint32_t batch) {
+                                       std::uint32_t batch, OutputPlace outputs) {
   CLEAVE_RETURN_IF_ERROR(check_range(range, {0, variant.ops()->size()}, batch));
   CLEAVE_ASSIGN_OR_RETURN(const std::vector<std::size_t> workspace_bytes,
                           ops::plan_workspaces(variant, range, batch));
-  return std::uint64_t{plan_range(variant, range, batch, workspace_bytes).memory.bytes};
+  return std::uint64_t{plan_range(variant, range, batch, workspace_bytes, outputs).memory.bytes};
 }
 
 Result<std::vector<CutArena>> plan_cut_arenas(const fbs::Variant& variant,
@@ -232,8 +252,10 @@ Result<std::vector<CutArena>> plan_cut_arenas(const fbs::Variant& variant,
     const OpRange head{0, boundary};
     const OpRange tail{boundary, all.last};
     CLEAVE_RETURN_IF_ERROR(check_range(head, all, batch));
-    arenas.push_back({plan_range(variant, head, batch, workspaces.first(boundary)).memory.bytes,
-                      plan_range(variant, tail, batch, workspaces.subspan(boundary)).memory.bytes});
+    arenas.push_back(
+        {plan_range(variant, head, batch, workspaces.first(boundary), OutputPlace::kCaller)
+             .memory.bytes,
+         plan_range(variant, tail, batch, workspaces.subspan(boundary)).memory.bytes});
   }
   return arenas;
 }

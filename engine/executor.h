@@ -26,8 +26,15 @@
 
 namespace cleave {
 
+// Where the outputs of a prepared range are.
+enum class OutputPlace : std::uint8_t {
+  kArena,   // the executor's own buffers, unless bound
+  kCaller,  // no place in the arena: each must be bound after prepare(), before run()
+};
+
 struct ExecutorOptions {
   unsigned threads = 1;  // 1..256; 1 runs on the caller's thread only
+  OutputPlace outputs = OutputPlace::kArena;
 };
 
 // One tensor that enters or leaves the prepared range, as the engine holds it: f32, or in variants
@@ -70,7 +77,8 @@ class Executor {
   [[nodiscard]] virtual Status prepare(OpRange range, std::uint32_t batch) = 0;
 
   // The boundary tensors of the prepared range, ascending by tensor id: what ops >= first read that
-  // came before them, and what lives after `last`. Buffers are the executor's own unless bound.
+  // came before them, and what lives after `last`. Buffers are the executor's own unless bound;
+  // with OutputPlace::kCaller, data of an output is nullptr until it is bound.
   [[nodiscard]] virtual std::span<const BoundaryBuffer> inputs() const = 0;
   [[nodiscard]] virtual std::span<const BoundaryBuffer> outputs() const = 0;
 
@@ -79,12 +87,12 @@ class Executor {
   // REQUIRES: bytes() + kBufferSlackBytes bytes long, alive during run, overlapping no other
   // bound buffer. nullptr goes back to the executor's own buffer. Costs microseconds, allocates
   // nothing. Errors: kOutOfRange (index; every index while unprepared), kInvalidArgument (not
-  // aligned to kBufferAlignment).
+  // aligned to kBufferAlignment; nullptr for an output that has no place in the arena).
   [[nodiscard]] virtual Status bind_input(std::size_t index, void* data) = 0;
   [[nodiscard]] virtual Status bind_output(std::size_t index, void* data) = 0;
 
-  // Runs the prepared range. Allocates nothing; does not fail on a prepared executor
-  // (kInternal otherwise). `observer` may be null.
+  // Runs the prepared range. Allocates nothing; does not fail on a prepared executor whose outputs
+  // have their places (kInternal otherwise). `observer` may be null.
   [[nodiscard]] virtual Status run(OpObserver* observer = nullptr) = 0;
 
   // Bytes of the planned arena, boundary buffers that the executor owns included.
@@ -99,15 +107,18 @@ class Executor {
 // the workspace of depthwise convolutions and average pools with large windows. Takes microseconds
 // an op. Errors: as Weights::create and Executor::prepare. Thread-safe.
 [[nodiscard]] Result<std::uint64_t> plan_arena_bytes(const fbs::Variant& variant, OpRange range,
-                                                     std::uint32_t batch);
+                                                     std::uint32_t batch,
+                                                     OutputPlace outputs = OutputPlace::kArena);
 
-// The arenas on both sides of a cut: of ops [0, boundary) and of [boundary, N).
+// The arenas on both sides of a cut: of ops [0, boundary), whose outputs are the caller's (who
+// sends them), and of [boundary, N).
 struct CutArena {
   std::uint64_t head_bytes = 0;
   std::uint64_t tail_bytes = 0;
 };
 
-// One entry per boundary of `boundaries`, each number what plan_arena_bytes gives for that range.
+// One entry per boundary of `boundaries`, each number what plan_arena_bytes gives for that range,
+// for the head with OutputPlace::kCaller.
 // Every op's workspace is learnt once, however many boundaries there are. Errors: kOutOfRange (a
 // boundary after the last op, batch), and those of plan_arena_bytes. Thread-safe.
 [[nodiscard]] Result<std::vector<CutArena>> plan_cut_arenas(const fbs::Variant& variant,

@@ -45,6 +45,7 @@ Result<std::shared_ptr<const Weights>> Weights::create(std::shared_ptr<const Mod
     // Only what it leaves in the cache is wanted.
     CLEAVE_RETURN_IF_ERROR(packed->create_op(op).status());
   }
+  packed->release_pages_not_in_place();
   return std::shared_ptr<const Weights>(std::move(packed));
 }
 

@@ -48,8 +48,19 @@ class MappedModelFile final : public ModelFile {
 
  private:
   void release_pages(std::span<const std::byte> segment) const override {
-    // A segment starts on a page boundary and shares its last page with nothing but zeros.
-    ::madvise(const_cast<std::byte*>(segment.data()), segment.size(), MADV_DONTNEED);
+    advise(segment, MADV_DONTNEED);
+  }
+  void map_small_pages(std::span<const std::byte> segment) const override {
+    advise(segment, MADV_NOHUGEPAGE);  // a kernel without huge pages refuses; nothing is lost
+  }
+
+  // A segment starts on a page boundary, and nothing but zeros is between its end and the next.
+  // Those are meant too: the kernel maps them with the pages beside them.
+  void advise(std::span<const std::byte> segment, int advice) const {
+    const auto offset = static_cast<std::size_t>(segment.data() - bytes_.data());
+    const auto end = static_cast<std::size_t>(
+        std::min<std::uint64_t>(next_segment_offset(offset + segment.size()), bytes_.size()));
+    ::madvise(const_cast<std::byte*>(segment.data()), end - offset, advice);
   }
 };
 
@@ -69,6 +80,7 @@ class CopiedModelFile final : public ModelFile {
   static constexpr std::align_val_t kAlignment{kWeightViewAlignment};
 
   void release_pages(std::span<const std::byte> /*segment*/) const override {}
+  void map_small_pages(std::span<const std::byte> /*segment*/) const override {}
 
   std::byte* copy_;
 };
@@ -144,6 +156,8 @@ Status ModelFile::verify_segments() const {
 }
 
 void ModelFile::release_segment_pages(std::uint32_t index) const { release_pages(segment(index)); }
+
+void ModelFile::keep_pages_small(std::uint32_t index) const { map_small_pages(segment(index)); }
 
 std::span<const std::byte> ModelFile::weight_bytes(const fbs::Op& op,
                                                    const fbs::WeightView& view) const {

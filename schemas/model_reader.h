@@ -53,6 +53,9 @@ class ModelFile {
   [[nodiscard]] Status verify_segments() const;
   // Tells the kernel that the pages of segment `index` are no longer needed (after packing).
   void release_segment_pages(std::uint32_t index) const;
+  // Tells the kernel to map segment `index` by small pages. A huge page that holds its end and the
+  // beginning of the next would otherwise come into memory whole when only the next is read.
+  void keep_pages_small(std::uint32_t index) const;
 
   // REQUIRES: the bytes that `view` of an op with segment >= 0 names; checked at open.
   [[nodiscard]] std::span<const std::byte> weight_bytes(const fbs::Op& op,
@@ -62,6 +65,7 @@ class ModelFile {
   ModelFile() = default;
   [[nodiscard]] Status check(const ModelOpenOptions& options);
   virtual void release_pages(std::span<const std::byte> segment) const = 0;
+  virtual void map_small_pages(std::span<const std::byte> segment) const = 0;
 
   std::span<const std::byte> bytes_;
   std::string path_;

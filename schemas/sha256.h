@@ -37,7 +37,7 @@ class Sha256 {
   // Adds `bytes`; any length, empty included.
   void update(std::span<const std::byte> bytes);
   // The digest of all bytes so far; the object then starts anew.
-  // Errors: kInternal when libcrypto cannot hash (out of memory, or built without SHA-256).
+  // Errors: kInternal when libcrypto refuses.
   [[nodiscard]] Result<Sha256Digest> finish();
 
  private:

@@ -4,21 +4,34 @@
 
 #include "engine/importer/commands.h"
 #include "engine/importer/inspect.h"
+#include "engine/importer/inspect_memory.h"
 
 namespace cleave::importer {
 namespace {
 
 struct Arguments {
   std::string path;
-  bool json = false, verify = false;
+  bool json = false, verify = false, memory = false;
+  std::string split = "all";
 };
+
+// A split that is not there is one that is out of range; "not found" is for files.
+ExitCode inspect_exit_code(const Status& status) {
+  const bool split =
+      status.code() == StatusCode::kOutOfRange || status.code() == StatusCode::kNotFound;
+  return split ? ExitCode::kSplitOutOfRange : model_exit_code(status);
+}
 
 ExitCode run_inspect(const Arguments& arguments) {
   const auto file = ModelFile::open(arguments.path, {.verify_segments = arguments.verify});
   if (!file.is_ok()) return fail(file.status(), model_exit_code(file.status()));
-  const auto report = inspect_model(**file);
-  if (!report.is_ok()) return fail(report.status(), model_exit_code(report.status()));
-  const std::string text = arguments.json ? report_json(*report) + "\n" : report_text(*report);
+  InspectOptions options;
+  if (arguments.memory) options.memory_of = arguments.split;
+  const auto report = inspect_model(**file, options);
+  if (!report.is_ok()) return fail(report.status(), inspect_exit_code(report.status()));
+  const std::string text = arguments.json     ? report_json(*report) + "\n"
+                           : arguments.memory ? memory_text(*report)
+                                              : report_text(*report);
   const bool written = std::fwrite(text.data(), 1, text.size(), stdout) == text.size();
   return written && std::fflush(stdout) == 0
              ? ExitCode::kOk
@@ -34,14 +47,27 @@ Command add_inspect_command(CLI::App& app) {
   command.footer(
       "\nmul-adds: of convolutions and fully connected ops, one picture. boundary: bytes that\n"
       "cross the link at this cut, f32, and the tensors they are. head: ops before the cut;\n"
-      "its arena is the peak memory of activations, its weights are counted as stored.\n"
+      "its arena is the peak memory of activations, its weights are counted as stored; its\n"
+      "memory is the arena, the weights ready to run on this CPU, and the boundary. An agent's\n"
+      "peak is that and what the process takes besides (`cleave-agent plan` shows both).\n"
+      "--memory: the arena while each op runs; with --json every tensor and workspace in it.\n"
       "\nExamples:\n"
       "  cleave-import inspect m.cleave\n"
+      "  cleave-import inspect m.cleave --memory --split 5\n"
       "  cleave-import inspect m.cleave --verify --json\n"
       "\nExit codes: 0 shown; 2 flags; 3 no such file; 5 the model file does not check;\n"
+      "9 no such split; "
       "11 reading or writing failed; 1 a bug.\n");
   command.add_option("FILE", arguments->path, "Model file")->required();
   command.add_flag("--json", arguments->json, "Print everything as one JSON object");
+  CLI::Option& memory =
+      *command.add_flag("--memory", arguments->memory, "Draw the arena of a head over time");
+  command
+      .add_option("--split", arguments->split,
+                  "Head to draw: K layers, a layer's name, op:N, or all of the network")
+      ->type_name("K|LAYER|op:N|all")
+      ->capture_default_str()
+      ->needs(&memory);
   command.add_flag("--verify", arguments->verify, "Also hash all weights (reads the whole file)");
   return [arguments] { return run_inspect(*arguments); };
 }

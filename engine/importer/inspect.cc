@@ -3,7 +3,6 @@
 
 #include <algorithm>
 
-#include "engine/executor.h"
 #include "engine/weights.h"
 #include "schemas/op_shape.h"
 
@@ -56,7 +55,6 @@ std::vector<LayerReport> report_layers(const fbs::Model& model, const fbs::Varia
 
 Result<std::vector<CutReport>> report_cuts(const fbs::Model& model, std::uint32_t index,
                                            const std::vector<OpReport>& ops) {
-  const fbs::Variant& variant = *model.variants()->Get(index);
   const std::vector<Split> splits = list_splits(model, index);
   auto split = splits.begin();
   std::vector<CutReport> cuts;
@@ -64,7 +62,7 @@ Result<std::vector<CutReport>> report_cuts(const fbs::Model& model, std::uint32_
   std::vector<Cut> found = find_cuts(model, index);
   std::vector<OpIndex> boundaries;
   for (const Cut& cut : found) boundaries.push_back(cut.op_boundary);
-  CLEAVE_ASSIGN_OR_RETURN(const auto arenas, plan_cut_arenas(variant, boundaries, 1));
+  CLEAVE_ASSIGN_OR_RETURN(const auto heads, plan_head_memory(model, index, boundaries));
   for (Cut& cut : found) {
     CutReport report;
     while (std::next(split) != splits.end() && std::next(split)->op_boundary <= cut.op_boundary) {
@@ -78,7 +76,7 @@ Result<std::vector<CutReport>> report_cuts(const fbs::Model& model, std::uint32_
     }
     report.head_multiply_adds = adds;
     report.head_weight_bytes = weights;
-    report.head_arena_bytes = arenas[cut.op_boundary].head_bytes;
+    report.head_memory = heads[cut.op_boundary];
     report.cut = std::move(cut);
     cuts.push_back(std::move(report));
   }
@@ -97,13 +95,13 @@ Result<VariantReport> report_variant(const fbs::Model& model, std::uint32_t inde
   CLEAVE_ASSIGN_OR_RETURN(report.cuts, report_cuts(model, index, report.ops));
   report.multiply_adds = report.cuts.back().head_multiply_adds;
   report.weight_bytes = report.cuts.back().head_weight_bytes;
-  report.arena_bytes = report.cuts.back().head_arena_bytes;
+  report.arena_bytes = report.cuts.back().head_memory.arena_bytes;
   return report;
 }
 
 }  // namespace
 
-Result<ModelReport> inspect_model(const ModelFile& file) {
+Result<ModelReport> inspect_model(const ModelFile& file, const InspectOptions& options) {
   const fbs::Model& model = file.header();
   const fbs::Preprocessing& preprocessing = *model.preprocessing();
   ModelReport report;
@@ -123,6 +121,12 @@ Result<ModelReport> inspect_model(const ModelFile& file) {
   report.has_self_test = model.self_test() != nullptr;
   for (std::uint32_t i = 0; i < model.variants()->size(); ++i) {
     CLEAVE_ASSIGN_OR_RETURN(VariantReport variant, report_variant(model, i));
+    if (options.memory_of) {
+      CLEAVE_ASSIGN_OR_RETURN(const Split split, parse_split(model, i, *options.memory_of));
+      CLEAVE_ASSIGN_OR_RETURN(
+          variant.arena,
+          map_arena(*model.variants()->Get(i), {0, split.op_boundary}, 1, OutputPlace::kCaller));
+    }
     report.variants.push_back(std::move(variant));
   }
   return report;

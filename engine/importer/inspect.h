@@ -4,10 +4,13 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
+#include "engine/arena_map.h"
 #include "engine/cuts.h"
+#include "engine/head_memory.h"
 #include "schemas/model_reader.h"
 #include "schemas/status.h"
 
@@ -39,7 +42,7 @@ struct CutReport {
   bool is_split = false;               // a layer ends here (or it is k = 0)
   std::uint64_t head_multiply_adds = 0;
   std::uint64_t head_weight_bytes = 0;
-  std::uint64_t head_arena_bytes = 0;
+  HeadMemory head_memory;
 };
 
 struct VariantReport {
@@ -52,6 +55,7 @@ struct VariantReport {
   std::uint64_t multiply_adds = 0;
   std::uint64_t weight_bytes = 0;
   std::uint64_t arena_bytes = 0;  // the whole network
+  std::optional<ArenaMap> arena;  // of the head that InspectOptions::memory_of names
 };
 
 struct ModelReport {
@@ -65,8 +69,14 @@ struct ModelReport {
   std::vector<VariantReport> variants;
 };
 
-// Errors: those of plan_cut_arenas() (an op that this engine cannot run).
-[[nodiscard]] Result<ModelReport> inspect_model(const ModelFile& file);
+struct InspectOptions {
+  std::optional<std::string>
+      memory_of;  // a split as --split takes it: fill in VariantReport::arena
+};
+
+// Errors: those of plan_head_memory() (an op that this engine cannot run), and of parse_split().
+[[nodiscard]] Result<ModelReport> inspect_model(const ModelFile& file,
+                                                const InspectOptions& options = {});
 
 // Tables for a person, lines ended by '\n'.
 [[nodiscard]] std::string report_text(const ModelReport& report);

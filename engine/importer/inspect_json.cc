@@ -2,6 +2,7 @@
 #include <nlohmann/json.hpp>
 
 #include "engine/importer/inspect.h"
+#include "engine/importer/inspect_memory.h"
 
 namespace cleave::importer {
 namespace {
@@ -41,7 +42,8 @@ ordered_json to_json(const CutReport& cut) {
           {"boundary_bytes", cut.cut.boundary_bytes},
           {"head_multiply_adds", cut.head_multiply_adds},
           {"head_weight_bytes", cut.head_weight_bytes},
-          {"head_arena_bytes", cut.head_arena_bytes}};
+          {"head_arena_bytes", cut.head_memory.arena_bytes},
+          {"head_memory_bytes", cut.head_memory.total()}};
 }
 
 ordered_json to_json(const VariantReport& variant) {
@@ -58,6 +60,7 @@ ordered_json to_json(const VariantReport& variant) {
   }
   for (const OpReport& op : variant.ops) json["ops"].push_back(to_json(op, json["ops"].size()));
   for (const CutReport& cut : variant.cuts) json["cuts"].push_back(to_json(cut));
+  if (variant.arena) json["memory"] = memory_json(variant);
   return json;
 }
 
@@ -77,6 +80,7 @@ std::string report_json(const ModelReport& report) {
                          {"deviation", report.deviation}}},
                        {"labels", report.labels},
                        {"has_self_test", report.has_self_test},
+                       {"kernels", kernel_set_name()},
                        {"variants", ordered_json::array()}};
   for (const VariantReport& variant : report.variants) json["variants"].push_back(to_json(variant));
   return json.dump(2);

@@ -94,12 +94,12 @@ std::string ids_text(const std::vector<TensorId>& ids) {
 // One line a split: the layer it ends with, then the costs of having it on the device.
 std::string layer_table(const VariantReport& variant) {
   TextTable table({"k", "layer", "kind", "ops", "output", "mul-adds", "weights", "boundary",
-                   "tensors", "head weights", "head arena"},
+                   "tensors", "head weights", "head arena", "head memory"},
                   5);
   const CutReport& start = variant.cuts.front();
   table.add({"0", "(input)", "", "", shape_text(variant.input), "-", "-",
              bytes_text(start.cut.boundary_bytes), ids_text(start.cut.boundary_tensors), "-",
-             bytes_text(start.head_arena_bytes)});
+             bytes_text(start.head_memory.arena_bytes), bytes_text(start.head_memory.total())});
   for (std::size_t i = 0; i < variant.layers.size(); ++i) {
     const LayerReport& layer = variant.layers[i];
     const CutReport& cut = variant.cuts[layer.ops.last];
@@ -109,7 +109,7 @@ std::string layer_table(const VariantReport& variant) {
                range_text(layer.ops), output, counted(layer.multiply_adds),
                bytes_text(layer.weight_bytes), bytes_text(cut.cut.boundary_bytes),
                ids_text(cut.cut.boundary_tensors), bytes_text(cut.head_weight_bytes),
-               bytes_text(cut.head_arena_bytes)});
+               bytes_text(cut.head_memory.arena_bytes), bytes_text(cut.head_memory.total())});
   }
   return table.text();
 }

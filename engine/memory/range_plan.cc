@@ -3,7 +3,6 @@
 
 #include <algorithm>
 
-#include "engine/executor.h"
 #include "engine/memory/lifetime.h"
 
 namespace cleave {
@@ -33,7 +32,7 @@ class Requests {
 }  // namespace
 
 RangePlan plan_range(const fbs::Variant& variant, OpRange range, std::uint32_t batch,
-                     std::span<const std::size_t> workspace_bytes) {
+                     std::span<const std::size_t> workspace_bytes, OutputPlace outputs) {
   const std::vector<Lifetime> lifetimes = find_lifetimes(variant);
   const std::uint32_t begin = range.first;
   const std::uint32_t end = range.last + 1;
@@ -47,6 +46,7 @@ RangePlan plan_range(const fbs::Variant& variant, OpRange range, std::uint32_t b
     const Lifetime& life = lifetimes[tensor];
     const bool written_inside = life.defined > begin && life.defined < end;
     if (!life.crosses(range.first) && !written_inside) continue;
+    if (outputs == OutputPlace::kCaller && written_inside && life.crosses(range.last)) continue;
     const std::size_t bytes =
         batch * tensor_bytes(*variant.tensors()->Get(tensor)) + kBufferSlackBytes;
     requests.add(bytes, std::max(life.defined, begin), std::min(life.last_read, end),

@@ -9,6 +9,7 @@
 #include <span>
 #include <vector>
 
+#include "engine/executor.h"
 #include "engine/memory/memory_planner.h"
 #include "engine/tensor.h"
 
@@ -26,9 +27,11 @@ struct RangePlan {
 };
 
 // `workspace_bytes` has one entry per op of the range. Inputs are alive from before the first op,
-// outputs until after the last; a tensor that only passes through is both, in one place.
+// outputs until after the last; a tensor that only passes through is both, in one place. With
+// OutputPlace::kCaller, outputs that the range computes have no place.
 // REQUIRES: range within the variant.
 [[nodiscard]] RangePlan plan_range(const fbs::Variant& variant, OpRange range, std::uint32_t batch,
-                                   std::span<const std::size_t> workspace_bytes);
+                                   std::span<const std::size_t> workspace_bytes,
+                                   OutputPlace outputs = OutputPlace::kArena);
 
 }  // namespace cleave

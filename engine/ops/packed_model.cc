@@ -93,8 +93,18 @@ OpResult PackedModel::create_op(OpIndex index) const {
   OpResult result = ops::create_op(op);
   if (op.op->segment() >= 0 && !op.entry->is_read_in_place()) {
     model_->release_segment_pages(static_cast<std::uint32_t>(op.op->segment()));
+    model_->keep_pages_small(static_cast<std::uint32_t>(op.op->segment()));
   }
   return result;
+}
+
+void PackedModel::release_pages_not_in_place() const {
+  for (OpIndex op = 0; op < variant_.ops()->size(); ++op) {
+    const std::int32_t segment = variant_.ops()->Get(op)->segment();
+    const bool held = range_.first <= op && op < range_.last;
+    if (segment < 0 || (held && cache_.entry(op - range_.first).is_read_in_place())) continue;
+    model_->release_segment_pages(static_cast<std::uint32_t>(segment));
+  }
 }
 
 }  // namespace cleave::ops

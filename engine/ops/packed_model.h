@@ -27,6 +27,12 @@ class PackedModel final : public Weights {
   // the pages of the file back. Thread-safe. REQUIRES: index in range().
   [[nodiscard]] OpResult create_op(OpIndex index) const;
 
+  // Gives back all pages of the variant's weights but those that this reads in place. For when ops
+  // were made: the kernel maps pages around each one that is read, up to 2 MiB, those of ops
+  // outside of the range among them. Another PackedModel that reads there faults its pages in
+  // again.
+  void release_pages_not_in_place() const;
+
  private:
   void use_files(OpIndex index, const std::shared_ptr<WeightCacheFolder>& cache);
   [[nodiscard]] OpSpec spec(OpIndex index) const;

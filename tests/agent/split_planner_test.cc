@@ -78,11 +78,14 @@ TEST_CASE("latency is input, head, link and tail; memory is weights and arena") 
   CHECK(plan.splits[4].score.latency_ns == edge_ns[4]);
   CHECK(plan.splits[0].candidate.edge_memory_bytes == 0);
   const std::uint64_t first_conv = (4 * 3 * 3 * 3 + 4) * 4;
-  const auto arena = plan_arena_bytes(*bench.model->header().variants()->Get(0), {0, 1}, 1);
+  const auto arena =
+      plan_arena_bytes(*bench.model->header().variants()->Get(0), {0, 1}, 1, OutputPlace::kCaller);
   REQUIRE(arena.is_ok());
-  CHECK(plan.splits[1].candidate.edge_memory_bytes == first_conv + *arena);
-  CHECK(plan.splits[1].candidate.edge_ram_bytes ==
-        kOverhead + first_conv + *arena + boundary_bytes[1]);
+  const std::uint64_t head = first_conv + *arena + boundary_bytes[1] + kHeadOtherBytes +
+                             operator_bytes(*bench.model->header().variants()->Get(0), 0);
+  CHECK(plan.splits[1].candidate.edge_memory_bytes == head);
+  CHECK(plan.splits[0].candidate.edge_ram_bytes == kOverhead + 8 * 8 * 3);
+  CHECK(plan.splits[1].candidate.edge_ram_bytes == kOverhead + 8 * 8 * 3 + head);
   CHECK(plan.chosen == 0);
 }
 
@@ -94,19 +97,20 @@ TEST_CASE(
   const Plan plan = bench.decide(8'000'000, planner::Policy::kEdgeOnly);
   REQUIRE(plan.splits.size() == 5);
   const auto arena = [&](OpIndex first, OpIndex last) {
-    const auto bytes = plan_arena_bytes(variant, {first, last}, 1);
+    const auto bytes = plan_arena_bytes(variant, {first, last}, 1, OutputPlace::kCaller);
     REQUIRE(bytes.is_ok());
     return *bytes;
   };
   const auto ram = [&](std::size_t k) { return plan.splits[k].candidate.edge_ram_bytes; };
+  const std::vector<Cut> cuts = find_cuts(bench.model->header(), 0);
   std::uint64_t weights = 0;
   for (OpIndex k = 1; k <= 4; ++k) {
     CAPTURE(k);
-    weights += weight_bytes(*variant.ops()->Get(k - 1));
-    CHECK(plan.splits[k].candidate.edge_memory_bytes == weights + arena(0, k));
+    weights += weight_bytes(*variant.ops()->Get(k - 1)) + operator_bytes(variant, k - 1);
+    CHECK(plan.splits[k].candidate.edge_memory_bytes ==
+          weights + arena(0, k) + cuts[k].boundary_bytes + kHeadOtherBytes);
   }
-  const std::uint64_t boundary = ram(2) - kOverhead - plan.splits[2].candidate.edge_memory_bytes;
-  CHECK(bench.planner.ram_bytes_to_finish(2) == ram(4) + arena(0, 2) + boundary);
+  CHECK(bench.planner.ram_bytes_to_finish(2) == ram(4) + arena(0, 2) + cuts[2].boundary_bytes);
   CHECK(arena(2, 4) <= arena(0, 4));
 }
 

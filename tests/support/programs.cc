@@ -14,8 +14,6 @@
 namespace cleave::test {
 namespace {
 
-constexpr std::uint32_t kWidth = 400, kHeight = 300;
-
 std::string program(const char* name) {
   const char* folder = std::getenv("CLEAVE_BIN_DIR");
   REQUIRE_MESSAGE(folder != nullptr, "CLEAVE_BIN_DIR names the folder of the programs");
@@ -23,14 +21,14 @@ std::string program(const char* name) {
 }
 
 // Waves of several lengths: smooth enough to compress, different enough to classify differently.
-std::vector<std::uint8_t> waves(unsigned seed) {
-  std::vector<std::uint8_t> rgb(std::size_t{kWidth} * kHeight * 3);
-  for (std::uint32_t y = 0; y < kHeight; ++y) {
-    for (std::uint32_t x = 0; x < kWidth; ++x) {
+std::vector<std::uint8_t> waves(unsigned seed, PictureSides sides) {
+  std::vector<std::uint8_t> rgb(std::size_t{sides.width} * sides.height * 3);
+  for (std::uint32_t y = 0; y < sides.height; ++y) {
+    for (std::uint32_t x = 0; x < sides.width; ++x) {
       for (std::uint32_t c = 0; c < 3; ++c) {
         const double phase = 0.02 * (1 + (seed + c) % 5) * x + 0.03 * (1 + (seed * 7 + c) % 4) * y;
         const double value = 128 + 90 * std::sin(phase + c) + 30 * std::sin(0.7 * x + seed);
-        rgb[(std::size_t{y} * kWidth + x) * 3 + c] =
+        rgb[(std::size_t{y} * sides.width + x) * 3 + c] =
             static_cast<std::uint8_t>(std::lround(std::fmin(255, std::fmax(0, value))));
       }
     }
@@ -68,19 +66,20 @@ std::string Workshop::import(const std::string& source, const std::string& name)
   return out;
 }
 
-std::string Workshop::jpeg(const std::string& name, unsigned seed) const {
-  const auto encoded = encode_jpeg(waves(seed), kWidth, kHeight, 90);
+std::string Workshop::jpeg(const std::string& name, unsigned seed, PictureSides sides) const {
+  const auto encoded = encode_jpeg(waves(seed, sides), sides.width, sides.height, 90);
   REQUIRE(encoded.is_ok());
   write_bytes(path(name), encoded->data(), encoded->size());
   return path(name);
 }
 
 std::string Workshop::png(const std::string& name, unsigned seed) const {
-  const std::vector<std::uint8_t> pixels = waves(seed);
+  constexpr PictureSides kSides;
+  const std::vector<std::uint8_t> pixels = waves(seed, kSides);
   png_image image{};
   image.version = PNG_IMAGE_VERSION;
-  image.width = kWidth;
-  image.height = kHeight;
+  image.width = kSides.width;
+  image.height = kSides.height;
   image.format = PNG_FORMAT_RGB;
   REQUIRE(png_image_write_to_file(&image, path(name).c_str(), 0, pixels.data(), 0, nullptr) != 0);
   return path(name);

@@ -19,6 +19,10 @@ std::string agent_program();
 std::string server_program();
 std::string import_program();
 
+struct PictureSides {
+  std::uint32_t width = 400, height = 300;
+};
+
 // A folder of its own for one test, with everything that the test writes, and the user's caches of
 // the programs that it starts; removed at the end.
 class Workshop {
@@ -30,8 +34,8 @@ class Workshop {
   std::string zoo(const std::string& name, const std::vector<std::string>& options = {}) const;
   // `cleave-import import`.
   std::string import(const std::string& source, const std::string& name) const;
-  // A JPEG of 400 x 300 with detail that depends on `seed`; gives the path.
-  std::string jpeg(const std::string& name, unsigned seed) const;
+  // A JPEG with detail that depends on `seed`; gives the path.
+  std::string jpeg(const std::string& name, unsigned seed, PictureSides sides = {}) const;
   // A PNG likewise.
   std::string png(const std::string& name, unsigned seed) const;
   std::string file(const std::string& name, const std::string& content) const;

@@ -4,10 +4,12 @@
 #include <doctest/doctest.h>
 
 #include <algorithm>
+#include <map>
 #include <nlohmann/json.hpp>
 #include <sstream>
 
 #include "engine/importer/importer.h"
+#include "engine/importer/inspect_memory.h"
 #include "tests/support/graph_builder.h"
 
 using namespace cleave::importer;
@@ -16,13 +18,13 @@ using cleave::test::GraphBuilder;
 
 namespace {
 
-ModelReport report_of(Graph g) {
+ModelReport report_of(Graph g, const InspectOptions& options = {}) {
   REQUIRE(compile(g).is_ok());
   const auto bytes = build_model_file(g);
   REQUIRE_MESSAGE(bytes.is_ok(), bytes.status().message());
   const auto file = ModelFile::from_bytes(*bytes);
   REQUIRE(file.is_ok());
-  auto report = inspect_model(**file);
+  auto report = inspect_model(**file, options);
   REQUIRE_MESSAGE(report.is_ok(), report.status().message());
   return std::move(*report);
 }
@@ -126,4 +128,66 @@ TEST_CASE("text has a line for the input, each layer and each op") {
   }
   std::istringstream lines(text);
   for (std::string line; std::getline(lines, line);) CHECK_FALSE(line.ends_with(' '));
+}
+
+TEST_CASE("--memory: a line an op within 100 columns, with what is read, written and kept") {
+  const ModelReport report = report_of(*make_zoo_model("mobilenet_v2", {}), {.memory_of = "all"});
+  std::istringstream lines(memory_text(report));
+  std::size_t ops = 0, high = 0;
+  bool skip = false;
+  for (std::string line; std::getline(lines, line);) {
+    CAPTURE(line);
+    CHECK(line.size() <= 100);
+    if (line.size() < 78 || line[0] != ' ' || line.substr(0, 4) == "  op") continue;
+    const std::string bar = line.substr(36, 40);
+    CHECK(bar.find_first_not_of("io=w.") == std::string::npos);
+    CHECK(bar.find_first_of("io") != std::string::npos);
+    ++ops;
+    high += line[77] == '^' ? 1 : 0;
+    // Op 7 works inside a block: the skip connection's tensor 6 is kept beside it.
+    if (line.substr(0, 4) == "   7") skip = line.find(" 6,7>8") != std::string::npos;
+  }
+  CHECK(ops == report.variants[0].ops.size());
+  CHECK(high >= 1);
+  CHECK(skip);
+}
+
+TEST_CASE("--memory --json: places worked out by hand, and the sum of those that live") {
+  GraphBuilder b({8, 8, 3});
+  const ValueId v = b.pool(NodeKind::kMaxPool2D, b.relu(b.conv2d(b.input(), 4, 3, 1)), 2, 2);
+  const ModelReport report = report_of(b.finish(b.fully_connected(v, 5)), {.memory_of = "op:2"});
+  const auto json = nlohmann::json::parse(report_json(report)).at("variants").at(0).at("memory");
+  CHECK(json.at("first_op") == 0);
+  CHECK(json.at("end_op") == 2);
+  CHECK(json.at("arena_bytes") == report.variants[0].cuts[2].head_memory.arena_bytes);
+  // Tensor 2 crosses the cut: it is the caller's.
+  std::map<std::uint64_t, nlohmann::json> tensors;
+  std::map<std::uint64_t, std::uint64_t> live;
+  for (const auto& place : json.at("placements")) {
+    const bool is_tensor = place.at("kind") == "tensor";
+    CHECK(is_tensor == !place.at("tensor").is_null());
+    if (is_tensor) tensors[place.at("tensor")] = place;
+    for (std::uint64_t op = place.at("first_op"); op <= place.at("last_op"); ++op) {
+      live[op] += place.at("bytes").get<std::uint64_t>();
+    }
+  }
+  REQUIRE(tensors.size() == 2);
+  constexpr std::uint64_t kSlack = 128;
+  CHECK(tensors[0].at("bytes") == 8 * 8 * 3 * 4 + kSlack);
+  CHECK(tensors[0].at("first_op") == 0);
+  CHECK(tensors[0].at("last_op") == 0);
+  CHECK(tensors[1].at("bytes") == 8 * 8 * 4 * 4 + kSlack);
+  CHECK(tensors[1].at("last_op") == 1);
+  for (const auto& op : json.at("ops")) CHECK(op.at("live_bytes") == live[op.at("index")]);
+  CHECK(json.at("ops").size() == 2);
+}
+
+TEST_CASE("the memory of a head is weights, arena, boundary and what any run takes") {
+  const VariantReport v = small().variants.at(0);
+  CHECK(v.cuts[0].head_memory.total() == 0);
+  CHECK(v.cuts[2].head_memory.weight_bytes == v.cuts[2].head_weight_bytes);
+  CHECK(v.cuts[2].head_memory.total() ==
+        v.cuts[2].head_weight_bytes + v.cuts[2].head_memory.arena_bytes +
+            v.cuts[2].cut.boundary_bytes + cleave::kHeadOtherBytes + 2 * 2560 +
+            4 * 4 * 4 * sizeof(void*));
 }

@@ -1,0 +1,56 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "engine/head_memory.h"
+
+#include "engine/cuts.h"
+#include "engine/executor.h"
+#include "engine/weights.h"
+
+namespace cleave {
+namespace {
+
+const fbs::Window* pool_window(const fbs::Op& op) {
+  if (const auto* pool = op.options_as_MaxPool2D()) return pool->window();
+  if (const auto* pool = op.options_as_AveragePool2D()) return pool->window();
+  return nullptr;
+}
+
+}  // namespace
+
+std::uint64_t operator_bytes(const fbs::Variant& variant, OpIndex index) {
+  constexpr std::uint64_t kOperatorBytes = 2560;
+  const fbs::Op& op = *variant.ops()->Get(index);
+  const fbs::Window* window = pool_window(op);
+  if (window == nullptr) return kOperatorBytes;
+  const fbs::Shape& output = *variant.tensors()->Get(op.output())->shape();
+  return kOperatorBytes + std::uint64_t{sizeof(void*)} * window->height() * window->width() *
+                              output.height() * output.width();
+}
+
+Result<std::vector<HeadMemory>> plan_head_memory(const fbs::Model& header, std::uint32_t index,
+                                                 std::span<const OpIndex> boundaries) {
+  const fbs::Variant& variant = *header.variants()->Get(index);
+  CLEAVE_ASSIGN_OR_RETURN(const auto arenas, plan_cut_arenas(variant, boundaries, 1));
+  const std::vector<Cut> cuts = find_cuts(header, index);
+  std::vector<HeadMemory> heads;
+  heads.reserve(boundaries.size());
+  std::uint64_t weights = 0;
+  std::uint64_t other = kHeadOtherBytes;
+  OpIndex counted = 0;
+  for (std::size_t i = 0; i < boundaries.size(); ++i) {
+    for (; counted < boundaries[i]; ++counted) {
+      weights += weight_ram_bytes(variant, counted);
+      other += operator_bytes(variant, counted);
+    }
+    if (boundaries[i] == 0) {
+      heads.emplace_back();
+      continue;
+    }
+    heads.push_back({.weight_bytes = weights,
+                     .arena_bytes = arenas[i].head_bytes,
+                     .boundary_bytes = cuts[boundaries[i]].boundary_bytes,
+                     .other_bytes = other});
+  }
+  return heads;
+}
+
+}  // namespace cleave

@@ -1,0 +1,134 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The planned arenas of three networks, whole and of some heads, against tests/golden/arenas.txt:
+// none grows, or shrinks, by more than 3 % unnoticed. Workspaces depend on the kernels, so the
+// table has figures for each set of kernels; for a set that is not in it the test says so and
+// passes.
+//
+// To accept new figures: CLEAVE_ACCEPT_ARENAS=1 ctest -R arena_golden   (then commit the table)
+#include <doctest/doctest.h>
+
+#include <algorithm>
+#include <cstdio>
+#include <cstdlib>
+#include <fstream>
+#include <map>
+#include <sstream>
+#include <string>
+#include <tuple>
+#include <vector>
+
+#include "engine/cuts.h"
+#include "engine/executor.h"
+#include "engine/importer/importer.h"
+#include "engine/importer/model_header.h"
+
+namespace cleave::importer {
+namespace {
+
+constexpr const char* kTable = "tests/golden/arenas.txt";
+constexpr const char* kHow = "CLEAVE_ACCEPT_ARENAS=1 ctest -R arena_golden accepts new figures";
+
+struct Key {
+  std::string kernels, network, part;
+  friend auto operator<=>(const Key&, const Key&) = default;
+};
+using Table = std::map<Key, std::uint64_t>;
+
+// Lines of `kernels|network|part|bytes`; '#' begins a comment.
+Table read_table() {
+  std::ifstream file(kTable);
+  REQUIRE(file.good());
+  Table table;
+  for (std::string line; std::getline(file, line);) {
+    if (line.empty() || line[0] == '#') continue;
+    std::istringstream fields(line);
+    Key key;
+    std::string bytes;
+    std::getline(fields, key.kernels, '|');
+    std::getline(fields, key.network, '|');
+    std::getline(fields, key.part, '|');
+    std::getline(fields, bytes);
+    table[key] = std::stoull(bytes);
+  }
+  return table;
+}
+
+void write_table(const Table& table) {
+  std::ofstream file(kTable);
+  file << "# Bytes of planned arenas, one picture, one thread (importer_arena_golden).\n"
+          "# kernels|network|part|bytes\n";
+  for (const auto& [key, bytes] : table) {
+    file << key.kernels << '|' << key.network << '|' << key.part << '|' << bytes << '\n';
+  }
+  REQUIRE(file.good());
+}
+
+// Planning looks at shapes alone: no weights are written.
+std::vector<std::uint8_t> header_of(const std::string& network) {
+  auto graph = make_zoo_model(network, {});
+  REQUIRE(graph.is_ok());
+  REQUIRE(compile(*graph).is_ok());
+  std::vector<PlacedSegment> segments;
+  for (const Node& node : graph->nodes) {
+    if (!node.kernel.empty()) segments.push_back({0, layout_segment(node).bytes(), {}});
+  }
+  return build_model_header(*graph, segments, std::nullopt);
+}
+
+// The head of every fourth split and of the whole network, and the largest tail.
+Table plan(const std::string& network) {
+  const std::vector<std::uint8_t> header = header_of(network);
+  const fbs::Model& model = *fbs::GetModel(header.data());
+  const fbs::Variant& variant = *model.variants()->Get(0);
+  std::vector<OpIndex> boundaries;
+  const std::vector<Split> splits = list_splits(model, 0);
+  for (const Split& split : splits) boundaries.push_back(split.op_boundary);
+  const auto arenas = plan_cut_arenas(variant, boundaries, 1);
+  REQUIRE_MESSAGE(arenas.is_ok(), arenas.status().message());
+  Table table;
+  for (std::size_t i = 1; i < splits.size(); i += i + 4 < splits.size() ? 4 : 1) {
+    const std::string part = "head " + std::to_string(splits[i].layers_on_device);
+    table[{kernel_set_name(), network, part}] = (*arenas)[i].head_bytes;
+  }
+  table[{kernel_set_name(), network, "tail 0"}] = (*arenas)[0].tail_bytes;
+  return table;
+}
+
+void check_row(const Key& key, std::uint64_t found, std::uint64_t golden) {
+  const std::string what = key.network + ", " + key.part + ": " + std::to_string(found) +
+                           " bytes, " + std::to_string(golden) + " in the table. " + kHow;
+  CHECK_MESSAGE(found <= golden + golden * 3 / 100, "more memory than before: ", what);
+  CHECK_MESSAGE(found >= golden - golden * 3 / 100, "less memory than before, well done: ", what);
+}
+
+}  // namespace
+
+TEST_CASE("planned arenas are those of the golden table, within 3 %") {
+  const bool accept = std::getenv("CLEAVE_ACCEPT_ARENAS") != nullptr;
+  Table golden = read_table();
+  const bool known = std::ranges::any_of(
+      golden, [](const auto& row) { return row.first.kernels == kernel_set_name(); });
+  if (!known && !accept) {
+    std::printf("skipped: no figures for the kernels \"%s\". %s\n", kernel_set_name(), kHow);
+    return;
+  }
+  if (accept) {
+    std::erase_if(golden, [](const auto& row) { return row.first.kernels == kernel_set_name(); });
+  }
+  std::size_t rows = 0;
+  for (const char* network : {"vgg16", "alexnet", "mobilenet_v2"}) {
+    for (const auto& [key, bytes] : plan(network)) {
+      if (accept) golden[key] = bytes;
+      REQUIRE_MESSAGE(golden.contains(key), key.network, ", ", key.part, " is not there. ", kHow);
+      check_row(key, bytes, golden[key]);
+      ++rows;
+    }
+  }
+  CHECK(static_cast<std::ptrdiff_t>(rows) == std::ranges::count_if(golden, [](const auto& row) {
+          return row.first.kernels == kernel_set_name();
+        }));
+  if (accept) write_table(golden);
+}
+
+}  // namespace cleave::importer
