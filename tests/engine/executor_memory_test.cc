@@ -83,7 +83,7 @@ TEST_CASE("outputs of the caller have no place in the arena, and the run's bytes
     CHECK((*bound)->arena_bytes() == *plan_arena_bytes(variant, {0, cut}, 1, OutputPlace::kCaller));
     saved += own->arena_bytes() - (*bound)->arena_bytes();
     const Values pixels = random_values(own->inputs()[0].elements, cut);
-    std::ranges::copy(pixels, own->inputs()[0].data);
+    std::ranges::copy(pixels, own->inputs()[0].f32().begin());
     require_ok(own->run());
     CHECK((*bound)->outputs()[0].data == nullptr);
     CHECK((*bound)->run().code() == StatusCode::kInternal);
@@ -93,7 +93,7 @@ TEST_CASE("outputs of the caller have no place in the arena, and the run's bytes
       buffers.emplace_back((*bound)->outputs()[i].elements * sizeof(float));
       require_ok((*bound)->bind_output(i, buffers[i].f32()));
     }
-    std::ranges::copy(pixels, (*bound)->inputs()[0].data);
+    std::ranges::copy(pixels, (*bound)->inputs()[0].f32().begin());
     require_ok((*bound)->run());
     for (std::size_t i = 0; i < buffers.size(); ++i) {
       const BoundaryBuffer& output = own->outputs()[i];

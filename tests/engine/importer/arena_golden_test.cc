@@ -71,9 +71,11 @@ std::vector<std::uint8_t> header_of(const std::string& network) {
   REQUIRE(compile(*graph).is_ok());
   std::vector<PlacedSegment> segments;
   for (const Node& node : graph->nodes) {
-    if (!node.kernel.empty()) segments.push_back({0, layout_segment(node).bytes(), {}});
+    if (!node.has_weights()) continue;
+    segments.push_back({0, layout_segment(node, Precision::kF32).bytes(), {}});
   }
-  return build_model_header(*graph, segments, std::nullopt);
+  const VariantGraph variant{.name = "f32", .precision = Precision::kF32, .graph = &*graph};
+  return build_model_header(std::span(&variant, 1), segments, std::nullopt);
 }
 
 // The head of every fourth split and of the whole network, and the largest tail.

@@ -34,7 +34,7 @@ std::shared_ptr<const ModelFile> open_zoo(const Case& c) {
 void check_runs(Executor& executor, OpRange range) {
   REQUIRE(executor.prepare(range, 1).is_ok());
   for (const BoundaryBuffer& input : executor.inputs()) {
-    std::fill_n(input.data, input.elements, 0.5F);
+    std::ranges::fill(input.f32(), 0.5F);
   }
   const std::uint64_t news = test::operator_new_calls();
   const std::uint64_t allocations = allocation_counts().allocations;
