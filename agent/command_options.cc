@@ -37,8 +37,7 @@ Result<std::uint32_t> pick_variant(const fbs::Model& model, const std::string& n
     if (name.empty() || variant.name()->string_view() == name) return i;
     names += (names.empty() ? "" : ", ") + variant.name()->str();
   }
-  return Status(StatusCode::kNotFound,
-                "--variant: the model has no '" + name + "', only " + names);
+  return Status(StatusCode::kNotFound, "--variant: the model has no '" + name + "', only " + names);
 }
 
 Result<std::uint64_t> uplink_limit(const std::string& text) {

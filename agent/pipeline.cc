@@ -129,8 +129,8 @@ Status Pipeline::run_head(Work& work) {
   CLEAVE_RETURN_IF_ERROR(head_.prepare(range));
   CLEAVE_RETURN_IF_ERROR(use_head_buffers());
   const BoundaryBuffer& input = head_.executor().inputs()[0];
-  CLEAVE_RETURN_IF_ERROR(prepare_input(work, planner_->cost_at(range.last).edge_ram_bytes,
-                                       input.f32()));
+  CLEAVE_RETURN_IF_ERROR(
+      prepare_input(work, planner_->cost_at(range.last).edge_ram_bytes, input.f32()));
   CLEAVE_RETURN_IF_ERROR(head_.executor().run());
   if (range.last == op_count_) {
     const BoundaryBuffer& scores = head_.executor().outputs()[0];
@@ -279,8 +279,7 @@ Status Pipeline::finish_locally(Work& work, const Status& why) {
   Executor& tail = tail_.executor();
   if (work.split.op_boundary == 0) {
     const BoundaryBuffer& input = tail.inputs()[0];
-    CLEAVE_RETURN_IF_ERROR(
-        prepare_input(work, planner_->ram_bytes_to_finish(0), input.f32()));
+    CLEAVE_RETURN_IF_ERROR(prepare_input(work, planner_->ram_bytes_to_finish(0), input.f32()));
   } else {
     for (std::size_t i = 0; i < boundary_.size(); ++i) {
       CLEAVE_RETURN_IF_ERROR(tail.bind_input(i, boundary_[i].data()));

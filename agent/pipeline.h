@@ -60,9 +60,9 @@ class Pipeline {
     std::vector<std::byte> file;
     bool is_jpeg = false;
     Split split;
-    Clock::time_point latest;               // for the server's answer
+    Clock::time_point latest;            // for the server's answer
     fbs::Codec codec = fbs::Codec::Raw;  // in which form the server is asked
-    bool has_pixels = false;                // pixels_ are this picture's
+    bool has_pixels = false;             // pixels_ are this picture's
   };
 
   [[nodiscard]] Status load(Work& work) const;

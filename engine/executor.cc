@@ -59,9 +59,7 @@ class ExecutorImpl final : public Executor {
   std::span<const BoundaryBuffer> outputs() const override { return outputs_; }
 
   Status bind_input(std::size_t index, void* data) override { return bind(inputs_, index, data); }
-  Status bind_output(std::size_t index, void* data) override {
-    return bind(outputs_, index, data);
-  }
+  Status bind_output(std::size_t index, void* data) override { return bind(outputs_, index, data); }
 
   Status run(OpObserver* observer) override {
     if (!prepared_) return {StatusCode::kInternal, "run without a successful prepare"};

@@ -46,8 +46,8 @@ void print_summary(const ModelFile& file, bool json) {
     const auto replace = nlohmann::ordered_json::error_handler_t::replace;
     std::printf("%s\n", summary.dump(-1, ' ', false, replace).c_str());
   } else {
-    std::printf("%s: %s (%s), %u layers, %u ops, %llu bytes, identity %.12s\n",
-                file.path().c_str(), model.name()->c_str(), variant_names(model).c_str(), layers, ops,
+    std::printf("%s: %s (%s), %u layers, %u ops, %llu bytes, identity %.12s\n", file.path().c_str(),
+                model.name()->c_str(), variant_names(model).c_str(), layers, ops,
                 static_cast<unsigned long long>(file.file_bytes()), identity.c_str());
   }
 }

@@ -17,8 +17,7 @@ void add_variant_flags(CLI::App& command, VariantOptions& options) {
       ->type_name("DIR")
       ->needs(int8)
       ->group(group);
-  command
-      .add_flag("--no-f32{false}", options.f32, "Leave variant f32 out; needs --f16 or --int8")
+  command.add_flag("--no-f32{false}", options.f32, "Leave variant f32 out; needs --f16 or --int8")
       ->group(group);
 }
 

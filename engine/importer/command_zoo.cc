@@ -29,7 +29,8 @@ std::string footer() {
 ExitCode run_zoo(const Arguments& arguments) {
   auto graph = make_zoo_model(arguments.name, arguments.options);
   if (!graph.is_ok()) return fail(graph.status(), exit_code_of(graph.status()));
-  return write_model(std::move(*graph), arguments.variants, arguments.destination, "", arguments.json);
+  return write_model(std::move(*graph), arguments.variants, arguments.destination, "",
+                     arguments.json);
 }
 
 }  // namespace

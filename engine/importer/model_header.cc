@@ -125,8 +125,8 @@ Offset<fbs::Op> write_op(FlatBufferBuilder& b, const Node& node, Precision preci
   const auto inputs = b.CreateVector(node.inputs);
   const auto kernel = write_view(b, 0, layout.kernel_bytes, kernel_dtype(node, precision),
                                  node.kernel_quantization);
-  const auto bias = write_view(b, layout.bias_offset, layout.bias_bytes, bias_dtype,
-                               node.bias_quantization);
+  const auto bias =
+      write_view(b, layout.bias_offset, layout.bias_bytes, bias_dtype, node.bias_quantization);
   const fbs::Clamp clamp(node.clamp_min, node.clamp_max);
   const bool clamped = node.has_clamp() || node.kind == NodeKind::kClamp;
   return fbs::CreateOp(b, name, options.type, options.table, inputs, node.output,

@@ -103,7 +103,9 @@ class Quantizer {
     }
   }
 
-  static Int8Scale wider(const Int8Scale& a, const Int8Scale& b) { return a.scale < b.scale ? b : a; }
+  static Int8Scale wider(const Int8Scale& a, const Int8Scale& b) {
+    return a.scale < b.scale ? b : a;
+  }
 
   void copy_description() {
     result_.name = source_.name;
@@ -197,8 +199,7 @@ class Quantizer {
 
 }  // namespace
 
-Result<Graph> quantize(const Graph& graph, std::span<const ValueRange> ranges,
-                       ScaleSource scales) {
+Result<Graph> quantize(const Graph& graph, std::span<const ValueRange> ranges, ScaleSource scales) {
   if (ranges.size() != graph.values.size()) {
     return Status{StatusCode::kInternal, "int8: not one range per value"};
   }

@@ -2,8 +2,8 @@
 //
 // An int8 variant of a network: convolutions, pools, sums and concatenations on int8 values with
 // one scale each, kernels with one scale per output channel (Jacob et al., "Quantization and
-// Training of Neural Networks for Efficient Integer-Arithmetic-Only Inference", 2018; Krishnamoorthi,
-// "Quantizing deep convolutional networks for efficient inference", 2018).
+// Training of Neural Networks for Efficient Integer-Arithmetic-Only Inference", 2018;
+// Krishnamoorthi, "Quantizing deep convolutional networks for efficient inference", 2018).
 #pragma once
 
 #include <span>

@@ -86,8 +86,8 @@ void raise_to_least(std::vector<float>& scales, const Node& node, const Int8Scal
   constexpr float kLargestBias = 0x1p+30F;
   for (std::size_t c = 0; c < scales.size(); ++c) {
     const float bias = node.bias.empty() ? 0.0F : std::abs(node.bias[c]);
-    scales[c] = std::max({scales[c], kLeastRatio * output.scale / input.scale,
-                          bias / (input.scale * kLargestBias)});
+    scales[c] = std::max(
+        {scales[c], kLeastRatio * output.scale / input.scale, bias / (input.scale * kLargestBias)});
   }
 }
 

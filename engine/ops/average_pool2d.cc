@@ -42,8 +42,8 @@ class AveragePoolOp final : public XnnOp {
   }
 
   Status setup(const OpBuffers& buffers) override {
-    return to_status(xnn_setup_average_pooling2d_nhwc_f32(handle(), buffers.workspace,
-                                                          buffers.f32_input(), buffers.f32_output()),
+    return to_status(xnn_setup_average_pooling2d_nhwc_f32(
+                         handle(), buffers.workspace, buffers.f32_input(), buffers.f32_output()),
                      "setup");
   }
 

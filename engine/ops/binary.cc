@@ -43,10 +43,10 @@ OpResult create_binary(const OpSpec& spec, xnn_binary_operator kind) {
   const xnn_quantization_params second = to_xnn_quantization(spec.input_types[1]);
   const xnn_quantization_params output = to_xnn_quantization(spec.output_type);
   xnn_operator_t op = nullptr;
-  CLEAVE_RETURN_IF_ERROR(to_status(
-      xnn_create_binary_elementwise_nd(kind, to_xnn_datatype(spec.output_type.dtype), &first,
-                                       &second, &output, /*flags=*/0, &op),
-      "create"));
+  CLEAVE_RETURN_IF_ERROR(
+      to_status(xnn_create_binary_elementwise_nd(kind, to_xnn_datatype(spec.output_type.dtype),
+                                                 &first, &second, &output, /*flags=*/0, &op),
+                "create"));
   return OpResult(std::make_unique<BinaryOp>(XnnOperator(op), spec));
 }
 

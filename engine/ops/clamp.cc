@@ -4,6 +4,8 @@
 
 namespace cleave::ops {
 
-OpResult create_clamp(const OpSpec& spec) { return create_unary_clamp(spec.output, spec.clamp, spec.output_type); }
+OpResult create_clamp(const OpSpec& spec) {
+  return create_unary_clamp(spec.output, spec.clamp, spec.output_type);
+}
 
 }  // namespace cleave::ops

@@ -20,16 +20,15 @@ class ConcatOp final : public Op {
       const std::size_t channels = inputs_[i].channels();
       const auto reshape_copy =
           dtype_ == fbs::DType::S8 ? xnn_reshape_copy_nc_x8 : xnn_reshape_copy_nc_x32;
-      CLEAVE_RETURN_IF_ERROR(to_status(reshape_copy(copies_[i].get(), pixels, channels, channels,
-                                                    output_.channels(), pool),
-                                       "reshape"));
+      CLEAVE_RETURN_IF_ERROR(to_status(
+          reshape_copy(copies_[i].get(), pixels, channels, channels, output_.channels(), pool),
+          "reshape"));
     }
     return std::size_t{0};
   }
 
   Status setup(const OpBuffers& buffers) override {
-    const auto setup_copy =
-        dtype_ == fbs::DType::S8 ? xnn_setup_copy_nc_x8 : xnn_setup_copy_nc_x32;
+    const auto setup_copy = dtype_ == fbs::DType::S8 ? xnn_setup_copy_nc_x8 : xnn_setup_copy_nc_x32;
     auto* output = static_cast<std::byte*>(buffers.output);
     for (std::size_t i = 0; i < copies_.size(); ++i) {
       CLEAVE_RETURN_IF_ERROR(

@@ -21,19 +21,18 @@ struct Calls {
   xnn_status (*setup)(xnn_operator_t op, void* workspace, const void* input, void* output);
 };
 
-constexpr Calls kF32Calls{
-    xnn_reshape_convolution2d_nhwc_f32,
-    [](xnn_operator_t op, void* workspace, const void* input, void* output) {
-      return xnn_setup_convolution2d_nhwc_f32(op, workspace, static_cast<const float*>(input),
-                                              static_cast<float*>(output));
-    }};
-constexpr Calls kInt8Calls{
-    xnn_reshape_convolution2d_nhwc_qs8_qc8w,
-    [](xnn_operator_t op, void* workspace, const void* input, void* output) {
-      return xnn_setup_convolution2d_nhwc_qs8_qc8w(op, workspace,
-                                                   static_cast<const std::int8_t*>(input),
-                                                   static_cast<std::int8_t*>(output));
-    }};
+constexpr Calls kF32Calls{xnn_reshape_convolution2d_nhwc_f32,
+                          [](xnn_operator_t op, void* workspace, const void* input, void* output) {
+                            return xnn_setup_convolution2d_nhwc_f32(
+                                op, workspace, static_cast<const float*>(input),
+                                static_cast<float*>(output));
+                          }};
+constexpr Calls kInt8Calls{xnn_reshape_convolution2d_nhwc_qs8_qc8w,
+                           [](xnn_operator_t op, void* workspace, const void* input, void* output) {
+                             return xnn_setup_convolution2d_nhwc_qs8_qc8w(
+                                 op, workspace, static_cast<const std::int8_t*>(input),
+                                 static_cast<std::int8_t*>(output));
+                           }};
 
 class Convolution final : public Op {
  public:
@@ -52,10 +51,10 @@ class Convolution final : public Op {
     std::size_t alignment = 0;
     std::size_t height = 0;
     std::size_t width = 0;
-    CLEAVE_RETURN_IF_ERROR(to_status(
-        calls_.reshape(operator_.get(), step_, input_.height(), input_.width(), &workspace,
-                       &alignment, &height, &width, pool),
-        "reshape"));
+    CLEAVE_RETURN_IF_ERROR(
+        to_status(calls_.reshape(operator_.get(), step_, input_.height(), input_.width(),
+                                 &workspace, &alignment, &height, &width, pool),
+                  "reshape"));
     if (height != output_.height() || width != output_.width()) {
       return Status{StatusCode::kInternal, "XNNPACK computes another output shape"};
     }
@@ -79,11 +78,10 @@ class Convolution final : public Op {
 
  private:
   Status point_at(std::uint32_t picture) {
-    return to_status(
-        calls_.setup(operator_.get(), workspace_,
-                     input_data_ + picture * element_count(input_) * element_bytes_,
-                     output_data_ + picture * element_count(output_) * element_bytes_),
-        "setup");
+    return to_status(calls_.setup(operator_.get(), workspace_,
+                                  input_data_ + picture * element_count(input_) * element_bytes_,
+                                  output_data_ + picture * element_count(output_) * element_bytes_),
+                     "setup");
   }
 
   XnnOperator operator_;
@@ -120,10 +118,9 @@ OpResult create_int8(const OpSpec& spec, const ConvolutionShape& shape) {
           window.dilation_width(), shape.groups, shape.group_inputs, shape.group_outputs,
           spec.inputs[0].channels(), spec.output.channels(),
           static_cast<std::int8_t>(input.zero_point), input.scale, spec.kernel_scales.data(),
-          static_cast<const std::int8_t*>(spec.kernel),
-          static_cast<const std::int32_t*>(spec.bias), static_cast<std::int8_t>(output.zero_point),
-          output.scale, range.minimum, range.maximum, flags_of(shape), /*code_cache=*/nullptr,
-          spec.packed, &op),
+          static_cast<const std::int8_t*>(spec.kernel), static_cast<const std::int32_t*>(spec.bias),
+          static_cast<std::int8_t>(output.zero_point), output.scale, range.minimum, range.maximum,
+          flags_of(shape), /*code_cache=*/nullptr, spec.packed, &op),
       "create"));
   return OpResult(std::make_unique<Convolution>(XnnOperator(op), kInt8Calls, spec, shape));
 }
@@ -135,15 +132,15 @@ OpResult create_convolution(const OpSpec& spec, const ConvolutionShape& shape) {
   const fbs::Window& window = *shape.window;
   const fbs::Padding& padding = *shape.padding;
   xnn_operator_t op = nullptr;
-  CLEAVE_RETURN_IF_ERROR(to_status(
-      xnn_create_convolution2d_nhwc_f32(
-          padding.top(), padding.right(), padding.bottom(), padding.left(), window.height(),
-          window.width(), window.stride_height(), window.stride_width(), window.dilation_height(),
-          window.dilation_width(), shape.groups, shape.group_inputs, shape.group_outputs,
-          spec.inputs[0].channels(), spec.output.channels(), spec.f32_kernel(), spec.f32_bias(),
-          spec.clamp.minimum, spec.clamp.maximum, flags_of(shape), /*code_cache=*/nullptr,
-          spec.packed, &op),
-      "create"));
+  CLEAVE_RETURN_IF_ERROR(
+      to_status(xnn_create_convolution2d_nhwc_f32(
+                    padding.top(), padding.right(), padding.bottom(), padding.left(),
+                    window.height(), window.width(), window.stride_height(), window.stride_width(),
+                    window.dilation_height(), window.dilation_width(), shape.groups,
+                    shape.group_inputs, shape.group_outputs, spec.inputs[0].channels(),
+                    spec.output.channels(), spec.f32_kernel(), spec.f32_bias(), spec.clamp.minimum,
+                    spec.clamp.maximum, flags_of(shape), /*code_cache=*/nullptr, spec.packed, &op),
+                "create"));
   return OpResult(std::make_unique<Convolution>(XnnOperator(op), kF32Calls, spec, shape));
 }
 

@@ -17,7 +17,8 @@ struct ConvolutionShape {
   bool depthwise_kernel = false;  // [window][output], not [output][window][input of its group]
 };
 
-// XNNPACK packs convolutions of one input channel a group on every create, whatever the cache holds.
+// XNNPACK packs convolutions of one input channel a group on every create, whatever the cache
+// holds.
 [[nodiscard]] inline bool is_depthwise_group(const OpSpec& spec) {
   const fbs::Conv2D* conv = spec.op->options_as_Conv2D();
   return conv != nullptr && conv->groups() == spec.inputs[0].channels();

@@ -27,9 +27,9 @@ class GlobalAveragePoolOp final : public XnnOp {
   Status setup(const OpBuffers& buffers) override {
     // XNNPACK sums f32 in the output; given a workspace it would convert from there, with a kernel
     // that f32 does not have.
-    return to_status(
-        xnn_setup_reduce_nd(handle(), /*workspace=*/nullptr, buffers.f32_input(), buffers.f32_output()),
-        "setup");
+    return to_status(xnn_setup_reduce_nd(handle(), /*workspace=*/nullptr, buffers.f32_input(),
+                                         buffers.f32_output()),
+                     "setup");
   }
 
  private:

@@ -21,10 +21,7 @@ bool xnnpack_can(const fbs::Window& window, const fbs::Padding& padding) {
 class XnnMaxPool final : public XnnOp {
  public:
   XnnMaxPool(XnnOperator op, const OpSpec& spec)
-      : XnnOp(std::move(op)),
-        input_(spec.inputs[0]),
-        output_(spec.output),
-        int8_(spec.on_int8()) {}
+      : XnnOp(std::move(op)), input_(spec.inputs[0]), output_(spec.output), int8_(spec.on_int8()) {}
 
   Result<std::size_t> reshape(std::uint32_t batch, pthreadpool_t pool) override {
     const std::size_t channels = input_.channels();
@@ -44,9 +41,9 @@ class XnnMaxPool final : public XnnOp {
 
   Status setup(const OpBuffers& buffers) override {
     if (!int8_) {
-      return to_status(xnn_setup_max_pooling2d_nhwc_f32(handle(), buffers.f32_input(),
-                                                        buffers.f32_output()),
-                       "setup");
+      return to_status(
+          xnn_setup_max_pooling2d_nhwc_f32(handle(), buffers.f32_input(), buffers.f32_output()),
+          "setup");
     }
     return to_status(xnn_setup_max_pooling2d_nhwc_s8(
                          handle(), static_cast<const std::int8_t*>(buffers.inputs[0]),

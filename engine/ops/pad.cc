@@ -23,9 +23,9 @@ class PadOp final : public XnnOp {
     const std::array<std::size_t, 4> after{0, padding_.bottom(), padding_.right(), 0};
     const auto reshape_pad =
         int8_ ? xnn_reshape_constant_pad_nd_x8 : xnn_reshape_constant_pad_nd_x32;
-    CLEAVE_RETURN_IF_ERROR(to_status(reshape_pad(handle(), shape.size(), shape.data(),
-                                                 before.data(), after.data(), pool),
-                                     "reshape"));
+    CLEAVE_RETURN_IF_ERROR(to_status(
+        reshape_pad(handle(), shape.size(), shape.data(), before.data(), after.data(), pool),
+        "reshape"));
     return std::size_t{0};
   }
 

@@ -40,8 +40,7 @@ class ScalarPool final : public Op {
   void run_row(std::size_t picture, std::size_t y) const {
     const std::size_t row = std::size_t{pool_.output.width()} * pool_.output.channels();
     kernel_(pool_, input_ + picture * element_count(pool_.input), static_cast<std::uint32_t>(y),
-            minimum_, maximum_,
-            output_ + picture * element_count(pool_.output) + y * row);
+            minimum_, maximum_, output_ + picture * element_count(pool_.output) + y * row);
   }
 
   kernels::SlidingWindow pool_;
@@ -69,8 +68,8 @@ OpResult create_scalar_pool(const OpSpec& spec, const fbs::Window& window,
 OpResult create_scalar_pool(const OpSpec& spec, const fbs::Window& window,
                             const fbs::Padding& padding, kernels::Int8PoolRow* kernel) {
   const Int8Range range = int8_range(spec.clamp, spec.output_type);
-  return OpResult(std::make_unique<ScalarPool<std::int8_t>>(
-      sliding(spec, window, padding), range.minimum, range.maximum, kernel));
+  return OpResult(std::make_unique<ScalarPool<std::int8_t>>(sliding(spec, window, padding),
+                                                            range.minimum, range.maximum, kernel));
 }
 
 }  // namespace cleave::ops

@@ -9,8 +9,9 @@
 
 namespace cleave::ops {
 
-// Whether the convolution can be computed so and gains by it: f32 tensors, 3x3, stride 1, no dilation, no
-// groups, padding of at most 1, and enough channels on both sides that transforms are paid back.
+// Whether the convolution can be computed so and gains by it: f32 tensors, 3x3, stride 1, no
+// dilation, no groups, padding of at most 1, and enough channels on both sides that transforms are
+// paid back.
 [[nodiscard]] bool winograd_pays(const OpSpec& spec);
 
 // REQUIRES: winograd_pays(spec). `table` stays valid as long as the operator.

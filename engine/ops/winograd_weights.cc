@@ -28,7 +28,8 @@ void pack(const OpSpec& spec, std::size_t panel, float* packed) {
     float* column = packed + output / panel * panel * depth + output % panel;
     for (std::size_t input = 0; input < inputs; ++input) {
       float values[kWinogradPositions];
-      kernels::f32_winograd_weights_4x3(spec.f32_kernel() + output * 9 * inputs + input, inputs, values);
+      kernels::f32_winograd_weights_4x3(spec.f32_kernel() + output * 9 * inputs + input, inputs,
+                                        values);
       for (std::size_t position = 0; position < kWinogradPositions; ++position) {
         column[position * position_stride + input * panel] = values[position];
       }

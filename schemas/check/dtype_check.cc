@@ -68,9 +68,8 @@ Status check_tensors_of(const fbs::Variant& variant, const fbs::Op& op) {
 Status check_convert(const fbs::Variant& variant, const fbs::Op& op) {
   const fbs::Tensor& input = tensor_of(variant, op.inputs()->Get(0));
   const fbs::Tensor& output = tensor_of(variant, op.output());
-  const bool converts =
-      input.dtype() != output.dtype() ||
-      (input.dtype() == fbs::DType::S8 && !same_parameters(input, output));
+  const bool converts = input.dtype() != output.dtype() ||
+                        (input.dtype() == fbs::DType::S8 && !same_parameters(input, output));
   if (!converts) return corrupt("input and output are held alike");
   return op.clamp() == nullptr ? Status::ok() : corrupt("must not have a clamp");
 }

@@ -129,8 +129,7 @@ TEST_CASE("wrong servers are found out") {
   SUBCASE("an attachment to an answer") {
     const ScriptedServer server([](ScriptedPeer& peer, int) {
       peer.greet(kIdentity);
-      if (peer.receive() != nullptr)
-        peer.send(make_request(1, 0, 0, fbs::Codec::Raw, 0, 1 << 30));
+      if (peer.receive() != nullptr) peer.send(make_request(1, 0, 0, fbs::Codec::Raw, 0, 1 << 30));
       (void)peer.receive();
     });
     CHECK_FALSE(exchange_once(server).status.is_ok());

@@ -195,8 +195,7 @@ TEST_CASE("bound buffers are read and written in place of the executor's own") {
   for (std::size_t i = 0; i < executor->outputs().size(); ++i) {
     const BoundaryBuffer& output = executor->outputs()[i];
     CHECK(output.data == buffers[first_output + i].f32());
-    CHECK(
-        same_bytes(Values(output.f32().begin(), output.f32().end()), expected.at(output.tensor)));
+    CHECK(same_bytes(Values(output.f32().begin(), output.f32().end()), expected.at(output.tensor)));
   }
 
   // Back to its own: what is bound must no longer be touched.
@@ -208,8 +207,7 @@ TEST_CASE("bound buffers are read and written in place of the executor's own") {
   for (std::size_t i = 0; i < executor->outputs().size(); ++i) {
     const BoundaryBuffer& output = executor->outputs()[i];
     CHECK(output.data != buffers[first_output + i].f32());
-    CHECK(
-        same_bytes(Values(output.f32().begin(), output.f32().end()), expected.at(output.tensor)));
+    CHECK(same_bytes(Values(output.f32().begin(), output.f32().end()), expected.at(output.tensor)));
     CHECK(buffers[first_output + i].data()[0] == std::byte{0x7f});
   }
 }

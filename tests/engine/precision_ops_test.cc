@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Operators on int8 tensors, and on f16 and int8 weights, against plain loops in double precision on
-// the real numbers that the integers stand for. An int8 result may be off by what rounding leaves.
+// Operators on int8 tensors, and on f16 and int8 weights, against plain loops in double precision
+// on the real numbers that the integers stand for. An int8 result may be off by what rounding
+// leaves.
 #include <doctest/doctest.h>
 
 #include <algorithm>
@@ -67,9 +68,9 @@ double worst_error(ModelBuilder& builder, unsigned threads) {
   const fbs::Variant& variant = first_variant(*model);
   const auto executor = make_executor(model, threads);
   const auto type = [&](TensorId id) { return tensor_type(*variant.tensors()->Get(id)); };
-  TensorMap real{{variant.input(),
-                  random_values(element_count(*variant.tensors()->Get(variant.input())->shape()),
-                                11)}};
+  TensorMap real{
+      {variant.input(),
+       random_values(element_count(*variant.tensors()->Get(variant.input())->shape()), 11)}};
   double worst = 0;
   for (OpIndex op = 0; op < op_count(*model); ++op) {
     require_ok(executor->prepare({op, op + 1}, 1));
@@ -124,7 +125,9 @@ TEST_CASE("int8 convolutions: windows, strides, groups, odd channels, clamps, no
       {"5x5 dilated", {13, 12, 5}, conv(7, {.window = 5, .dilation = 2, .pad = 3})},
       {"grouped", {7, 7, 12}, conv(18, {.window = 3, .pad = 1}, 3)},
       {"one channel a group", {7, 7, 12}, conv(12, {.window = 3, .pad = 1}, 12)},
-      {"clamped, no bias", {6, 6, 8}, [](ModelBuilder& b) {
+      {"clamped, no bias",
+       {6, 6, 8},
+       [](ModelBuilder& b) {
          const Tensor x = b.conv2d(int8_input(b), 9, WindowSpec{.window = 3});
          b.drop_last_bias();
          b.int8_last(6.0F / 255, -128);
@@ -168,17 +171,23 @@ TEST_CASE("int8 pools, clamps, paddings and concatenations keep their scale") {
       {"max, dilated and padded",
        {9, 9, 3},
        pool(WindowSpec{.window = 2, .dilation = 2, .pad = 1})},
-      {"clamp", {4, 5, 3}, [](ModelBuilder& b) {
+      {"clamp",
+       {4, 5, 3},
+       [](ModelBuilder& b) {
          const Tensor x = b.clamp(int8_input(b), -0.5F, 0.75F);
          b.int8_last(4.0F / 255, -3);
          b.to_f32(x);
        }},
-      {"pad", {4, 5, 3}, [](ModelBuilder& b) {
+      {"pad",
+       {4, 5, 3},
+       [](ModelBuilder& b) {
          const Tensor x = b.pad(int8_input(b), {1, 0, 2, 1}, 0.5F);
          b.int8_last(4.0F / 255, -3);
          b.to_f32(x);
        }},
-      {"concat", {4, 5, 3}, [](ModelBuilder& b) {
+      {"concat",
+       {4, 5, 3},
+       [](ModelBuilder& b) {
          const Tensor x = int8_input(b);
          const Tensor y = b.conv2d(x, 6, WindowSpec{});
          b.int8_last(4.0F / 255, -3);
@@ -191,7 +200,9 @@ TEST_CASE("int8 pools, clamps, paddings and concatenations keep their scale") {
 
 TEST_CASE("int8 sums, and conversions between scales") {
   check_cases({
-      {"add", {5, 6, 13}, [](ModelBuilder& b) {
+      {"add",
+       {5, 6, 13},
+       [](ModelBuilder& b) {
          const Tensor x = int8_input(b);
          const Tensor y = b.conv2d(x, 13, WindowSpec{});
          b.int8_last(0.04F, 5);
@@ -199,7 +210,9 @@ TEST_CASE("int8 sums, and conversions between scales") {
          b.int8_last(0.06F, -10);
          b.to_f32(z);
        }},
-      {"add, clamped", {5, 6, 13}, [](ModelBuilder& b) {
+      {"add, clamped",
+       {5, 6, 13},
+       [](ModelBuilder& b) {
          const Tensor x = int8_input(b);
          const Tensor y = b.conv2d(x, 13, WindowSpec{});
          b.int8_last(0.04F, 5);
@@ -208,7 +221,9 @@ TEST_CASE("int8 sums, and conversions between scales") {
          b.clamp_last(0, 6);
          b.to_f32(z);
        }},
-      {"to another scale", {5, 6, 13}, [](ModelBuilder& b) {
+      {"to another scale",
+       {5, 6, 13},
+       [](ModelBuilder& b) {
          b.to_f32(b.to_int8(b.to_int8(b.input(), 4.0F / 255, 0), 3.1F / 255, 17));
        },
        // XNNPACK rounds the ratio of the scales to a multiple of 1/256.
@@ -218,28 +233,40 @@ TEST_CASE("int8 sums, and conversions between scales") {
 
 TEST_CASE("f16 and int8 kernels on f32 tensors") {
   check_cases({
-      {"f16 3x3", {9, 8, 20}, [](ModelBuilder& b) {
+      {"f16 3x3",
+       {9, 8, 20},
+       [](ModelBuilder& b) {
          b.conv2d(b.input(), 24, WindowSpec{.window = 3, .pad = 1});
          b.store_last_kernel(fbs::DType::F16);
          b.clamp_last(0, kInfinity);
        }},
-      {"f16 5x5 stride 2", {9, 8, 3}, [](ModelBuilder& b) {
+      {"f16 5x5 stride 2",
+       {9, 8, 3},
+       [](ModelBuilder& b) {
          b.conv2d(b.input(), 11, WindowSpec{.window = 5, .stride = 2, .pad = 2});
          b.store_last_kernel(fbs::DType::F16);
        }},
-      {"f16 depthwise", {9, 8, 21}, [](ModelBuilder& b) {
+      {"f16 depthwise",
+       {9, 8, 21},
+       [](ModelBuilder& b) {
          b.depthwise_conv2d(b.input(), WindowSpec{.window = 3, .pad = 1});
          b.store_last_kernel(fbs::DType::F16);
        }},
-      {"f16 one channel a group", {7, 7, 6}, [](ModelBuilder& b) {
+      {"f16 one channel a group",
+       {7, 7, 6},
+       [](ModelBuilder& b) {
          b.conv2d(b.input(), 6, WindowSpec{.window = 3, .pad = 1}, 6);
          b.store_last_kernel(fbs::DType::F16);
        }},
-      {"f16 fully connected", {3, 3, 7}, [](ModelBuilder& b) {
+      {"f16 fully connected",
+       {3, 3, 7},
+       [](ModelBuilder& b) {
          b.fully_connected(b.input(), 29);
          b.store_last_kernel(fbs::DType::F16);
        }},
-      {"int8 fully connected", {3, 3, 7}, [](ModelBuilder& b) {
+      {"int8 fully connected",
+       {3, 3, 7},
+       [](ModelBuilder& b) {
          b.fully_connected(b.input(), 29);
          b.store_last_kernel(fbs::DType::S8);
        }},

@@ -56,7 +56,8 @@ void check_cases(const std::vector<Case>& cases) {
 }  // namespace
 
 TEST_CASE("an int8 variant is read") {
-  check_spoiled(int8_model, [](fbs::ModelT&) {}, "");
+  check_spoiled(
+      int8_model, [](fbs::ModelT&) {}, "");
 }
 
 TEST_CASE("int8 tensors have one scale that numbers can be made of") {
@@ -86,8 +87,8 @@ TEST_CASE("an op's tensors go together") {
       {[](fbs::ModelT& m) { scales(m, kPool).scale[0] = 0.07F; }, "differ in scale or zero point"},
       {[](fbs::ModelT& m) { scales(m, kConcat).zero_point[0] = 1; },
        "differ in scale or zero point"},
-      {[](fbs::ModelT& m) { op(m, kPool).options.Set(fbs::LeakyReluT{}); },
-       "not computed on int8", StatusCode::kUnsupported},
+      {[](fbs::ModelT& m) { op(m, kPool).options.Set(fbs::LeakyReluT{}); }, "not computed on int8",
+       StatusCode::kUnsupported},
       {[](fbs::ModelT& m) { output(m, kToInt8).dtype = fbs::DType::F32; }, "held alike"},
       {[](fbs::ModelT& m) { op(m, kToF32).clamp = std::make_unique<fbs::Clamp>(0.0F, 1.0F); },
        "must not have a clamp"},
@@ -138,7 +139,8 @@ TEST_CASE("a variant holds what its precision says") {
     b.store_last_kernel(fbs::DType::F16);
     return b;
   };
-  check_spoiled(f16_model, [](fbs::ModelT&) {}, "");
+  check_spoiled(
+      f16_model, [](fbs::ModelT&) {}, "");
   check_spoiled(
       f16_model, [](fbs::ModelT& m) { m.variants[0]->precision = fbs::Precision::F32; },
       "weights that are not f32");

@@ -105,9 +105,9 @@ TEST_CASE("an operator that this build does not know") {
   const fbs::Op* softmax = model->variants()->Get(0)->ops()->Get(kSoftmax);
   auto* table =
       const_cast<flatbuffers::Table*>(reinterpret_cast<const flatbuffers::Table*>(softmax));
-  for (const std::uint8_t type : {std::uint8_t{0}, 
-                                  static_cast<std::uint8_t>(static_cast<int>(fbs::OpOptions::MAX) + 1),
-                                  std::uint8_t{255}}) {
+  for (const std::uint8_t type :
+       {std::uint8_t{0}, static_cast<std::uint8_t>(static_cast<int>(fbs::OpOptions::MAX) + 1),
+        std::uint8_t{255}}) {
     REQUIRE(table->SetField<std::uint8_t>(fbs::Op::VT_OPTIONS_TYPE, type, 0));
     test::reseal(file, test::header_bytes_of(file));
     const Status status = ModelFile::from_bytes(file).status();

@@ -152,8 +152,7 @@ TEST_CASE("a request that does not fit the model is refused before its bytes are
     std::uint64_t bytes;
   };
   for (const Wrong& wrong :
-       {Wrong{1, 2, fbs::Codec::Raw, right_bytes},
-        Wrong{0, 1000, fbs::Codec::Raw, right_bytes},
+       {Wrong{1, 2, fbs::Codec::Raw, right_bytes}, Wrong{0, 1000, fbs::Codec::Raw, right_bytes},
         Wrong{0, 2, fbs::Codec::Raw, right_bytes + 4}, Wrong{0, 0, fbs::Codec::PixelsU8, 1}}) {
     RawClient client(fixture.server.port());
     fixture.greet(client);

@@ -22,7 +22,7 @@ std::vector<float> floats_of(const std::vector<std::byte>& segment, const fbs::W
 
 template <typename Element>
 void put(std::vector<std::byte>& segment, fbs::WeightViewT& view, fbs::DType dtype,
-            const std::vector<Element>& values) {
+         const std::vector<Element>& values) {
   segment.resize((segment.size() + kViewAlignment - 1) / kViewAlignment * kViewAlignment);
   const auto bytes = std::as_bytes(std::span(values));
   view.dtype = dtype;
@@ -31,8 +31,8 @@ void put(std::vector<std::byte>& segment, fbs::WeightViewT& view, fbs::DType dty
   segment.insert(segment.end(), bytes.begin(), bytes.end());
 }
 
-std::unique_ptr<fbs::QuantizationT> quantization(std::vector<float> scales,
-                                                 std::int32_t zero_point, std::int32_t axis) {
+std::unique_ptr<fbs::QuantizationT> quantization(std::vector<float> scales, std::int32_t zero_point,
+                                                 std::int32_t axis) {
   auto result = std::make_unique<fbs::QuantizationT>();
   result->dtype = fbs::DType::S8;
   result->zero_point.assign(scales.size(), zero_point);

@@ -55,8 +55,7 @@ Result<std::span<const float>> PhotoClassifier::classify_file(const std::string&
 Result<std::span<const float>> PhotoClassifier::classify_pixels(
     std::span<const std::uint8_t> pixels) {
   const BoundaryBuffer& input = executor_->inputs()[0];
-  normalize(pixels, *model_->header().preprocessing(), input_shape().channels(),
-            input.f32());
+  normalize(pixels, *model_->header().preprocessing(), input_shape().channels(), input.f32());
   CLEAVE_RETURN_IF_ERROR(executor_->run());
   const BoundaryBuffer& scores = executor_->outputs()[0];
   return std::span<const float>(scores.f32());
