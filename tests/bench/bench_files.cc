@@ -7,6 +7,7 @@
 #include <utility>
 #include <vector>
 
+#include "engine/importer/variants.h"
 #include "schemas/model_reader.h"
 #include "tests/support/graph_interpreter.h"
 #include "tests/support/onnx_writer.h"
@@ -37,9 +38,12 @@ Status write_onnx(const importer::Graph& graph, const std::string& path) {
   return written && file ? Status::ok() : cannot_write(path);
 }
 
-Status write_model(importer::Graph graph, const std::string& path) {
+Status write_model(importer::Graph graph, bool reduced, const std::string& path) {
   CLEAVE_RETURN_IF_ERROR(importer::compile(graph));
-  CLEAVE_ASSIGN_OR_RETURN(const std::vector<std::byte> bytes, importer::build_model_file(graph));
+  CLEAVE_ASSIGN_OR_RETURN(const auto variants,
+                          importer::Variants::make(graph, {.f16 = reduced, .int8 = reduced}));
+  CLEAVE_ASSIGN_OR_RETURN(const std::vector<std::byte> bytes,
+                          importer::build_model_file(variants.list()));
   graph = {};
   return importer::write_model_file(bytes, path);
 }
@@ -47,7 +51,7 @@ Status write_model(importer::Graph graph, const std::string& path) {
 }  // namespace
 
 Result<BenchFiles> write_zoo_files(const std::string& zoo_name, const importer::ZooOptions& options,
-                                   const std::string& folder) {
+                                   bool reduced, const std::string& folder) {
   CLEAVE_ASSIGN_OR_RETURN(importer::Graph graph, importer::make_zoo_model(zoo_name, options));
   test::name_apart(graph);
   const importer::Value& input = graph.values[graph.input];
@@ -59,9 +63,11 @@ Result<BenchFiles> write_zoo_files(const std::string& zoo_name, const importer::
   files.input_name = input.name;
   files.output_name = graph.values[graph.output].name;
   files.input = fbs::Shape(input.shape.height, input.shape.width, input.shape.channels);
+  files.variants = {"f32"};
+  if (reduced) files.variants.insert(files.variants.end(), {"f16", "int8"});
   CLEAVE_RETURN_IF_ERROR(write_input(files));
   CLEAVE_RETURN_IF_ERROR(write_onnx(graph, files.onnx_path));
-  CLEAVE_RETURN_IF_ERROR(write_model(std::move(graph), files.model_path));
+  CLEAVE_RETURN_IF_ERROR(write_model(std::move(graph), reduced, files.model_path));
   return files;
 }
 
@@ -73,6 +79,9 @@ Result<BenchFiles> write_input_for(const std::string& model_path, const std::str
   files.model_path = model_path;
   files.input_path = folder + "/" + files.name + ".f32";
   files.input = *variant.tensors()->Get(variant.input())->shape();
+  for (const fbs::Variant* listed : *model->header().variants()) {
+    files.variants.push_back(listed->name()->str());
+  }
   CLEAVE_RETURN_IF_ERROR(write_input(files));
   return files;
 }

@@ -36,6 +36,7 @@ struct Options {
   std::vector<std::string> models{"vgg16", "alexnet", "mobilenet_v2"};
   std::vector<unsigned> threads{1, 2};
   importer::ZooOptions zoo;
+  bool f32_only = false;
   RunOptions run;
   bool json = false;
   bool smoke = false;
@@ -55,6 +56,7 @@ void add_options(CLI::App& app, Options& options) {
   app.add_option("--width", options.zoo.width, "MobileNet's width")
       ->check(CLI::Range(0.1, 2.0))
       ->capture_default_str();
+  app.add_flag("--f32-only", options.f32_only, "Leave f16 and int8 out of a zoo network");
   app.add_option("--runs", options.run.runs, "Measured runs of each contender")
       ->check(CLI::Range(1, 100'000))
       ->capture_default_str();
@@ -120,7 +122,7 @@ std::string processor_name() {
 
 Result<BenchFiles> write_files(const std::string& model, const Options& options,
                                const std::string& folder) {
-  if (is_zoo_name(model)) return write_zoo_files(model, options.zoo, folder);
+  if (is_zoo_name(model)) return write_zoo_files(model, options.zoo, !options.f32_only, folder);
   if (std::filesystem::exists(model)) return write_input_for(model, folder);
   std::string known;
   for (const std::string& name : importer::zoo_names()) known += " " + name;

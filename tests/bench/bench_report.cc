@@ -30,7 +30,7 @@ std::string row(const CaseResult& result, const Verdict& verdict, std::size_t in
       format("%-18s %7u  %-14s", result.model.c_str(), result.threads, c.name.c_str());
   if (!c.absent.empty()) return head + " absent: " + c.absent + "\n";
   const std::string ratio =
-      c.name == kOurs && verdict.time_ratio ? format("%.3f", *verdict.time_ratio) : "";
+      is_ours(c.name) && verdict.time_ratio ? format("%.3f", verdict.time_ratios[index]) : "";
   const std::string score =
       c.name == verdict.reference ? "reference" : format("%.1e", verdict.differences[index]);
   return head + format("%10.3f %10.3f %10.3f %10.3f %7s %10.1f %10.1f  %s\n",
@@ -69,7 +69,7 @@ std::string kernel_set(const std::vector<CaseResult>& results) {
   return results.empty() ? std::string() : results.front().contenders.front().text;
 }
 
-nlohmann::ordered_json to_json(const ContenderResult& c, double difference) {
+nlohmann::ordered_json to_json(const ContenderResult& c, double difference, double time_ratio) {
   nlohmann::ordered_json json{{"name", c.name}};
   if (!c.absent.empty()) {
     json["absent"] = c.absent;
@@ -85,6 +85,7 @@ nlohmann::ordered_json to_json(const ContenderResult& c, double difference) {
   json["start_ms"] = c.start_ms;
   json["peak_rss_bytes"] = c.peak_rss_bytes;
   json["score_difference"] = difference;
+  if (time_ratio > 0) json["time_ratio"] = time_ratio;
   return json;
 }
 
@@ -106,7 +107,8 @@ nlohmann::ordered_json to_json(const CaseResult& result) {
       {"peak_ratio_to_onnxruntime", or_null(verdict.peak_ratio)}};
   json["contenders"] = nlohmann::ordered_json::array();
   for (std::size_t i = 0; i < result.contenders.size(); ++i) {
-    json["contenders"].push_back(to_json(result.contenders[i], verdict.differences[i]));
+    json["contenders"].push_back(to_json(result.contenders[i], verdict.differences[i],
+                                         verdict.time_ratio ? verdict.time_ratios[i] : 0));
   }
   return json;
 }

@@ -13,8 +13,12 @@
 
 namespace cleave::bench {
 
-// Largest difference from the reference's scores, as a share of its largest score.
+// Largest difference from the reference's scores, as a share of its largest score: of f32, of f16
+// weights (ten bits and a half, many of them in a sum), and of int8 with seeded weights and ranges
+// that were guessed (a wrong op is off by far more).
 inline constexpr double kScoreTolerance = 1e-3;
+inline constexpr double kF16ScoreTolerance = 1e-2;
+inline constexpr double kInt8ScoreTolerance = 0.3;
 
 // The value below which a share of the (unsorted) values lies, between two values by straight line.
 // REQUIRES: values is not empty, 0 <= share <= 1.
@@ -26,6 +30,7 @@ struct Verdict {
   std::string error;                // empty: every contender's scores are right
   // Our median by the smaller of the others'; our start and peak by ONNX Runtime's.
   std::string faster;
+  std::vector<double> time_ratios;  // by contender; 0 for the others
   std::optional<double> time_ratio, start_ratio, peak_ratio;
   std::optional<double> cached_start_ratio;  // our start with a filled weight cache
 };

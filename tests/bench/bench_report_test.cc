@@ -59,6 +59,24 @@ TEST_CASE("our start with a filled cache is compared as well, but we do not race
   CHECK_FALSE(judge(three()).cached_start_ratio.has_value());
 }
 
+TEST_CASE("the reduced precisions have ratios and tolerances of their own, and do not race f32") {
+  CaseResult result = three();
+  result.contenders.push_back(contender(kOursF16, 3, {0.25f, 0.503f}));
+  result.contenders.push_back(contender(kOursInt8, 1, {0.35f, 0.5f}));
+  const Verdict verdict = judge(result);
+  CHECK(verdict.error == "");
+  CHECK(verdict.faster == kXnnpack);
+  CHECK(verdict.time_ratios[0] == doctest::Approx(5.0 / 8));
+  CHECK(verdict.time_ratios[1] == 0);
+  CHECK(verdict.time_ratios[3] == doctest::Approx(4.0 / 8));
+  CHECK(verdict.time_ratios[4] == doctest::Approx(2.0 / 8));
+  result.contenders[3].scores[1] = 0.506f;
+  CHECK(judge(result).error.find(kOursF16) != std::string::npos);
+  result.contenders[3].scores[1] = 0.5f;
+  result.contenders[4].scores[0] = 0.45f;
+  CHECK(judge(result).error.find(kOursInt8) != std::string::npos);
+}
+
 TEST_CASE("an absent contender is not compared with") {
   CaseResult result = three();
   result.contenders[2] = {};

@@ -36,10 +36,18 @@ std::vector<Entrant> make_entrants(const BenchFiles& files, unsigned threads,
     return made;
   };
   std::vector<Entrant> entrants;
-  entrants.push_back(entrant(kOurs, "bench_runner_cleave", files.model_path));
-  entrants.back().command.emplace_back();
-  entrants.push_back(entrant(kOursCached, "bench_runner_cleave", files.model_path));
-  entrants.back().command.push_back(options.folder + "/cache");
+  const auto enter_ours = [&](const char* name, const std::string& cache,
+                              const std::string& variant) {
+    entrants.push_back(entrant(name, "bench_runner_cleave", files.model_path));
+    entrants.back().command.push_back(cache);
+    entrants.back().command.push_back(variant);
+  };
+  enter_ours(kOurs, "", files.variants[0]);
+  enter_ours(kOursCached, options.folder + "/cache", files.variants[0]);
+  for (std::size_t i = 1; i < files.variants.size(); ++i) {
+    if (files.variants[i] == "f16") enter_ours(kOursF16, "", "f16");
+    if (files.variants[i] == "int8") enter_ours(kOursInt8, "", "int8");
+  }
   if (!files.onnx_path.empty()) {
     Entrant ort = entrant(kOnnxRuntime, "bench_runner_ort", files.onnx_path);
     for (const std::string& word :
@@ -57,8 +65,7 @@ Status start(Entrant& entrant) {
   if (entrant.process != nullptr) CLEAVE_RETURN_IF_ERROR(entrant.process->finish());
   entrant.process.reset();
   auto started = Contender::start(entrant.command, entrant.log_path);
-  if (started.status().code() == StatusCode::kUnsupported && entrant.result.name != kOurs &&
-      entrant.result.name != kOursCached) {
+  if (started.status().code() == StatusCode::kUnsupported && !is_ours(entrant.result.name)) {
     entrant.result.absent = started.status().message();
     return Status::ok();
   }

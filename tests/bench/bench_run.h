@@ -22,8 +22,13 @@ struct RunOptions {
 
 inline constexpr const char* kOurs = "cleave";
 inline constexpr const char* kOursCached = "cleave, cached";  // packed weights of an earlier start
+// The same network with weights of f16, and in int8, if the model file has it.
+inline constexpr const char* kOursF16 = "cleave, f16";
+inline constexpr const char* kOursInt8 = "cleave, int8";
 inline constexpr const char* kOnnxRuntime = "onnxruntime";
 inline constexpr const char* kXnnpack = "xnnpack";
+
+[[nodiscard]] inline bool is_ours(const std::string& name) { return name.starts_with(kOurs); }
 
 struct ContenderResult {
   std::string name;
@@ -39,7 +44,8 @@ struct CaseResult {
   std::string model;
   unsigned threads = 1;
   fbs::Shape input;
-  std::vector<ContenderResult> contenders;  // ours first, without and with a weight cache
+  std::vector<ContenderResult>
+      contenders;  // ours first, without and with a weight cache, f16, int8
 };
 
 // Fills a weight cache by a start that does not count. Then starts every contender `starts` times,

@@ -30,6 +30,11 @@ std::string percent(double share) {
   return text;
 }
 
+double tolerance_of(const std::string& contender) {
+  if (contender == kOursF16) return kF16ScoreTolerance;
+  return contender == kOursInt8 ? kInt8ScoreTolerance : kScoreTolerance;
+}
+
 void compare_scores(const CaseResult& result, const ContenderResult& reference, Verdict& verdict) {
   constexpr double kLeastSpread = 10 * kScoreTolerance;
   if (!(score_spread(reference.scores) >= kLeastSpread)) {
@@ -40,7 +45,7 @@ void compare_scores(const CaseResult& result, const ContenderResult& reference, 
     const double difference =
         compared ? test::relative_error(reference.scores, contender.scores) : 0;
     verdict.differences.push_back(difference);
-    if (difference <= kScoreTolerance) continue;
+    if (difference <= tolerance_of(contender.name)) continue;
     verdict.error = "the scores of " + contender.name + " are " + percent(difference) +
                     " off those of " + reference.name;
   }
@@ -49,15 +54,20 @@ void compare_scores(const CaseResult& result, const ContenderResult& reference, 
 void compare_times(const CaseResult& result, const ContenderResult& ours, Verdict& verdict) {
   double best = 0;
   for (const ContenderResult& contender : result.contenders) {
-    if (!contender.absent.empty() || contender.name == kOurs || contender.name == kOursCached) {
-      continue;
-    }
+    if (!contender.absent.empty() || is_ours(contender.name)) continue;
     const double median = quantile(contender.run_ms, 0.5);
     if (!verdict.faster.empty() && median >= best) continue;
     verdict.faster = contender.name;
     best = median;
   }
-  if (best > 0) verdict.time_ratio = quantile(ours.run_ms, 0.5) / best;
+  verdict.time_ratios.resize(result.contenders.size());
+  if (!(best > 0)) return;
+  verdict.time_ratio = quantile(ours.run_ms, 0.5) / best;
+  for (std::size_t i = 0; i < result.contenders.size(); ++i) {
+    const ContenderResult& contender = result.contenders[i];
+    if (!is_ours(contender.name)) continue;
+    verdict.time_ratios[i] = quantile(contender.run_ms, 0.5) / best;
+  }
 }
 
 }  // namespace

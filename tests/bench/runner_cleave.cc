@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Contender: this engine; with the folder of a weight cache as a further argument, or an empty one.
+// Contender: this engine. Further arguments: the folder of a weight cache, or an empty one; the
+// variant's name.
 #include <cstring>
 #include <memory>
 #include <string>
@@ -39,13 +40,21 @@ std::shared_ptr<WeightCacheFolder> open_cache(const std::string& path) {
   return path.empty() ? nullptr : value_of(WeightCacheFolder::open({.path = path}));
 }
 
+std::uint32_t find_variant(const fbs::Model& model, const std::string& name) {
+  for (std::uint32_t i = 0; i < model.variants()->size(); ++i) {
+    if (model.variants()->Get(i)->name()->string_view() == name) return i;
+  }
+  bench::fail("the model has no variant " + name);
+}
+
 Prepared prepare(const bench::RunnerArguments& arguments,
                  const std::shared_ptr<WeightCacheFolder>& cache) {
   const std::shared_ptr<const ModelFile> model = value_of(ModelFile::open(arguments.model));
-  const OpRange all{0, model->header().variants()->Get(0)->ops()->size()};
+  const std::uint32_t variant = find_variant(model->header(), arguments.more[1]);
+  const OpRange all{0, model->header().variants()->Get(variant)->ops()->size()};
   Prepared prepared;
-  prepared.executor = value_of(Executor::create(value_of(Weights::create(model, 0, all, cache)),
-                                                {.threads = arguments.threads}));
+  prepared.executor = value_of(Executor::create(
+      value_of(Weights::create(model, variant, all, cache)), {.threads = arguments.threads}));
   Executor& executor = *prepared.executor;
   require(executor.prepare(all, 1));
   const auto values = bench::read_floats(arguments.input, executor.inputs()[0].elements);
@@ -56,15 +65,15 @@ Prepared prepare(const bench::RunnerArguments& arguments,
     bench::fail("no memory for the input");
   }
   std::memcpy(prepared.input.data(), values.data(), values.size() * sizeof(float));
-  require(executor.bind_input(0, prepared.input.f32()));
-  require(executor.bind_output(0, prepared.output.f32()));
+  require(executor.bind_input(0, prepared.input.data()));
+  require(executor.bind_output(0, prepared.output.data()));
   return prepared;
 }
 
 }  // namespace
 
 int main(int argc, char** argv) {
-  const bench::RunnerArguments arguments = bench::begin(argc, argv, 1);
+  const bench::RunnerArguments arguments = bench::begin(argc, argv, 2);
   const std::shared_ptr<WeightCacheFolder> cache = open_cache(arguments.more[0]);
   Prepared prepared = prepare(arguments, cache);
   if (cache != nullptr) require(cache->status());
