@@ -21,7 +21,8 @@ constexpr KernelTable kScalar{.name = "scalar",
                               .winograd_output = f32_winograd_output_4x3_scalar,
                               .f32_fully_connected = f32_fully_connected_scalar,
                               .f16_fully_connected = f16_fully_connected_scalar,
-                              .s8_fully_connected = s8_fully_connected_scalar};
+                              .s8_fully_connected = s8_fully_connected_scalar,
+                              .s8_depthwise = s8_depthwise_scalar};
 #if defined(__x86_64__)
 constexpr KernelTable kAvx2{.name = "avx2",
                             .gemm = f32_gemm_6x16_avx2,
@@ -31,7 +32,8 @@ constexpr KernelTable kAvx2{.name = "avx2",
                             .winograd_output = f32_winograd_output_4x3_avx2,
                             .f32_fully_connected = f32_fully_connected_4x4_avx2,
                             .f16_fully_connected = f16_fully_connected_4x4_avx2,
-                            .s8_fully_connected = s8_fully_connected_4x4_avx2};
+                            .s8_fully_connected = s8_fully_connected_4x4_avx2,
+                            .s8_depthwise = s8_depthwise_16_avx2};
 constexpr KernelTable kAvx512{.name = "avx512",
                               .gemm = f32_gemm_14x32_avx512,
                               .gemm_rows = 14,
@@ -40,7 +42,8 @@ constexpr KernelTable kAvx512{.name = "avx512",
                               .winograd_output = f32_winograd_output_4x3_avx512,
                               .f32_fully_connected = f32_fully_connected_4x4_avx512,
                               .f16_fully_connected = f16_fully_connected_4x4_avx512,
-                              .s8_fully_connected = s8_fully_connected_4x4_avx512};
+                              .s8_fully_connected = s8_fully_connected_4x4_avx512,
+                              .s8_depthwise = s8_depthwise_16_avx512};
 #elif defined(__aarch64__)
 constexpr KernelTable kNeon{.name = "neon",
                             .gemm = f32_gemm_8x8_neon,
@@ -67,7 +70,8 @@ std::vector<KernelTable> find_available() {
   __builtin_cpu_init();
   const bool avx2 = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") && has_f16c();
   if (avx2) tables.push_back(kAvx2);
-  if (avx2 && __builtin_cpu_supports("avx512f")) tables.push_back(kAvx512);
+  const bool avx512 = __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw");
+  if (avx2 && avx512) tables.push_back(kAvx512);
 #elif defined(__aarch64__)
   tables.push_back(kNeon);
 #endif

@@ -5,6 +5,7 @@
 
 #include <span>
 
+#include "engine/kernels/depthwise.h"
 #include "engine/kernels/fully_connected.h"
 #include "engine/kernels/gemm.h"
 #include "engine/kernels/winograd.h"
@@ -23,6 +24,7 @@ struct KernelTable {
   FullyConnected* f32_fully_connected = nullptr;
   FullyConnected* f16_fully_connected = nullptr;
   FullyConnected* s8_fully_connected = nullptr;
+  S8Depthwise* s8_depthwise = nullptr;  // nullptr: XNNPACK's is not known to be slower
 };
 
 // The table that the process uses: the last of available_kernels(), or the one that the environment

@@ -1,10 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "engine/ops/convolution.h"
+#include "engine/ops/int8_depthwise_conv2d.h"
 #include "engine/ops/op_factories.h"
 
 namespace cleave::ops {
 
 OpResult create_depthwise_conv2d(const OpSpec& spec) {
+  const kernels::KernelTable& table = kernels::active_kernels();
+  if (int8_depthwise_pays(spec, table)) return create_int8_depthwise_conv2d(spec, table);
   const fbs::DepthwiseConv2D& conv = *spec.op->options_as_DepthwiseConv2D();
   return create_convolution(spec, {.window = conv.window(),
                                    .padding = conv.padding(),

@@ -4,6 +4,7 @@
 #include <string>
 
 #include "engine/ops/clamped_op.h"
+#include "engine/ops/int8_depthwise_conv2d.h"
 #include "engine/ops/op_factories.h"
 #include "engine/ops/winograd_conv2d.h"
 #include "engine/ops/winograd_weights.h"
@@ -88,6 +89,9 @@ std::uint64_t weight_ram_bytes(const OpSpec& spec) {
   if (kind == fbs::OpOptions::Conv2D && winograd_pays(spec)) {
     return winograd_weight_bytes(spec, kernels::active_kernels().gemm_columns);
   }
+  if (int8_depthwise_pays(spec, kernels::active_kernels())) {
+    return int8_depthwise_weight_bytes(spec);
+  }
   std::uint64_t bytes = weight_bytes(*spec.op);
   if (kind == fbs::OpOptions::FullyConnected) return bytes;
   // XNNPACK packs f16 as f32, and int8 with the scale of each channel.
@@ -100,6 +104,7 @@ std::uint64_t weight_ram_bytes(const OpSpec& spec) {
 bool is_packed_once(const OpSpec& spec) {
   const fbs::OpOptions kind = spec.op->options_type();
   if (spec.op->segment() < 0) return false;
+  if (int8_depthwise_pays(spec, kernels::active_kernels())) return true;
   if (kind == fbs::OpOptions::DepthwiseConv2D) {
     return spec.op->options_as_DepthwiseConv2D()->multiplier() > 1;
   }
