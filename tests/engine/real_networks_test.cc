@@ -16,6 +16,7 @@
 
 #include "tests/support/photo_classifier.h"
 #include "tests/support/shared_data.h"
+#include "tests/support/temporary_folder.h"
 
 namespace cleave::test {
 namespace {
@@ -52,24 +53,25 @@ struct ImagenetNetwork {
   std::size_t classes_before_first;  // 1 where class 0 is background
   void (*adjust)(Graph&);
   int least_agreeing, least_right;  // of 150
+  int least_as_f32;                 // of 150, in int8 calibrated on every third photo
 };
 
 constexpr ImagenetNetwork kImagenetNetworks[] = {
     // The file's own quantized input says its preprocessing.
-    {"mobilenet_v2_tf2_ptq.tflite", 0, 1, [](Graph&) {}, 147, 123},
+    {"mobilenet_v2_tf2_ptq.tflite", 0, 1, [](Graph&) {}, 147, 123, 145},
     {"mobilenet_v2_torchvision_ptq.tflite", 1, 0,
      [](Graph& graph) {
        graph.preprocessing.mean = {0.485F * 255, 0.456F * 255, 0.406F * 255};
        graph.preprocessing.deviation = {0.229F * 255, 0.224F * 255, 0.225F * 255};
      },
-     147, 123},
+     147, 123, 140},
     {"squeezenet_v1.1.onnx", 2, 0,
      [](Graph& graph) {
        graph.preprocessing.color_order = GraphPreprocessing::ColorOrder::kBgr;
        graph.preprocessing.mean = {104, 117, 123};
        graph.preprocessing.deviation = {1, 1, 1};
      },
-     147, 90},
+     147, 90, 140},
 };
 
 TEST_CASE("published ImageNet networks answer as the reference does") {
@@ -96,6 +98,57 @@ TEST_CASE("published ImageNet networks answer as the reference does") {
                 right, right / 1.5);
     CHECK(agreeing >= network.least_agreeing);
     CHECK(right >= network.least_right);
+  }
+}
+
+int count_right(const std::vector<LabelledPhoto>& photos, const std::vector<int>& answers) {
+  int right = 0;
+  for (std::size_t i = 0; i < photos.size(); ++i) right += answers[i] == photos[i].label ? 1 : 0;
+  return right;
+}
+
+int count_same(const std::vector<int>& a, const std::vector<int>& b) {
+  int same = 0;
+  for (std::size_t i = 0; i < a.size(); ++i) same += a[i] == b[i] ? 1 : 0;
+  return same;
+}
+
+TEST_CASE("published ImageNet networks in f16 and int8 answer as in f32") {
+  const auto data = shared_data();
+  if (!data) return;
+  const std::vector<LabelledPhoto> photos = read_labels(*data / "images/imagenet/labels.csv");
+  REQUIRE(photos.size() == 150);
+  const TemporaryFolder calibration;
+  for (std::size_t i = 0; i < photos.size(); i += 3) {
+    std::filesystem::create_symlink(
+        std::filesystem::absolute(*data) / "images/imagenet" / photos[i].file,
+        calibration.path() / photos[i].file);
+  }
+  for (const ImagenetNetwork& network : kImagenetNetworks) {
+    CAPTURE(network.file);
+    auto classifiers = PhotoClassifier::create_all(
+        (*data / "models" / network.file).string(), network.adjust,
+        {.f16 = true, .int8 = true, .calibration_folder = calibration.path().string()});
+    REQUIRE_MESSAGE(classifiers.is_ok(), classifiers.status().message());
+    std::vector<std::vector<int>> answers(classifiers->size());
+    for (const LabelledPhoto& photo : photos) {
+      for (std::size_t v = 0; v < answers.size(); ++v) {
+        const auto scores =
+            (*classifiers)[v].classify_file((*data / "images/imagenet" / photo.file).string());
+        REQUIRE_MESSAGE(scores.is_ok(), scores.status().message());
+        answers[v].push_back(static_cast<int>(top_1(*scores) - network.classes_before_first));
+      }
+    }
+    const int right = count_right(photos, answers[0]);
+    const int f16_right = count_right(photos, answers[1]);
+    const int int8_right = count_right(photos, answers[2]);
+    const int f16_same = count_same(answers[0], answers[1]);
+    const int int8_same = count_same(answers[0], answers[2]);
+    std::printf("%s: f32 %d right; f16 %d, %d as f32; int8 %d, %d as f32\n", network.file, right,
+                f16_right, f16_same, int8_right, int8_same);
+    CHECK(f16_same >= 149);
+    CHECK(int8_same >= network.least_as_f32);
+    CHECK(int8_right >= right - 2);
   }
 }
 

@@ -16,12 +16,14 @@
 namespace cleave::test {
 namespace {
 
-void check_every_cut(const Workshop& workshop, const std::string& model) {
-  const nlohmann::json variant = inspect(model).at("variants").at(0);
+void check_every_cut(const Workshop& workshop, const std::string& model,
+                     std::size_t variant_index = 0) {
+  const nlohmann::json variant = inspect(model).at("variants").at(variant_index);
+  const std::string name = variant.at("name");
   const std::string picture = workshop.png("picture.png", 3);
   const RunningServer server({model});
-  const AgentRun whole =
-      run_agent({"run", "--model", model, "--split", "all", "--json", "--scores", picture});
+  const AgentRun whole = run_agent({"run", "--model", model, "--variant", name, "--split", "all",
+                                    "--json", "--scores", picture});
   REQUIRE_MESSAGE(whole.exit_code == 0, whole.err);
   const nlohmann::json scores = whole.records.at(0).at("scores");
   REQUIRE(scores.size() > 1);
@@ -33,8 +35,8 @@ void check_every_cut(const Workshop& workshop, const std::string& model) {
     const std::size_t boundary = cut.at("op_boundary");
     CAPTURE(boundary);
     const AgentRun split =
-        run_agent({"run", "--model", model, "--server", server.address(), "--split",
-                   "op:" + std::to_string(boundary), "--json", "--scores", picture});
+        run_agent({"run", "--model", model, "--variant", name, "--server", server.address(),
+                   "--split", "op:" + std::to_string(boundary), "--json", "--scores", picture});
     REQUIRE_MESSAGE(split.exit_code == 0, split.err);
     const nlohmann::json& record = split.records.at(0);
     CHECK(record.at("scores") == scores);
@@ -52,7 +54,8 @@ void check_every_cut(const Workshop& workshop, const std::string& model) {
     ++cuts;
   }
   CHECK(cuts == op_count + 1);
-  std::printf("%s: %zu cuts, %zu scores each, byte for byte\n", model.c_str(), cuts, scores.size());
+  std::printf("%s %s: %zu cuts, %zu scores each, byte for byte\n", model.c_str(), name.c_str(),
+              cuts, scores.size());
 }
 
 // Where the only attachment of a recorded stream starts.
@@ -147,6 +150,21 @@ void check_network(const std::string& name) {
 }
 
 }  // namespace
+
+TEST_CASE("f16 and int8 variants at every cut, int8 tensors crossing as bytes") {
+  const Workshop workshop;
+  const std::string model =
+      workshop.zoo("mobilenet_v2", {"--input", "64", "--width", "0.35", "--f16", "--int8"});
+  check_every_cut(workshop, model, 1);
+  check_every_cut(workshop, model, 2);
+  const nlohmann::json variants = inspect(model).at("variants");
+  const auto bytes_at_split = [&](std::size_t variant, std::size_t split) {
+    const nlohmann::json& v = variants.at(variant);
+    const std::size_t boundary = v.at("layers").at(split - 1).at("end_op");
+    return v.at("cuts").at(boundary).at("boundary_bytes").get<std::size_t>();
+  };
+  CHECK(bytes_at_split(0, 4) == 4 * bytes_at_split(2, 4));
+}
 
 TEST_CASE("AlexNet at every cut, and a flipped byte") { check_network("alexnet"); }
 

@@ -11,35 +11,52 @@
 namespace cleave::test {
 namespace {
 
-const fbs::Variant& variant_of(const ModelFile& model) {
-  return *model.header().variants()->Get(0);
-}
-
 Result<std::shared_ptr<const ModelFile>> compile_source(
-    const std::string& path, const std::function<void(importer::Graph&)>& adjust) {
+    const std::string& path, const std::function<void(importer::Graph&)>& adjust,
+    const importer::VariantOptions& precisions) {
   CLEAVE_ASSIGN_OR_RETURN(importer::Graph graph, importer::read_source(path));
   adjust(graph);
   CLEAVE_RETURN_IF_ERROR(importer::compile(graph));
-  CLEAVE_ASSIGN_OR_RETURN(const std::vector<std::byte> bytes, importer::build_model_file(graph));
+  CLEAVE_ASSIGN_OR_RETURN(const auto variants, importer::Variants::make(graph, precisions));
+  CLEAVE_ASSIGN_OR_RETURN(const std::vector<std::byte> bytes,
+                          importer::build_model_file(variants.list()));
   return ModelFile::from_bytes(bytes);
 }
 
 }  // namespace
 
-Result<PhotoClassifier> PhotoClassifier::create(
-    const std::string& path, const std::function<void(importer::Graph&)>& adjust) {
+Result<PhotoClassifier> PhotoClassifier::open(std::shared_ptr<const ModelFile> model,
+                                              std::uint32_t variant) {
   PhotoClassifier result;
-  CLEAVE_ASSIGN_OR_RETURN(result.model_, compile_source(path, adjust));
-  const OpRange all{0, variant_of(*result.model_).ops()->size()};
+  result.model_ = std::move(model);
+  const OpRange all{0, result.model_->header().variants()->Get(variant)->ops()->size()};
   CLEAVE_ASSIGN_OR_RETURN(std::shared_ptr<const Weights> weights,
-                          Weights::create(result.model_, 0, all));
+                          Weights::create(result.model_, variant, all));
   CLEAVE_ASSIGN_OR_RETURN(result.executor_, Executor::create(std::move(weights), {.threads = 1}));
   CLEAVE_RETURN_IF_ERROR(result.executor_->prepare(all, 1));
   return result;
 }
 
+Result<PhotoClassifier> PhotoClassifier::create(
+    const std::string& path, const std::function<void(importer::Graph&)>& adjust) {
+  CLEAVE_ASSIGN_OR_RETURN(auto model, compile_source(path, adjust, {}));
+  return open(std::move(model), 0);
+}
+
+Result<std::vector<PhotoClassifier>> PhotoClassifier::create_all(
+    const std::string& path, const std::function<void(importer::Graph&)>& adjust,
+    const importer::VariantOptions& precisions) {
+  CLEAVE_ASSIGN_OR_RETURN(const auto model, compile_source(path, adjust, precisions));
+  std::vector<PhotoClassifier> classifiers;
+  for (std::uint32_t variant = 0; variant < model->header().variants()->size(); ++variant) {
+    CLEAVE_ASSIGN_OR_RETURN(PhotoClassifier made, open(model, variant));
+    classifiers.push_back(std::move(made));
+  }
+  return classifiers;
+}
+
 const fbs::Shape& PhotoClassifier::input_shape() const {
-  const fbs::Variant& variant = variant_of(*model_);
+  const fbs::Variant& variant = *model_->header().variants()->Get(0);
   return *variant.tensors()->Get(variant.input())->shape();
 }
 

@@ -13,6 +13,7 @@
 
 #include "engine/executor.h"
 #include "engine/importer/graph.h"
+#include "engine/importer/variants.h"
 #include "schemas/model_reader.h"
 #include "schemas/status.h"
 
@@ -26,6 +27,11 @@ class PhotoClassifier {
   static Result<PhotoClassifier> create(const std::string& path,
                                         const std::function<void(importer::Graph&)>& adjust);
 
+  // The same network in each of the precisions, in their order.
+  static Result<std::vector<PhotoClassifier>> create_all(
+      const std::string& path, const std::function<void(importer::Graph&)>& adjust,
+      const importer::VariantOptions& precisions);
+
   // The scores of a JPEG or PNG file, or of pixels at model size. Valid until the next call.
   Result<std::span<const float>> classify_file(const std::string& picture);
   Result<std::span<const float>> classify_pixels(std::span<const std::uint8_t> pixels);
@@ -34,6 +40,9 @@ class PhotoClassifier {
   [[nodiscard]] const ModelFile& model() const { return *model_; }
 
  private:
+  static Result<PhotoClassifier> open(std::shared_ptr<const ModelFile> model,
+                                      std::uint32_t variant);
+
   std::shared_ptr<const ModelFile> model_;
   std::unique_ptr<Executor> executor_;
 };
