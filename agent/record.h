@@ -15,7 +15,7 @@ namespace cleave::agent {
 // In which form the server got what it answered from.
 inline constexpr const char* kSentJpeg = "jpeg";         // the file as it is
 inline constexpr const char* kSentPixels = "pixels_u8";  // at model size
-inline constexpr const char* kSentTensors = "raw_f32";   // boundary tensors
+inline constexpr const char* kSentTensors = "tensors";   // boundary tensors
 
 struct Record {
   std::string image;

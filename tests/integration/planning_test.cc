@@ -148,7 +148,7 @@ TEST_CASE("the plan shows what the choice has to beat") {
   CHECK(by_name.at("edge_only").at("total_ns") == measured.at("splits").back().at("total_ns"));
   CHECK(by_name.at("file").at("total_ns") == measured.at("splits")[0].at("total_ns"));
   CHECK(measured.at("splits")[0].at("sent") == "jpeg");
-  CHECK(measured.at("splits")[1].at("sent") == "raw_f32");
+  CHECK(measured.at("splits")[1].at("sent") == "tensors");
   CHECK(measured.at("splits").back().at("sent").is_null());
   CHECK(by_name.at("jpeg_q90").at("bytes_source") == "measured");
   CHECK(by_name.at("jpeg_q90").at("bytes_up") < by_name.at("file").at("bytes_up"));
