@@ -22,14 +22,14 @@ struct MeasureOptions {
   // Weights held at once; the network is measured in stretches of ops that fit, at least one op.
   std::uint64_t weight_budget_bytes = UINT64_MAX;
   std::shared_ptr<WeightCacheFolder> cache = nullptr;   // may be null
-  std::optional<std::uint32_t> variant = std::nullopt;  // only this one (f32), else every f32 one
+  std::optional<std::uint32_t> variant = std::nullopt;  // only this one, else every one
 };
 
 // The longest range of ops from `first` whose weights fit, at least one op.
 [[nodiscard]] OpRange next_stretch(const fbs::Variant& variant, OpIndex first,
                                    std::uint64_t budget_bytes);
 
-// Measures f32 variants of `model`: a warm-up and `runs` counted runs of each stretch.
+// Measures the variants of `model`: a warm-up and `runs` counted runs of each stretch.
 // `progress` (may be empty) is called after each stretch with ops done and their number.
 Result<ProfileData> measure_profile(const std::shared_ptr<const ModelFile>& model,
                                     const MeasureOptions& options,

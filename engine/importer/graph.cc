@@ -175,6 +175,12 @@ Result<Hwc> infer_select(const Node& node, const Hwc& in) {
                            std::to_string(in.channels));
     }
   }
+  // It may have to become a convolution of ones and zeros.
+  constexpr std::uint64_t kMostPairs = std::uint64_t{1} << 26;
+  if (std::uint64_t{node.channels.size()} * in.channels > kMostPairs) {
+    return bad(node, "selects " + std::to_string(node.channels.size()) + " of " +
+                         std::to_string(in.channels) + " channels: too many to copy one by one");
+  }
   return make_shape(node, in.height, in.width, node.channels.size());
 }
 

@@ -6,6 +6,7 @@
 #include <string>
 
 #include "engine/importer/quantize_weights.h"
+#include "schemas/check/dtype_check.h"
 
 namespace cleave::importer {
 namespace {
@@ -34,10 +35,10 @@ bool keeps_scale(NodeKind kind) {
 // Zero is always exact: padding is made of it.
 Int8Scale scale_of_range(ValueRange range) {
   constexpr float kSteps = 255;
-  constexpr float kLeastScale = 1e-20F;
   const float minimum = std::min(range.minimum, 0.0F);
   const float maximum = std::max(range.maximum, 0.0F);
-  const float scale = std::max((maximum - minimum) / kSteps, kLeastScale);
+  // Of a value that never was anything but zero nothing is known.
+  const float scale = maximum > minimum ? (maximum - minimum) / kSteps : 1.0F;
   const float zero_point = std::nearbyint(-128.0F - minimum / scale);
   return {scale, static_cast<std::int32_t>(std::clamp(zero_point, -128.0F, 127.0F))};
 }
@@ -161,11 +162,22 @@ class Quantizer {
   // A concatenation's inputs must have its scale; one that could not take it is converted.
   ValueId read_in_scale(ValueId value, const Int8Scale& scale,
                         const std::vector<std::uint32_t>& layers) {
-    const ValueId id = read(value, /*int8=*/true, layers);
-    if (scales_[value] == scale) return id;
+    if (scales_[value] == scale) return read(value, /*int8=*/true, layers);
+    const float ratio = scales_[value].scale / scale.scale;
+    const bool direct = ratio >= kLeastConvertRatio && ratio < kConvertRatioBelow;
+    const ValueId from = read(value, /*int8=*/direct, layers);
     const ValueId to = new_value(value, &scale);
-    convert(id, to, layers);
+    convert(from, to, layers);
     return to;
+  }
+
+  // A sum of values of very unlike size is computed in f32.
+  [[nodiscard]] bool scales_go(const Node& node) const {
+    if (node.kind != NodeKind::kAdd) return true;
+    return std::ranges::all_of(node.inputs, [&](ValueId input) {
+      const float ratio = scales_[input].scale / scales_[node.output].scale;
+      return ratio >= kLeastSumRatio && ratio < kSumRatioBelow;
+    });
   }
 
   Status add(const Node& node) {
@@ -173,7 +185,7 @@ class Quantizer {
       return {StatusCode::kUnsupported,
               "int8: node \"" + node.name + "\" has weights that are not finite"};
     }
-    const bool int8 = runs_on_int8(node.kind);
+    const bool int8 = runs_on_int8(node.kind) && scales_go(node);
     Node copy = node;
     for (ValueId& input : copy.inputs) {
       input = node.kind == NodeKind::kConcat

@@ -12,12 +12,13 @@ std::int32_t sum_of(const S8DepthwiseLayer& layer, const std::int8_t* const* tap
   const std::int16_t* weights = layer.weights +
                                 c / kDepthwiseChannels * layer.tap_pairs * 2 * kDepthwiseChannels +
                                 c % kDepthwiseChannels * 2;
-  std::int32_t sum = layer.bias[c];
+  auto sum = static_cast<std::uint32_t>(layer.bias[c]);  // wraps, as vectors do
   for (std::size_t pair = 0; pair < layer.tap_pairs; ++pair) {
     const std::int16_t* both = weights + pair * 2 * kDepthwiseChannels;
-    sum += both[0] * taps[2 * pair][offset + c] + both[1] * taps[2 * pair + 1][offset + c];
+    sum += static_cast<std::uint32_t>(both[0] * taps[2 * pair][offset + c] +
+                                      both[1] * taps[2 * pair + 1][offset + c]);
   }
-  return sum;
+  return static_cast<std::int32_t>(sum);
 }
 
 }  // namespace

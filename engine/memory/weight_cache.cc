@@ -41,6 +41,7 @@ const void* PackedWeights::find_or_make(std::size_t bytes, const std::function<v
   if (find_in_files()) {
     if (bytes_ == bytes) return packed_;
     packed_ = nullptr;
+    bytes_ = 0;
     mapped_.reset();
   }
   Block block(counted_allocate(bytes));
@@ -48,6 +49,11 @@ const void* PackedWeights::find_or_make(std::size_t bytes, const std::function<v
   fill(block.get());
   fill_with(std::move(block), bytes);
   return packed_;
+}
+
+bool PackedWeights::find() {
+  const std::lock_guard lock(mutex_);
+  return packed_ != nullptr || find_in_files();
 }
 
 // REQUIRES: mutex_ is held, the entry is empty.
@@ -102,10 +108,7 @@ std::size_t PackedWeights::bytes() const {
   return bytes_;
 }
 
-std::size_t PackedWeights::look_up() {
-  const std::lock_guard lock(mutex_);
-  return packed_ != nullptr || find_in_files() ? kOffset : kNotFound;
-}
+std::size_t PackedWeights::look_up() { return find() ? kOffset : kNotFound; }
 
 void* PackedWeights::reserve(std::size_t bytes) {
   Block block(counted_allocate(bytes));

@@ -40,7 +40,8 @@ struct PackedWeightsFiles {
 // entry belongs to one op, so what it holds is the answer whatever the key: one op packs one block.
 // Depthwise convolutions do not look first: they pack into reserved space each time they are made
 // and then offer it. When the entry is filled already, the offered copy is dropped. They are not
-// looked for in files and not written: nothing would be saved.
+// looked for in files and not written: nothing would be saved. (Those on int8 that kernels of our
+// own compute are packed once, by find_or_make().)
 //
 // Thread-safe: executors may be made at the same time.
 class PackedWeights {
@@ -54,6 +55,8 @@ class PackedWeights {
   void use_files(PackedWeightsFiles files);
   // What to give to XNNPACK; lives as long as this.
   [[nodiscard]] xnn_weights_cache_provider* provider() { return provider_.get(); }
+  // Whether the entry is filled, if need be from the files.
+  [[nodiscard]] bool find();
   // The entry's block: the one that is there, one of `bytes` from the files, or a new one, aligned
   // to 64, that `fill` has written. nullptr: no memory. For kernels of our own.
   [[nodiscard]] const void* find_or_make(std::size_t bytes, const std::function<void(void*)>& fill);

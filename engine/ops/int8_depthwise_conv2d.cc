@@ -68,34 +68,35 @@ class Int8DepthwiseConv2D final : public Op {
         padding_(*options_of(spec).padding()),
         kernel_(kernel) {
     const Layout layout(spec);
-    // What is seen in the padding: a row of the input's zero, with room for whole blocks.
-    zeros_.assign(std::size_t{input_.width()} * layout.channels + kDepthwiseChannels,
-                  static_cast<std::int8_t>(spec.input_types[0].zero_point));
+    zero_ = static_cast<std::int8_t>(spec.input_types[0].zero_point);
     const Int8Range range = int8_range(spec.clamp, spec.output_type);
-    const auto* scales = static_cast<const float*>(block);
-    const auto* biases = reinterpret_cast<const std::int32_t*>(scales + layout.filled);
     layer_ = {.channels = layout.channels,
               .tap_pairs = layout.pairs,
-              .weights = reinterpret_cast<const std::int16_t*>(biases + layout.filled),
-              .bias = biases,
-              .scale = scales,
               .zero_point = spec.output_type.zero_point,
               .minimum = range.minimum,
               .maximum = range.maximum};
+    if (block == nullptr) return;
+    const auto* scales = static_cast<const float*>(block);
+    const auto* biases = reinterpret_cast<const std::int32_t*>(scales + layout.filled);
+    layer_.weights = reinterpret_cast<const std::int16_t*>(biases + layout.filled);
+    layer_.bias = biases;
+    layer_.scale = scales;
   }
 
   Result<std::size_t> reshape(std::uint32_t batch, pthreadpool_t) override {
     batch_ = batch;
-    return std::size_t{0};
+    return row_bytes();
   }
 
   Status setup(const OpBuffers& buffers) override {
     input_data_ = static_cast<const std::int8_t*>(buffers.inputs[0]);
     output_data_ = static_cast<std::int8_t*>(buffers.output);
+    zeros_ = static_cast<std::int8_t*>(buffers.workspace);
     return Status::ok();
   }
 
   Status run(pthreadpool_t pool) override {
+    std::memset(zeros_, zero_, row_bytes());
     pthreadpool_parallelize_2d(
         pool,
         [](void* self, std::size_t picture, std::size_t y) {
@@ -106,6 +107,11 @@ class Int8DepthwiseConv2D final : public Op {
   }
 
  private:
+  // What is seen in the padding: a row of the input's zero, with room for whole blocks.
+  [[nodiscard]] std::size_t row_bytes() const {
+    return std::size_t{input_.width()} * layer_.channels + kDepthwiseChannels;
+  }
+
   using Rows = std::array<const std::int8_t*, kMostTaps>;
 
   // The first pixel of each input row under the window.
@@ -117,7 +123,7 @@ class Int8DepthwiseConv2D final : public Op {
                                  std::ptrdiff_t{tap} * window_.dilation_height() - padding_.top();
       const bool inside = row >= 0 && row < std::ptrdiff_t{input_.height()};
       rows[tap] =
-          inside ? first + row * std::ptrdiff_t{input_.width()} * input_.channels() : zeros_.data();
+          inside ? first + row * std::ptrdiff_t{input_.width()} * input_.channels() : zeros_;
     }
     return rows;
   }
@@ -156,10 +162,10 @@ class Int8DepthwiseConv2D final : public Op {
       for (std::uint32_t j = 0; j < window_.width(); ++j) {
         const std::ptrdiff_t column = left + std::ptrdiff_t{j} * window_.dilation_width();
         const bool inside = column >= 0 && column < std::ptrdiff_t{input_.width()};
-        taps[tap++] = inside ? rows[i] + column * std::ptrdiff_t{input_.channels()} : zeros_.data();
+        taps[tap++] = inside ? rows[i] + column * std::ptrdiff_t{input_.channels()} : zeros_;
       }
     }
-    taps[tap] = zeros_.data();  // beside an odd last one
+    taps[tap] = zeros_;  // beside an odd last one
     kernel_(layer_, taps.data(), std::size_t{window_.stride_width()} * layer_.channels, pixels,
             output);
   }
@@ -170,7 +176,8 @@ class Int8DepthwiseConv2D final : public Op {
   fbs::Padding padding_;
   kernels::S8Depthwise* kernel_;
   kernels::S8DepthwiseLayer layer_;
-  std::vector<std::int8_t> zeros_;
+  std::int8_t zero_ = 0;
+  std::int8_t* zeros_ = nullptr;  // the workspace
   std::uint32_t batch_ = 0;
   const std::int8_t* input_data_ = nullptr;
   std::int8_t* output_data_ = nullptr;

@@ -11,9 +11,9 @@
 
 namespace cleave::ops {
 
-// The int8 nearest to a real number. REQUIRES: type.dtype S8; not NaN.
+// The int8 nearest to a real number, rounded as XNNPACK does it. REQUIRES: type.dtype S8; not NaN.
 [[nodiscard]] inline std::int8_t to_int8(float real, const TensorType& type) {
-  const float steps = std::nearbyint(real / type.scale) + static_cast<float>(type.zero_point);
+  const float steps = std::nearbyint(real / type.scale + static_cast<float>(type.zero_point));
   return static_cast<std::int8_t>(std::clamp(steps, -128.0F, 127.0F));
 }
 

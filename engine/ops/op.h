@@ -57,7 +57,9 @@ struct OpSpec {
   const void* bias = nullptr;                    // f32, or int32 with int8 tensors; nullptr: zero
   PackedWeights* entry = nullptr;                // nullptr: made for planning, never run
   xnn_weights_cache_provider* packed = nullptr;  // the entry as XNNPACK sees it
-  std::vector<float> widened_kernel;             // what `kernel` points to, made of f16
+  // What `kernel` points to when f16 was made f32: gone once the operator is made. A spec may be
+  // moved, not copied, then.
+  std::vector<float> widened_kernel;
 
   [[nodiscard]] bool on_int8() const { return output_type.dtype == fbs::DType::S8; }
   [[nodiscard]] const float* f32_kernel() const { return static_cast<const float*>(kernel); }

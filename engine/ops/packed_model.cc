@@ -19,7 +19,7 @@ const void* weights_of(const ModelFile& model, const fbs::Op& op, const fbs::Wei
 // XNNPACK and Winograd's transform pack f32. What is packed already is not read again, but for
 // depthwise convolutions, which XNNPACK packs whatever the cache holds.
 void widen_f16_kernel(OpSpec& spec) {
-  const bool read = spec.entry->bytes() == 0 ||
+  const bool read = !spec.entry->find() ||
                     spec.op->options_type() == fbs::OpOptions::DepthwiseConv2D ||
                     is_depthwise_group(spec);
   if (!read) return;

@@ -9,12 +9,16 @@
 #include <string>
 #include <string_view>
 
+#include "engine/ops/int8_depthwise_conv2d.h"
 #include "engine/ops/kernel_set.h"
+#include "engine/ops/op.h"
+#include "engine/ops/winograd_conv2d.h"
 
 namespace cleave::ops {
 namespace {
 
-// To be raised with every change of what our own packing writes (winograd_weights.cc).
+// To be raised with every change of what our own packing writes (winograd_weights.cc,
+// int8_depthwise_conv2d.cc).
 constexpr std::string_view kPackingVersion = "cleave packing 1";
 
 // Pieces with their lengths, so that no two sequences of pieces are the same bytes.
@@ -58,6 +62,12 @@ void add_op(KeyHash& hash, const fbs::Variant& variant, const fbs::Op& op) {
   add_tensor(hash, variant, op.output());
 }
 
+// Who packs the op, as each has a layout of its own.
+std::string_view packer_of(const OpSpec& spec) {
+  if (spec.op->options_type() == fbs::OpOptions::Conv2D && winograd_pays(spec)) return "winograd";
+  return int8_depthwise_pays(spec, kernels::active_kernels()) ? "int8 depthwise" : "XNNPACK";
+}
+
 }  // namespace
 
 Result<WeightCacheKey> weight_cache_key(const fbs::Model& model, const fbs::Variant& variant,
@@ -69,6 +79,7 @@ Result<WeightCacheKey> weight_cache_key(const fbs::Model& model, const fbs::Vari
                             xnn_experimental_get_build_identifier_size()));
   hash.add(std::string_view(CLEAVE_DEPENDENCIES_KEY));
   hash.add(packing_kernels());
+  hash.add(packer_of(make_op_spec(variant, index)));
   const auto& digest = *model.segments()->Get(static_cast<std::uint32_t>(op.segment()))->sha256();
   hash.add(std::as_bytes(std::span(digest.data(), digest.size())));
   add_op(hash, variant, op);

@@ -26,6 +26,16 @@ bool same_parameters(const fbs::Tensor& a, const fbs::Tensor& b) {
          a.quantization()->zero_point()->Get(0) == b.quantization()->zero_point()->Get(0);
 }
 
+float scale_of(const fbs::Tensor& tensor) { return tensor.quantization()->scale()->Get(0); }
+
+// Written so that what is not a number is outside.
+bool within(float ratio, float least, float below) { return ratio >= least && ratio < below; }
+
+Status unsupported_ratio(const char* what) {
+  return {StatusCode::kUnsupported, std::string("int8: the scales of ") + what +
+                                        " and the output are too far apart to compute with"};
+}
+
 // What the integers of an op's inputs and output must have in common.
 enum class Int8Rule { kNever, kAny, kSameParameters };
 
@@ -53,6 +63,12 @@ Status check_tensors_of(const fbs::Variant& variant, const fbs::Op& op) {
     }
   }
   if (output.dtype() == fbs::DType::F32) return Status::ok();
+  if (op.options_type() == fbs::OpOptions::Add) {
+    for (const std::uint32_t index : *op.inputs()) {
+      const float ratio = scale_of(tensor_of(variant, index)) / scale_of(output);
+      if (!within(ratio, kLeastSumRatio, kSumRatioBelow)) return unsupported_ratio("an input");
+    }
+  }
   const Int8Rule rule = int8_rule(op.options_type());
   if (rule == Int8Rule::kNever) {
     return {StatusCode::kUnsupported, "this operator is not computed on int8 tensors"};
@@ -71,6 +87,10 @@ Status check_convert(const fbs::Variant& variant, const fbs::Op& op) {
   const bool converts = input.dtype() != output.dtype() ||
                         (input.dtype() == fbs::DType::S8 && !same_parameters(input, output));
   if (!converts) return corrupt("input and output are held alike");
+  if (input.dtype() == fbs::DType::S8 && output.dtype() == fbs::DType::S8 &&
+      !within(scale_of(input) / scale_of(output), kLeastConvertRatio, kConvertRatioBelow)) {
+    return unsupported_ratio("the input");
+  }
   return op.clamp() == nullptr ? Status::ok() : corrupt("must not have a clamp");
 }
 
@@ -100,6 +120,17 @@ Status check_int8_kernel(const fbs::Op& op) {
   return std::ranges::all_of(*quantization->scale(), is_positive)
              ? Status::ok()
              : corrupt("an int8 kernel with a scale that is not a positive number");
+}
+
+// The factor from a convolution's sums to its output.
+Status check_requantization(const fbs::Variant& variant, const fbs::Op& op) {
+  const float input = scale_of(tensor_of(variant, op.inputs()->Get(0)));
+  const float output = scale_of(tensor_of(variant, op.output()));
+  const auto& scales = *op.kernel()->quantization()->scale();
+  const bool sound = std::ranges::all_of(scales, [&](float kernel) {
+    return within(input * kernel / output, kLeastKernelRatio, kKernelRatioBelow);
+  });
+  return sound ? Status::ok() : unsupported_ratio("input, kernel");
 }
 
 Status check_weight_dtypes(const fbs::Op& op, fbs::DType tensors) {
@@ -156,7 +187,9 @@ Status check_op_dtypes(const fbs::Variant& variant, const fbs::Op& op) {
   if (op.options_type() == fbs::OpOptions::Convert) return check_convert(variant, op);
   CLEAVE_RETURN_IF_ERROR(check_tensors_of(variant, op));
   if (!has_weights(op)) return Status::ok();
-  return check_weight_dtypes(op, tensor_of(variant, op.output()).dtype());
+  const fbs::DType tensors = tensor_of(variant, op.output()).dtype();
+  CLEAVE_RETURN_IF_ERROR(check_weight_dtypes(op, tensors));
+  return tensors == fbs::DType::S8 ? check_requantization(variant, op) : Status::ok();
 }
 
 Status check_variant_dtypes(const fbs::Variant& variant) {

@@ -152,6 +152,19 @@ TEST_CASE("int8 depthwise convolutions") {
       {"5x5", {9, 9, 8}, depthwise({.window = 5, .pad = 2})},
       {"7x7", {9, 9, 3}, depthwise({.window = 7, .pad = 3})},
       {"multiplier", {6, 6, 5}, depthwise({.window = 3, .pad = 1}, 3)},
+      {"dilated", {11, 12, 20}, depthwise({.window = 3, .dilation = 2, .pad = 2})},
+      {"narrower than its window", {2, 2, 16}, depthwise({.window = 5, .pad = 2})},
+      {"one pixel", {1, 1, 33}, depthwise({.window = 3, .pad = 1})},
+      {"2x2, stride 3", {9, 8, 16}, depthwise({.window = 2, .stride = 3})},
+      {"9x9, too many taps for ours", {12, 12, 4}, depthwise({.window = 9, .pad = 4})},
+      {"padded unevenly, zero points at the ends",
+       {7, 6, 18},
+       [](ModelBuilder& b) {
+         const Tensor x = b.to_int8(b.input(), 2.0F / 255, -128);
+         const Tensor y = b.depthwise_conv2d(x, {{3, 3, 2, 1, 1, 1}, {0, 2, 1, 0}});
+         b.int8_last(0.03F, 127);
+         b.to_f32(y);
+       }},
   });
 }
 

@@ -126,6 +126,33 @@ TEST_CASE("weights go with their tensors") {
   });
 }
 
+TEST_CASE("scales that kernels cannot bring together are refused") {
+  check_cases({
+      {[](fbs::ModelT& m) { scales(m, kConv).scale[0] = 1e-9F; }, "too far apart",
+       StatusCode::kUnsupported},
+      {[](fbs::ModelT& m) { op(m, kConv).kernel->quantization->scale[2] = 1e30F; }, "too far apart",
+       StatusCode::kUnsupported},
+      {[](fbs::ModelT& m) { op(m, kConv).kernel->quantization->scale[2] = 1e-30F; },
+       "too far apart", StatusCode::kUnsupported},
+      {[](fbs::ModelT& m) {
+         for (const std::size_t index : {kAdd, kPool, kConcat}) scales(m, index).scale[0] = 100;
+       },
+       "too far apart", StatusCode::kUnsupported},
+  });
+  const auto convert = [](float from, float to) {
+    return [=] {
+      ModelBuilder b({2, 2, 3}, 5);
+      b.to_f32(b.to_int8(b.to_int8(b.input(), from, 0), to, 0));
+      return b;
+    };
+  };
+  CHECK(ModelFile::from_bytes(convert(1, 2)().build()).is_ok());
+  CHECK(ModelFile::from_bytes(convert(1, 300)().build()).status().code() ==
+        StatusCode::kUnsupported);
+  CHECK(ModelFile::from_bytes(convert(300, 1)().build()).status().code() ==
+        StatusCode::kUnsupported);
+}
+
 TEST_CASE("a variant holds what its precision says") {
   check_cases({
       {[](fbs::ModelT& m) { m.variants[0]->precision = fbs::Precision::F32; },
