@@ -26,9 +26,9 @@ namespace cleave {
 [[nodiscard]] std::uint64_t weight_ram_bytes(const fbs::Variant& variant, OpIndex op);
 
 // Bytes of the file that a weight cache keeps for op `op`; 0 for ops that have none: without
-// weights, fully connected (read in the model file), depthwise (XNNPACK packs those each time; those
-// on int8 that are our own have one).
-// Within a few percent, as weight_ram_bytes(). REQUIRES: an op of `variant`. Thread-safe.
+// weights, fully connected (read in the model file), depthwise (XNNPACK packs those each time;
+// those on int8 that are our own have one). Within a few percent, as weight_ram_bytes(). REQUIRES:
+// an op of `variant`. Thread-safe.
 [[nodiscard]] std::uint64_t weight_cache_bytes(const fbs::Variant& variant, OpIndex op);
 
 class Weights {
