@@ -6,7 +6,7 @@
 #include <string>
 
 #include "engine/importer/quantize_weights.h"
-#include "schemas/check/dtype_check.h"
+#include "schemas/int8_bounds.h"
 
 namespace cleave::importer {
 namespace {

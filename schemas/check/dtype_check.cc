@@ -7,6 +7,7 @@
 #include <string>
 
 #include "schemas/check/op_check.h"
+#include "schemas/int8_bounds.h"
 #include "schemas/op_shape.h"
 
 namespace cleave {

@@ -8,12 +8,6 @@
 
 namespace cleave {
 
-// Bounds of int8 scales, as kernels hold their ratios in so many bits: of an input of a sum by its
-// output, of a converted tensor by the new one, of input * kernel by output of a convolution.
-inline constexpr float kLeastSumRatio = 0x1p-10F, kSumRatioBelow = 0x1p+8F;
-inline constexpr float kLeastConvertRatio = 0x1p-8F, kConvertRatioBelow = 0x1p+7F;
-inline constexpr float kLeastKernelRatio = 0x1p-32F, kKernelRatioBelow = 0x1p+8F;
-
 // A tensor is F32, or S8 with one scale that is positive and a zero point that int8 can hold.
 // REQUIRES: check_quantization() of it. Errors: kCorrupt; kUnsupported (another dtype).
 [[nodiscard]] Status check_tensor_dtype(const fbs::Tensor& tensor);
