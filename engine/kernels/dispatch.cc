@@ -15,10 +15,15 @@ namespace {
 
 constexpr KernelTable kScalar{.name = "scalar",
                               .gemm = f32_gemm_4x16_scalar,
+                              .s16_gemm = s16_gemm_4x16_scalar,
                               .gemm_rows = 4,
                               .gemm_columns = 16,
-                              .winograd_input = f32_winograd_input_4x3_scalar,
-                              .winograd_output = f32_winograd_output_4x3_scalar,
+                              .winograd_input = f32_winograd_input_6_scalar,
+                              .winograd_output_4x3 = f32_winograd_output_4x3_scalar,
+                              .winograd_output_2x5 = f32_winograd_output_2x5_scalar,
+                              .s8_winograd_input = s8_winograd_input_6_scalar,
+                              .s8_winograd_output_4x3 = s8_winograd_output_4x3_scalar,
+                              .s8_winograd_output_2x5 = s8_winograd_output_2x5_scalar,
                               .f32_fully_connected = f32_fully_connected_scalar,
                               .f16_fully_connected = f16_fully_connected_scalar,
                               .s8_fully_connected = s8_fully_connected_scalar,
@@ -26,20 +31,30 @@ constexpr KernelTable kScalar{.name = "scalar",
 #if defined(__x86_64__)
 constexpr KernelTable kAvx2{.name = "avx2",
                             .gemm = f32_gemm_6x16_avx2,
+                            .s16_gemm = s16_gemm_6x16_avx2,
                             .gemm_rows = 6,
                             .gemm_columns = 16,
-                            .winograd_input = f32_winograd_input_4x3_avx2,
-                            .winograd_output = f32_winograd_output_4x3_avx2,
+                            .winograd_input = f32_winograd_input_6_avx2,
+                            .winograd_output_4x3 = f32_winograd_output_4x3_avx2,
+                            .winograd_output_2x5 = f32_winograd_output_2x5_avx2,
+                            .s8_winograd_input = s8_winograd_input_6_avx2,
+                            .s8_winograd_output_4x3 = s8_winograd_output_4x3_avx2,
+                            .s8_winograd_output_2x5 = s8_winograd_output_2x5_avx2,
                             .f32_fully_connected = f32_fully_connected_4x4_avx2,
                             .f16_fully_connected = f16_fully_connected_4x4_avx2,
                             .s8_fully_connected = s8_fully_connected_4x4_avx2,
                             .s8_depthwise = s8_depthwise_16_avx2};
 constexpr KernelTable kAvx512{.name = "avx512",
                               .gemm = f32_gemm_14x32_avx512,
+                              .s16_gemm = s16_gemm_14x32_avx512,
                               .gemm_rows = 14,
                               .gemm_columns = 32,
-                              .winograd_input = f32_winograd_input_4x3_avx512,
-                              .winograd_output = f32_winograd_output_4x3_avx512,
+                              .winograd_input = f32_winograd_input_6_avx512,
+                              .winograd_output_4x3 = f32_winograd_output_4x3_avx512,
+                              .winograd_output_2x5 = f32_winograd_output_2x5_avx512,
+                              .s8_winograd_input = s8_winograd_input_6_avx2,
+                              .s8_winograd_output_4x3 = s8_winograd_output_4x3_avx512,
+                              .s8_winograd_output_2x5 = s8_winograd_output_2x5_avx512,
                               .f32_fully_connected = f32_fully_connected_4x4_avx512,
                               .f16_fully_connected = f16_fully_connected_4x4_avx512,
                               .s8_fully_connected = s8_fully_connected_4x4_avx512,
@@ -49,8 +64,9 @@ constexpr KernelTable kNeon{.name = "neon",
                             .gemm = f32_gemm_8x8_neon,
                             .gemm_rows = 8,
                             .gemm_columns = 8,
-                            .winograd_input = f32_winograd_input_4x3_neon,
-                            .winograd_output = f32_winograd_output_4x3_neon,
+                            .winograd_input = f32_winograd_input_6_neon,
+                            .winograd_output_4x3 = f32_winograd_output_4x3_neon,
+                            .winograd_output_2x5 = f32_winograd_output_2x5_neon,
                             .f32_fully_connected = f32_fully_connected_4x4_neon,
                             .f16_fully_connected = f16_fully_connected_4x4_neon,
                             .s8_fully_connected = s8_fully_connected_4x4_neon};
@@ -71,7 +87,11 @@ std::vector<KernelTable> find_available() {
   const bool avx2 = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") && has_f16c();
   if (avx2) tables.push_back(kAvx2);
   const bool avx512 = __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw");
-  if (avx2 && avx512) tables.push_back(kAvx512);
+  if (avx2 && avx512) {
+    tables.push_back(kAvx512);
+    // The same numbers in fewer steps.
+    if (__builtin_cpu_supports("avx512vnni")) tables.back().s16_gemm = s16_gemm_14x32_avx512vnni;
+  }
 #elif defined(__aarch64__)
   tables.push_back(kNeon);
 #endif

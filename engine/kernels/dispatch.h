@@ -17,10 +17,15 @@ namespace cleave::kernels {
 struct KernelTable {
   const char* name = "";  // "scalar", "avx2", "avx512", "neon"
   GemmPanel* gemm = nullptr;
-  std::size_t gemm_rows = 0;     // most rows of a call
-  std::size_t gemm_columns = 0;  // columns of a panel; divides into 16s
-  WinogradInput* winograd_input = nullptr;
-  WinogradOutput* winograd_output = nullptr;
+  S16GemmPanel* s16_gemm = nullptr;  // nullptr, as below to s8_winograd: XNNPACK computes it
+  std::size_t gemm_rows = 0;         // most rows of a call, of both products
+  std::size_t gemm_columns = 0;      // columns of a panel; divides into 16s, or they into it
+  F32WinogradInput* winograd_input = nullptr;
+  F32WinogradOutput* winograd_output_4x3 = nullptr;
+  F32WinogradOutput* winograd_output_2x5 = nullptr;
+  S8WinogradInput* s8_winograd_input = nullptr;
+  S8WinogradOutput* s8_winograd_output_4x3 = nullptr;
+  S8WinogradOutput* s8_winograd_output_2x5 = nullptr;
   FullyConnected* f32_fully_connected = nullptr;
   FullyConnected* f16_fully_connected = nullptr;
   FullyConnected* s8_fully_connected = nullptr;

@@ -4,7 +4,9 @@
 #pragma once
 
 #include <algorithm>
+#include <cmath>
 #include <cstddef>
+#include <cstdint>
 
 namespace cleave::kernels {
 
@@ -15,6 +17,8 @@ struct ScalarVector {
   static ScalarVector load(const float* from) { return {*from}; }
   static ScalarVector all(float value) { return {value}; }
   void store(float* to) const { *to = value; }
+  // Rounded to nearest, ties to even. REQUIRES: within int8.
+  void store(std::int8_t* to) const { *to = static_cast<std::int8_t>(std::nearbyint(value)); }
   friend ScalarVector operator+(ScalarVector a, ScalarVector b) { return {a.value + b.value}; }
   friend ScalarVector operator-(ScalarVector a, ScalarVector b) { return {a.value - b.value}; }
   friend ScalarVector fma(ScalarVector a, ScalarVector b, ScalarVector c) {

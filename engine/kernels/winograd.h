@@ -1,48 +1,78 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The parts of a Winograd convolution F(4x4, 3x3): of each 6x6 patch of the input, 16 channels at a
-// time, 36 transformed values; for each of the 36 positions a matrix product over channels; of 36
-// products 4x4 output pixels. Every kernel file implements one part for one instruction set.
+// The parts of Winograd convolutions on patches of 6x6 pixels: F(4x4, 3x3), "4x3", which makes 4x4
+// output pixels of a patch, and F(2x2, 5x5), "2x5", which makes 2x2. Of each patch, 16 channels at
+// a time, 36 transformed values, the same for both; for each of the 36 positions a matrix product
+// over channels; of 36 products the output pixels. Every kernel file implements one part for one
+// instruction set.
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
+#include <span>
 
 namespace cleave::kernels {
 
 inline constexpr std::size_t kWinogradPositions = 36;
 inline constexpr std::size_t kWinogradPatchSide = 6;
-inline constexpr std::size_t kWinogradOutputSide = 4;
 // Channels that one call of a transform takes.
 inline constexpr std::size_t kWinogradChannels = 16;
 
-// How far apart, in floats, the rows and the pixels of a picture are.
+// How far apart, in elements, the rows and the pixels of a picture are.
 struct WinogradPatch {
   std::size_t row_stride = 0;
   std::size_t pixel_stride = 0;
 };
 
+// What is done with sums before they are stored: add bias[channel], then clamp.
+struct WinogradEnd {
+  const float* bias = nullptr;
+  float minimum = 0;
+  float maximum = 0;
+};
+
 // values[position * position_stride + channel] = (B^T d B) of the 6x6 patch at `pixels`, for 16
-// channels.
-using WinogradInput = void(const WinogradPatch& patch, const float* pixels, float* values,
+// channels. Of int8, exact: no value is larger than kWinogradGain[y] * kWinogradGain[x] * 128.
+template <class Pixel, class Value>
+using WinogradInput = void(const WinogradPatch& patch, const Pixel* pixels, Value* values,
                            std::size_t position_stride);
-WinogradInput f32_winograd_input_4x3_scalar;
-WinogradInput f32_winograd_input_4x3_avx2;
-WinogradInput f32_winograd_input_4x3_avx512;
-WinogradInput f32_winograd_input_4x3_neon;
+using F32WinogradInput = WinogradInput<float, float>;
+using S8WinogradInput = WinogradInput<std::int8_t, std::int16_t>;
+F32WinogradInput f32_winograd_input_6_scalar;
+F32WinogradInput f32_winograd_input_6_avx2;
+F32WinogradInput f32_winograd_input_6_avx512;
+F32WinogradInput f32_winograd_input_6_neon;
+S8WinogradInput s8_winograd_input_6_scalar;
+S8WinogradInput s8_winograd_input_6_avx2;
 
-// The 4x4 pixels at `pixels` = clamp(A^T m A + bias) of products[position * position_stride +
-// channel], for 16 channels.
+// Sums of the magnitudes in the rows of B^T.
+inline constexpr int kWinogradGain[kWinogradPatchSide] = {10, 10, 10, 6, 6, 10};
+
+// The pixels at `pixels`, 4x4 or 2x2 = clamp(A^T m A + bias) of products[position *
+// position_stride + channel], for 16 channels; int8 rounded to nearest, ties to even. REQUIRES of
+// int8: minimum >= -128, maximum <= 127.
+template <class Pixel>
 using WinogradOutput = void(const float* products, std::size_t position_stride,
-                            const WinogradPatch& patch, const float* bias, float minimum,
-                            float maximum, float* pixels);
-WinogradOutput f32_winograd_output_4x3_scalar;
-WinogradOutput f32_winograd_output_4x3_avx2;
-WinogradOutput f32_winograd_output_4x3_avx512;
-WinogradOutput f32_winograd_output_4x3_neon;
+                            const WinogradPatch& patch, const WinogradEnd& end, Pixel* pixels);
+using F32WinogradOutput = WinogradOutput<float>;
+using S8WinogradOutput = WinogradOutput<std::int8_t>;
+F32WinogradOutput f32_winograd_output_4x3_scalar;
+F32WinogradOutput f32_winograd_output_4x3_avx2;
+F32WinogradOutput f32_winograd_output_4x3_avx512;
+F32WinogradOutput f32_winograd_output_4x3_neon;
+F32WinogradOutput f32_winograd_output_2x5_scalar;
+F32WinogradOutput f32_winograd_output_2x5_avx2;
+F32WinogradOutput f32_winograd_output_2x5_avx512;
+F32WinogradOutput f32_winograd_output_2x5_neon;
+S8WinogradOutput s8_winograd_output_4x3_scalar;
+S8WinogradOutput s8_winograd_output_4x3_avx2;
+S8WinogradOutput s8_winograd_output_4x3_avx512;
+S8WinogradOutput s8_winograd_output_2x5_scalar;
+S8WinogradOutput s8_winograd_output_2x5_avx2;
+S8WinogradOutput s8_winograd_output_2x5_avx512;
 
-// values[position] = (G g G^T) of the 3x3 kernel whose elements are `stride` floats apart, rounded
-// once from double.
-void f32_winograd_weights_4x3(const float* kernel, std::size_t stride,
-                              float (&values)[kWinogradPositions]);
+// values[position] = G g G^T of a kernel of side x side elements, by rows. REQUIRES: side 3 or 5.
+void winograd_weights_6(std::span<const double> kernel, std::size_t side,
+                        double (&values)[kWinogradPositions]);
 
 }  // namespace cleave::kernels

@@ -6,7 +6,8 @@
 namespace cleave::ops {
 
 OpResult create_conv2d(const OpSpec& spec) {
-  if (winograd_pays(spec)) return create_winograd_conv2d(spec, kernels::active_kernels());
+  const kernels::KernelTable& table = kernels::active_kernels();
+  if (winograd_pays(spec, table)) return create_winograd_conv2d(spec, table);
   const fbs::Conv2D& conv = *spec.op->options_as_Conv2D();
   return create_convolution(spec, {.window = conv.window(),
                                    .padding = conv.padding(),

@@ -86,7 +86,7 @@ std::vector<float> kernel_scales(const fbs::Op& op, std::size_t outputs) {
 
 std::uint64_t weight_ram_bytes(const OpSpec& spec) {
   const fbs::OpOptions kind = spec.op->options_type();
-  if (kind == fbs::OpOptions::Conv2D && winograd_pays(spec)) {
+  if (winograd_pays(spec, kernels::active_kernels())) {
     return winograd_weight_bytes(spec, kernels::active_kernels().gemm_columns);
   }
   if (int8_depthwise_pays(spec, kernels::active_kernels())) {

@@ -19,7 +19,7 @@ namespace {
 
 // To be raised with every change of what our own packing writes (winograd_weights.cc,
 // int8_depthwise_conv2d.cc).
-constexpr std::string_view kPackingVersion = "cleave packing 1";
+constexpr std::string_view kPackingVersion = "cleave packing 2";
 
 // Pieces with their lengths, so that no two sequences of pieces are the same bytes.
 class KeyHash {
@@ -64,8 +64,9 @@ void add_op(KeyHash& hash, const fbs::Variant& variant, const fbs::Op& op) {
 
 // Who packs the op, as each has a layout of its own.
 std::string_view packer_of(const OpSpec& spec) {
-  if (spec.op->options_type() == fbs::OpOptions::Conv2D && winograd_pays(spec)) return "winograd";
-  return int8_depthwise_pays(spec, kernels::active_kernels()) ? "int8 depthwise" : "XNNPACK";
+  const kernels::KernelTable& table = kernels::active_kernels();
+  if (winograd_pays(spec, table)) return "winograd";
+  return int8_depthwise_pays(spec, table) ? "int8 depthwise" : "XNNPACK";
 }
 
 }  // namespace

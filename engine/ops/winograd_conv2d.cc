@@ -3,8 +3,9 @@
 
 #include <algorithm>
 #include <cstring>
+#include <type_traits>
 
-#include "engine/memory/weight_cache.h"
+#include "engine/ops/int8_range.h"
 #include "engine/ops/winograd_weights.h"
 
 namespace cleave::ops {
@@ -12,7 +13,6 @@ namespace {
 
 using kernels::kGemmDepthBlock;
 using kernels::kWinogradChannels;
-using kernels::kWinogradOutputSide;
 using kernels::kWinogradPatchSide;
 using kernels::kWinogradPositions;
 
@@ -22,33 +22,76 @@ constexpr std::size_t kMostTiles = 112;
 // Between two positions, so that 36 streams do not fall on the same lines of the cache.
 constexpr std::size_t kPositionPadding = 16;
 
+std::size_t window_side(const OpSpec& spec) {
+  return spec.op->options_as_Conv2D()->window()->height();
+}
+
+// The kernels of a window's side, for tensors of Pixel.
+template <class Pixel>
+struct Transforms;
+
+template <>
+struct Transforms<float> {
+  using Value = float;
+  Transforms(const kernels::KernelTable& table, std::size_t window_side)
+      : input(table.winograd_input),
+        output(window_side == 3 ? table.winograd_output_4x3 : table.winograd_output_2x5) {}
+  kernels::F32WinogradInput* input;
+  kernels::F32WinogradOutput* output;
+};
+
+template <>
+struct Transforms<std::int8_t> {
+  using Value = std::int16_t;
+  Transforms(const kernels::KernelTable& table, std::size_t window_side)
+      : input(table.s8_winograd_input),
+        output(window_side == 3 ? table.s8_winograd_output_4x3 : table.s8_winograd_output_2x5) {}
+  kernels::S8WinogradInput* input;
+  kernels::S8WinogradOutput* output;
+};
+
+// Pixel: float or std::int8_t. Of int8, patches are transformed to integers of 16 bits, exactly,
+// and multiplied as such; products and what follows are f32.
+template <class Pixel>
 class WinogradConv2D final : public Op {
+  using Value = typename Transforms<Pixel>::Value;
+
  public:
-  WinogradConv2D(const OpSpec& spec, const kernels::KernelTable& table, const float* weights)
+  WinogradConv2D(const OpSpec& spec, const kernels::KernelTable& table,
+                 const WinogradWeights& weights)
       : table_(table),
+        transforms_(table, window_side(spec)),
+        output_side_(kWinogradPatchSide + 1 - window_side(spec)),
         input_(spec.inputs[0]),
         output_(spec.output),
         padding_(*spec.op->options_as_Conv2D()->padding()),
-        clamp_(spec.clamp),
         weights_(weights),
         depth_(round_up(spec.inputs[0].channels(), kGemmDepthBlock)),
         columns_(round_up(spec.output.channels(), table.gemm_columns)),
-        tiles_across_((output_.width() + kWinogradOutputSide - 1) / kWinogradOutputSide),
-        tiles_down_((output_.height() + kWinogradOutputSide - 1) / kWinogradOutputSide) {}
+        tiles_across_((output_.width() + output_side_ - 1) / output_side_),
+        tiles_down_((output_.height() + output_side_ - 1) / output_side_) {
+    if constexpr (std::is_same_v<Pixel, std::int8_t>) {
+      const Int8Range range = int8_range(spec.clamp, spec.output_type);
+      clamp_ = {static_cast<float>(range.minimum), static_cast<float>(range.maximum)};
+      zero_ = static_cast<std::int8_t>(spec.input_types[0].zero_point);
+    } else {
+      clamp_ = spec.clamp;
+    }
+  }
 
   Result<std::size_t> reshape(std::uint32_t batch, pthreadpool_t) override {
     tile_count_ = std::size_t{batch} * tiles_across_ * tiles_down_;
     block_tiles_ = std::min(tile_count_, kMostTiles);
     values_stride_ = block_tiles_ * depth_ + kPositionPadding;
     products_stride_ = block_tiles_ * columns_ + kPositionPadding;
-    return kWinogradPositions * (values_stride_ + products_stride_) * sizeof(float);
+    return kWinogradPositions * (values_stride_ * sizeof(Value) + products_stride_ * sizeof(float));
   }
 
   Status setup(const OpBuffers& buffers) override {
-    input_data_ = buffers.f32_input();
-    output_data_ = buffers.f32_output();
-    values_ = static_cast<float*>(buffers.workspace);
-    products_ = values_ + kWinogradPositions * values_stride_;
+    input_data_ = static_cast<const Pixel*>(buffers.inputs[0]);
+    output_data_ = static_cast<Pixel*>(buffers.output);
+    values_ = static_cast<Value*>(buffers.workspace);
+    products_ = reinterpret_cast<float*>(values_ + kWinogradPositions * values_stride_);
     return Status::ok();
   }
 
@@ -79,9 +122,8 @@ class WinogradConv2D final : public Op {
   };
   [[nodiscard]] Tile tile_at(std::size_t index) const {
     const std::size_t tile = first_tile_ + index;
-    return {tile / tiles_across_ / tiles_down_,
-            tile / tiles_across_ % tiles_down_ * kWinogradOutputSide,
-            tile % tiles_across_ * kWinogradOutputSide};
+    return {tile / tiles_across_ / tiles_down_, tile / tiles_across_ % tiles_down_ * output_side_,
+            tile % tiles_across_ * output_side_};
   }
 
   // Tiles are spread evenly over panels: 16 tiles are 8 and 8, not 14 and 2.
@@ -100,20 +142,20 @@ class WinogradConv2D final : public Op {
     const bool inside = top >= 0 && left >= 0 &&
                         top + std::ptrdiff_t{kWinogradPatchSide} <= input_.height() &&
                         left + std::ptrdiff_t{kWinogradPatchSide} <= input_.width();
-    const float* picture = input_data_ + tile.picture * element_count(input_);
+    const Pixel* picture = input_data_ + tile.picture * element_count(input_);
     const std::size_t panel = panel_of(index);
     const std::size_t begin = panel_begin(panel);
     const std::size_t rows = panel_begin(panel + 1) - begin;
-    float* values = values_ + begin * depth_ + (index - begin) * kGemmDepthBlock;
+    Value* values = values_ + begin * depth_ + (index - begin) * kGemmDepthBlock;
     const kernels::WinogradPatch patch{std::size_t{input_.width()} * channels, channels};
     for (std::size_t channel = 0; channel < depth_; channel += kGemmDepthBlock) {
       if (inside && channel + kGemmDepthBlock <= channels) {
-        const float* pixels =
+        const Pixel* pixels =
             picture +
             (static_cast<std::size_t>(top) * input_.width() + static_cast<std::size_t>(left)) *
                 channels +
             channel;
-        table_.winograd_input(patch, pixels, values + channel * rows, values_stride_);
+        transforms_.input(patch, pixels, values + channel * rows, values_stride_);
       } else {
         transform_edge(picture, top, left, channel, values + channel * rows);
       }
@@ -121,10 +163,11 @@ class WinogradConv2D final : public Op {
   }
 
   // A patch that reaches over the picture's edge, or has fewer channels than a call takes.
-  void transform_edge(const float* picture, std::ptrdiff_t top, std::ptrdiff_t left,
-                      std::size_t channel, float* values) const {
+  void transform_edge(const Pixel* picture, std::ptrdiff_t top, std::ptrdiff_t left,
+                      std::size_t channel, Value* values) const {
     constexpr std::size_t kRow = kWinogradPatchSide * kWinogradChannels;
-    alignas(64) float pixels[kWinogradPatchSide * kRow] = {};
+    alignas(64) Pixel pixels[kWinogradPatchSide * kRow];
+    std::fill_n(pixels, kWinogradPatchSide * kRow, zero_);
     const std::size_t count = std::min(kWinogradChannels, input_.channels() - channel);
     for (std::size_t y = 0; y < kWinogradPatchSide; ++y) {
       const std::ptrdiff_t source_y = top + static_cast<std::ptrdiff_t>(y);
@@ -134,45 +177,55 @@ class WinogradConv2D final : public Op {
         if (source_x < 0 || source_x >= std::ptrdiff_t{input_.width()}) continue;
         const auto pixel = static_cast<std::size_t>(source_y * input_.width() + source_x);
         std::memcpy(pixels + y * kRow + x * kWinogradChannels,
-                    picture + pixel * input_.channels() + channel, count * sizeof(float));
+                    picture + pixel * input_.channels() + channel, count * sizeof(Pixel));
       }
     }
-    table_.winograd_input({kRow, kWinogradChannels}, pixels, values, values_stride_);
+    transforms_.input({kRow, kWinogradChannels}, pixels, values, values_stride_);
   }
 
   void multiply_position(std::size_t position) const {
-    const float* values = values_ + position * values_stride_;
+    const Value* values = values_ + position * values_stride_;
     float* products = products_ + position * products_stride_;
-    const float* weights = weights_ + position * depth_ * columns_;
-    const std::size_t panel_floats = table_.gemm_columns * depth_;
+    const Value* weights =
+        static_cast<const Value*>(weights_.values) + position * depth_ * columns_;
+    const std::size_t panel_values = table_.gemm_columns * depth_;
     for (std::size_t column = 0; column < columns_; column += table_.gemm_columns) {
       for (std::size_t panel = 0; panel < panels_; ++panel) {
         const std::size_t begin = panel_begin(panel);
         // The last rows are multiplied from the caches: time to fetch the next columns' weights.
-        const float* next = panel + 1 == panels_ ? weights + panel_floats : weights;
-        table_.gemm(panel_begin(panel + 1) - begin, depth_ / kGemmDepthBlock,
-                    values + begin * depth_, weights, next, products + begin * columns_ + column,
-                    columns_);
+        const Value* next = panel + 1 == panels_ ? weights + panel_values : weights;
+        multiply_panel(panel_begin(panel + 1) - begin, values + begin * depth_, weights, next,
+                       position * columns_ + column, products + begin * columns_ + column);
       }
-      weights += panel_floats;
+      weights += panel_values;
+    }
+  }
+
+  void multiply_panel(std::size_t rows, const Value* values, const Value* weights,
+                      const Value* next, std::size_t scale, float* products) const {
+    const std::size_t blocks = depth_ / kGemmDepthBlock;
+    if constexpr (std::is_same_v<Pixel, std::int8_t>) {
+      table_.s16_gemm(rows, blocks, values, weights, next, weights_.scales + scale, products,
+                      columns_);
+    } else {
+      table_.gemm(rows, blocks, values, weights, next, products, columns_);
     }
   }
 
   void transform_tile_output(std::size_t index) const {
     const Tile tile = tile_at(index);
     const std::size_t channels = output_.channels();
-    const std::size_t rows = std::min<std::size_t>(kWinogradOutputSide, output_.height() - tile.y);
-    const std::size_t columns =
-        std::min<std::size_t>(kWinogradOutputSide, output_.width() - tile.x);
-    const bool whole = rows == kWinogradOutputSide && columns == kWinogradOutputSide;
-    float* pixels = output_data_ + tile.picture * element_count(output_) +
+    const std::size_t rows = std::min<std::size_t>(output_side_, output_.height() - tile.y);
+    const std::size_t columns = std::min<std::size_t>(output_side_, output_.width() - tile.x);
+    const bool whole = rows == output_side_ && columns == output_side_;
+    Pixel* pixels = output_data_ + tile.picture * element_count(output_) +
                     (tile.y * output_.width() + tile.x) * channels;
     const float* products = products_ + index * columns_;
     const kernels::WinogradPatch patch{std::size_t{output_.width()} * channels, channels};
     for (std::size_t channel = 0; channel < channels; channel += kWinogradChannels) {
       if (whole && channel + kWinogradChannels <= channels) {
-        table_.winograd_output(products + channel, products_stride_, patch, bias() + channel,
-                               clamp_.minimum, clamp_.maximum, pixels + channel);
+        transforms_.output(products + channel, products_stride_, patch, end_at(channel),
+                           pixels + channel);
       } else {
         write_edge(products + channel, channel, rows, columns, patch, pixels + channel);
       }
@@ -180,31 +233,35 @@ class WinogradConv2D final : public Op {
   }
 
   void write_edge(const float* products, std::size_t channel, std::size_t rows, std::size_t columns,
-                  const kernels::WinogradPatch& patch, float* pixels) const {
-    constexpr std::size_t kRow = kWinogradOutputSide * kWinogradChannels;
-    alignas(64) float whole[kWinogradOutputSide * kRow];
-    table_.winograd_output(products, products_stride_, {kRow, kWinogradChannels}, bias() + channel,
-                           clamp_.minimum, clamp_.maximum, whole);
+                  const kernels::WinogradPatch& patch, Pixel* pixels) const {
+    constexpr std::size_t kRow = kMostOutputSide * kWinogradChannels;
+    alignas(64) Pixel whole[kMostOutputSide * kRow];
+    transforms_.output(products, products_stride_, {kRow, kWinogradChannels}, end_at(channel),
+                       whole);
     const std::size_t count = std::min(kWinogradChannels, output_.channels() - channel);
     for (std::size_t y = 0; y < rows; ++y) {
       for (std::size_t x = 0; x < columns; ++x) {
         std::memcpy(pixels + y * patch.row_stride + x * patch.pixel_stride,
-                    whole + y * kRow + x * kWinogradChannels, count * sizeof(float));
+                    whole + y * kRow + x * kWinogradChannels, count * sizeof(Pixel));
       }
     }
   }
 
-  // Packed behind the weights, filled up with zeros.
-  [[nodiscard]] const float* bias() const {
-    return weights_ + kWinogradPositions * depth_ * columns_;
+  [[nodiscard]] kernels::WinogradEnd end_at(std::size_t channel) const {
+    return {weights_.bias + channel, clamp_.minimum, clamp_.maximum};
   }
 
+  static constexpr std::size_t kMostOutputSide = 4;
+
   const kernels::KernelTable& table_;
+  Transforms<Pixel> transforms_;
+  std::size_t output_side_;
   fbs::Shape input_;
   fbs::Shape output_;
   fbs::Padding padding_;
   ClampRange clamp_;
-  const float* weights_;
+  WinogradWeights weights_;
+  Pixel zero_ = 0;       // what padding is made of
   std::size_t depth_;    // input channels, filled up
   std::size_t columns_;  // output channels, filled up
   std::size_t tiles_across_;
@@ -212,11 +269,11 @@ class WinogradConv2D final : public Op {
 
   std::size_t tile_count_ = 0;
   std::size_t block_tiles_ = 0;
-  std::size_t values_stride_ = 0;    // floats between two positions
+  std::size_t values_stride_ = 0;    // values between two positions
   std::size_t products_stride_ = 0;  // floats between two positions
-  const float* input_data_ = nullptr;
-  float* output_data_ = nullptr;
-  float* values_ = nullptr;    // [position][panel][depth / 16][tile of panel][16]
+  const Pixel* input_data_ = nullptr;
+  Pixel* output_data_ = nullptr;
+  Value* values_ = nullptr;    // [position][panel][depth / 16][tile of panel][16]
   float* products_ = nullptr;  // [position][tile][columns_]
 
   // The block of tiles that run() is at.
@@ -227,23 +284,29 @@ class WinogradConv2D final : public Op {
 
 }  // namespace
 
-bool winograd_pays(const OpSpec& spec) {
-  const fbs::Conv2D& conv = *spec.op->options_as_Conv2D();
-  const fbs::Window& window = *conv.window();
-  const fbs::Padding& padding = *conv.padding();
-  const bool fits =
-      window.height() == 3 && window.width() == 3 && window.stride_height() == 1 &&
-      window.stride_width() == 1 && window.dilation_height() == 1 && window.dilation_width() == 1 &&
-      conv.groups() == 1 &&
-      std::max({padding.top(), padding.right(), padding.bottom(), padding.left()}) <= 1;
+bool winograd_pays(const OpSpec& spec, const kernels::KernelTable& table) {
+  const fbs::Conv2D* conv = spec.op->options_as_Conv2D();
+  if (conv == nullptr || (spec.on_int8() && table.s16_gemm == nullptr)) return false;
+  const fbs::Window& window = *conv->window();
+  const fbs::Padding& padding = *conv->padding();
+  const bool fits = (window.height() == 3 || window.height() == 5) &&
+                    window.width() == window.height() && window.stride_height() == 1 &&
+                    window.stride_width() == 1 && window.dilation_height() == 1 &&
+                    window.dilation_width() == 1 && conv->groups() == 1 &&
+                    std::max({padding.top(), padding.right(), padding.bottom(), padding.left()}) <=
+                        window.height() / 2;
   constexpr std::uint32_t kFewestChannels = 16;
-  return fits && !spec.on_int8() && spec.inputs[0].channels() >= kFewestChannels &&
+  return fits && spec.inputs[0].channels() >= kFewestChannels &&
          spec.output.channels() >= kFewestChannels;
 }
 
 OpResult create_winograd_conv2d(const OpSpec& spec, const kernels::KernelTable& table) {
-  CLEAVE_ASSIGN_OR_RETURN(const float* weights, winograd_weights(spec, table.gemm_columns));
-  return OpResult(std::make_unique<WinogradConv2D>(spec, table, weights));
+  CLEAVE_ASSIGN_OR_RETURN(const WinogradWeights weights,
+                          winograd_weights(spec, table.gemm_columns));
+  if (spec.on_int8()) {
+    return OpResult(std::make_unique<WinogradConv2D<std::int8_t>>(spec, table, weights));
+  }
+  return OpResult(std::make_unique<WinogradConv2D<float>>(spec, table, weights));
 }
 
 }  // namespace cleave::ops

@@ -2,6 +2,10 @@
 #include "engine/ops/winograd_weights.h"
 
 #include <algorithm>
+#include <cmath>
+#include <limits>
+#include <span>
+#include <vector>
 
 #include "engine/kernels/gemm.h"
 #include "engine/kernels/winograd.h"
@@ -12,49 +16,143 @@ namespace {
 
 using kernels::kWinogradPositions;
 
-// A transform takes the bias of 16 channels at once, whatever the width of a panel.
-std::size_t bias_floats(std::size_t columns) {
-  return round_up(columns, kernels::kWinogradChannels);
+// The parts of the packed block, one behind the other: values, scales, bias.
+struct Layout {
+  Layout(const OpSpec& spec, std::size_t panel_columns)
+      : panel(panel_columns),
+        side(spec.op->options_as_Conv2D()->window()->height()),
+        inputs(spec.inputs[0].channels()),
+        outputs(spec.output.channels()),
+        depth(round_up(inputs, kernels::kGemmDepthBlock)),
+        columns(round_up(outputs, panel)),
+        value_bytes(spec.on_int8() ? sizeof(std::int16_t) : sizeof(float)),
+        scales(spec.on_int8() ? kWinogradPositions * columns : 0),
+        // A transform takes the bias of 16 channels at once, whatever the width of a panel.
+        biases(round_up(columns, kernels::kWinogradChannels)) {}
+
+  [[nodiscard]] std::size_t values() const { return kWinogradPositions * depth * columns; }
+  [[nodiscard]] std::size_t bytes() const {
+    return values() * value_bytes + (scales + biases) * sizeof(float);
+  }
+  [[nodiscard]] WinogradWeights parts_of(const void* block) const {
+    const auto* behind = reinterpret_cast<const float*>(static_cast<const std::byte*>(block) +
+                                                        values() * value_bytes);
+    return {block, scales == 0 ? nullptr : behind, behind + scales};
+  }
+
+  std::size_t panel, side, inputs, outputs, depth, columns, value_bytes, scales, biases;
+};
+
+// The kernels of one output channel, transformed: [input][position].
+template <class Weight>
+void transform(const Layout& layout, const Weight* kernel, std::vector<double>& values) {
+  const std::size_t taps = layout.side * layout.side;
+  std::vector<double> plane(taps);
+  values.resize(layout.inputs * kWinogradPositions);
+  for (std::size_t input = 0; input < layout.inputs; ++input) {
+    for (std::size_t tap = 0; tap < taps; ++tap) {
+      plane[tap] = static_cast<double>(kernel[tap * layout.inputs + input]);
+    }
+    double transformed[kWinogradPositions];
+    kernels::winograd_weights_6(plane, layout.side, transformed);
+    std::copy_n(transformed, kWinogradPositions, values.data() + input * kWinogradPositions);
+  }
 }
 
-void pack(const OpSpec& spec, std::size_t panel, float* packed) {
-  const std::size_t inputs = spec.inputs[0].channels();
-  const std::size_t outputs = spec.output.channels();
-  const std::size_t depth = round_up(inputs, kernels::kGemmDepthBlock);
-  const std::size_t columns = round_up(outputs, panel);
-  const std::size_t position_stride = depth * columns;
-  std::fill_n(packed, kWinogradPositions * position_stride + bias_floats(columns), 0.0F);
-  for (std::size_t output = 0; output < outputs; ++output) {
-    float* column = packed + output / panel * panel * depth + output % panel;
-    for (std::size_t input = 0; input < inputs; ++input) {
-      float values[kWinogradPositions];
-      kernels::f32_winograd_weights_4x3(spec.f32_kernel() + output * 9 * inputs + input, inputs,
-                                        values);
+void pack_f32(const OpSpec& spec, const Layout& layout, void* block) {
+  auto* packed = static_cast<float*>(block);
+  const std::size_t position_stride = layout.depth * layout.columns;
+  std::vector<double> values;
+  for (std::size_t output = 0; output < layout.outputs; ++output) {
+    transform(layout, spec.f32_kernel() + output * layout.side * layout.side * layout.inputs,
+              values);
+    float* column =
+        packed + output / layout.panel * layout.panel * layout.depth + output % layout.panel;
+    for (std::size_t input = 0; input < layout.inputs; ++input) {
       for (std::size_t position = 0; position < kWinogradPositions; ++position) {
-        column[position * position_stride + input * panel] = values[position];
+        column[position * position_stride + input * layout.panel] =
+            static_cast<float>(values[input * kWinogradPositions + position]);
       }
     }
   }
   if (spec.bias != nullptr) {
-    std::copy_n(spec.f32_bias(), outputs, packed + kWinogradPositions * position_stride);
+    std::copy_n(spec.f32_bias(), layout.outputs, packed + layout.values());
+  }
+}
+
+// By what the weights of one position and output channel are multiplied before they are rounded, so
+// that neither they nor any exact sum of products with transformed int8 overflows.
+double widening(std::span<const double> values, std::size_t position) {
+  constexpr std::size_t kBlock = kernels::kS16GemmSumBlocks * kernels::kGemmDepthBlock;
+  constexpr double kLargestSum = std::numeric_limits<std::int32_t>::max();
+  const double largest_input = 128.0 *
+                               kernels::kWinogradGain[position / kernels::kWinogradPatchSide] *
+                               kernels::kWinogradGain[position % kernels::kWinogradPatchSide];
+  double largest = 0;
+  double block_sum = 0;
+  double largest_sum = 0;
+  for (std::size_t i = position, input = 0; i < values.size(); i += kWinogradPositions, ++input) {
+    if (input % kBlock == 0) block_sum = 0;
+    block_sum += std::abs(values[i]);
+    largest_sum = std::max(largest_sum, block_sum);
+    largest = std::max(largest, std::abs(values[i]));
+  }
+  if (largest == 0) return 1;
+  // Rounding adds at most a half to each.
+  const double room = kLargestSum / largest_input - kBlock / 2.0;
+  return std::min(room / largest_sum, std::numeric_limits<std::int16_t>::max() / largest);
+}
+
+// Input less its zero point, times weights, is input times weights less a constant: that goes into
+// the bias.
+float int8_bias(const OpSpec& spec, const Layout& layout, std::size_t output, double step) {
+  const std::size_t count = layout.side * layout.side * layout.inputs;
+  const auto* kernel = static_cast<const std::int8_t*>(spec.kernel) + output * count;
+  double sum = spec.bias == nullptr ? 0 : static_cast<const std::int32_t*>(spec.bias)[output];
+  for (std::size_t i = 0; i < count; ++i) sum -= kernel[i] * spec.input_types[0].zero_point;
+  return static_cast<float>(sum * step + spec.output_type.zero_point);
+}
+
+void pack_int8(const OpSpec& spec, const Layout& layout, void* block) {
+  auto* packed = static_cast<std::int16_t*>(block);
+  auto* scales = reinterpret_cast<float*>(packed + layout.values());
+  const std::size_t position_stride = layout.depth * layout.columns;
+  const auto* kernel = static_cast<const std::int8_t*>(spec.kernel);
+  std::vector<double> values;
+  for (std::size_t output = 0; output < layout.outputs; ++output) {
+    transform(layout, kernel + output * layout.side * layout.side * layout.inputs, values);
+    const double step =
+        double{spec.input_types[0].scale} * spec.kernel_scales[output] / spec.output_type.scale;
+    std::int16_t* column =
+        packed + output / layout.panel * layout.panel * layout.depth + output % layout.panel * 2;
+    for (std::size_t position = 0; position < kWinogradPositions; ++position) {
+      const double factor = widening(values, position);
+      scales[position * layout.columns + output] = static_cast<float>(step / factor);
+      for (std::size_t input = 0; input < layout.inputs; ++input) {
+        const double value = values[input * kWinogradPositions + position] * factor;
+        column[position * position_stride + input / 2 * 2 * layout.panel + input % 2] =
+            static_cast<std::int16_t>(std::nearbyint(value));
+      }
+    }
+    scales[layout.scales + output] = int8_bias(spec, layout, output, step);
   }
 }
 
 }  // namespace
 
 std::size_t winograd_weight_bytes(const OpSpec& spec, std::size_t panel_columns) {
-  const std::size_t depth = round_up(spec.inputs[0].channels(), kernels::kGemmDepthBlock);
-  const std::size_t columns = round_up(spec.output.channels(), panel_columns);
-  return (kWinogradPositions * depth * columns + bias_floats(columns)) * sizeof(float);
+  return Layout(spec, panel_columns).bytes();
 }
 
-Result<const float*> winograd_weights(const OpSpec& spec, std::size_t panel_columns) {
-  if (spec.entry == nullptr) return nullptr;
-  const void* packed = spec.entry->find_or_make(
-      winograd_weight_bytes(spec, panel_columns),
-      [&](void* block) { pack(spec, panel_columns, static_cast<float*>(block)); });
+Result<WinogradWeights> winograd_weights(const OpSpec& spec, std::size_t panel_columns) {
+  if (spec.entry == nullptr) return WinogradWeights{};
+  const Layout layout(spec, panel_columns);
+  const void* packed = spec.entry->find_or_make(layout.bytes(), [&](void* block) {
+    std::fill_n(static_cast<std::byte*>(block), layout.bytes(), std::byte{0});
+    (spec.on_int8() ? pack_int8 : pack_f32)(spec, layout, block);
+  });
   if (packed == nullptr) return Status{StatusCode::kResourceExhausted, "no memory for weights"};
-  return static_cast<const float*>(packed);
+  return layout.parts_of(packed);
 }
 
 }  // namespace cleave::ops

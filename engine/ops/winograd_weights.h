@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The kernel of a 3x3 convolution, transformed for Winograd's F(4x4, 3x3) and laid out for the
-// matrix products.
+// The kernel of a convolution, transformed for Winograd's F(4x4, 3x3) or F(2x2, 5x5) and laid out
+// for the matrix products.
 #pragma once
 
 #include <cstddef>
@@ -15,13 +15,25 @@ constexpr std::size_t round_up(std::size_t value, std::size_t step) {
   return (value + step - 1) / step * step;
 }
 
+// All nullptr when the op is made for planning only.
+struct WinogradWeights {
+  // [36 positions][panels of `panel_columns` output channels][input channels, filled up to a
+  // multiple of 16][panel_columns]; zeros where there is no channel. Of an op on int8, integers of
+  // 16 bits with two neighbouring input channels innermost.
+  const void* values = nullptr;
+  // Of an op on int8: [36][output channels, filled up]: from products to steps of the output.
+  const float* scales = nullptr;
+  // Of all panels; of an op on int8 in steps of the output, with its zero point.
+  const float* bias = nullptr;
+};
+
 // Bytes of what winograd_weights() makes.
 [[nodiscard]] std::size_t winograd_weight_bytes(const OpSpec& spec, std::size_t panel_columns);
 
-// [36 positions][panels of `panel_columns` output channels][input channels, filled up to a multiple
-// of 16][panel_columns], then the bias of all panels; zeros where there is no channel. Taken from
-// the op's cache entry, or made there; nullptr when the op is made for planning only.
+// Taken from the op's cache entry, or made there. Integers are as large as they may be without an
+// overflow in the sums of S16GemmPanel, whatever the input. REQUIRES: winograd_pays(spec).
 // Errors: kResourceExhausted.
-[[nodiscard]] Result<const float*> winograd_weights(const OpSpec& spec, std::size_t panel_columns);
+[[nodiscard]] Result<WinogradWeights> winograd_weights(const OpSpec& spec,
+                                                       std::size_t panel_columns);
 
 }  // namespace cleave::ops

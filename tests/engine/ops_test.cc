@@ -63,7 +63,7 @@ void check_cases(const std::vector<OpCase>& cases, double tolerance = kTolerance
 
 // Enough channels for Winograd (ops/winograd_conv2d.h), and pictures that do not divide by its
 // tiles.
-TEST_CASE("Conv2D 3x3: every rest of height and width, channels that fill no block") {
+TEST_CASE("Conv2D 3x3 and 5x5: every rest of height and width, channels that fill no block") {
   std::vector<OpCase> cases;
   for (const std::uint32_t height : {1, 2, 3, 4, 5, 6, 7, 9, 12}) {
     for (const std::uint32_t width : {3, 4, 10}) {
@@ -80,6 +80,19 @@ TEST_CASE("Conv2D 3x3: every rest of height and width, channels that fill no blo
                    }});
   cases.push_back({"3x3, more tiles than a block", {70, 66, 16}, [](auto& b) {
                      b.conv2d(b.input(), 16, WindowSpec{.window = 3, .pad = 1});
+                   }});
+  for (const std::uint32_t height : {1, 2, 3, 6, 7}) {
+    for (const std::uint32_t width : {1, 4, 9}) {
+      cases.push_back({"5x5, padded", {height, width, 16}, [](auto& b) {
+                         b.conv2d(b.input(), 33, WindowSpec{.window = 5, .pad = 2});
+                       }});
+    }
+  }
+  cases.push_back({"5x5, not padded, 17 channels to 16", {8, 9, 17}, [](auto& b) {
+                     b.conv2d(b.input(), 16, WindowSpec{.window = 5});
+                   }});
+  cases.push_back({"5x5, padded by 2, 1 and 0", {7, 8, 20}, [](auto& b) {
+                     b.conv2d(b.input(), 40, {window(5, 5), {2, 0, 1, 1}});
                    }});
   // Winograd's transforms cost about a decimal place (tests/engine/kernels/winograd_test.cc).
   check_cases(cases, 10 * kTolerance);

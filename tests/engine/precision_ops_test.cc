@@ -121,7 +121,9 @@ TEST_CASE("int8 convolutions: windows, strides, groups, odd channels, clamps, no
       {"1x1 wide", {6, 5, 67}, conv(35, {})},
       {"3x3 padded", {9, 11, 3}, conv(19, {.window = 3, .pad = 1})},
       {"3x3 stride 2", {10, 9, 17}, conv(33, {.window = 3, .stride = 2, .pad = 1})},
-      {"3x3 of many channels", {8, 8, 64}, conv(64, {.window = 3, .pad = 1})},
+      {"3x3 of many channels, stride 2",
+       {8, 8, 64},
+       conv(64, {.window = 3, .stride = 2, .pad = 1})},
       {"5x5 dilated", {13, 12, 5}, conv(7, {.window = 5, .dilation = 2, .pad = 3})},
       {"grouped", {7, 7, 12}, conv(18, {.window = 3, .pad = 1}, 3)},
       {"one channel a group", {7, 7, 12}, conv(12, {.window = 3, .pad = 1}, 12)},
@@ -135,6 +137,41 @@ TEST_CASE("int8 convolutions: windows, strides, groups, odd channels, clamps, no
          b.to_f32(x);
        }},
   });
+}
+
+// Where kernels are there (engine/ops/winograd_conv2d.h). Weights are rounded once more there, to
+// 11 bits or better: a value between two steps may go to the other one.
+TEST_CASE("int8 convolutions by Winograd's filtering") {
+  constexpr double kEitherNeighbour = 1.0 / kMostSteps;
+  const auto conv = [](std::uint32_t outputs, WindowSpec window) {
+    return [=](ModelBuilder& b) {
+      const Tensor x = b.conv2d(int8_input(b), outputs, window);
+      b.int8_last(0.05F, 12);
+      b.to_f32(x);
+    };
+  };
+  std::vector<OpCase> cases;
+  for (const std::uint32_t side : {3, 5}) {
+    const WindowSpec padded{.window = side, .pad = side / 2};
+    const std::string name = std::to_string(side) + "x" + std::to_string(side);
+    for (const std::uint32_t height : {1, 4, 5, 11}) {
+      cases.push_back({name, {height, 9, 16}, conv(33, padded), kEitherNeighbour});
+    }
+    cases.push_back({name + " of many channels", {8, 8, 200}, conv(64, padded), kEitherNeighbour});
+    cases.push_back(
+        {name + ", not padded", {9, 8, 19}, conv(17, {.window = side}), kEitherNeighbour});
+    cases.push_back({name + ", clamped, no bias",
+                     {6, 6, 16},
+                     [=](ModelBuilder& b) {
+                       const Tensor x = b.conv2d(int8_input(b), 18, padded);
+                       b.drop_last_bias();
+                       b.int8_last(6.0F / 255, -128);
+                       b.clamp_last(0, 3);
+                       b.to_f32(x);
+                     },
+                     kEitherNeighbour});
+  }
+  check_cases(cases);
 }
 
 TEST_CASE("int8 depthwise convolutions") {

@@ -17,7 +17,12 @@ TEST_CASE("the scalar table is always there, and each table is whole") {
     CHECK(table.gemm_rows > 0);
     CHECK(table.gemm_columns % 4 == 0);
     CHECK((table.winograd_input != nullptr));
-    CHECK((table.winograd_output != nullptr));
+    CHECK((table.winograd_output_4x3 != nullptr));
+    CHECK((table.winograd_output_2x5 != nullptr));
+    // All parts of a Winograd convolution on int8, or none.
+    CHECK((table.s16_gemm == nullptr) == (table.s8_winograd_input == nullptr));
+    CHECK((table.s16_gemm == nullptr) == (table.s8_winograd_output_4x3 == nullptr));
+    CHECK((table.s16_gemm == nullptr) == (table.s8_winograd_output_2x5 == nullptr));
     CHECK((table.f32_fully_connected != nullptr));
     CHECK((table.f16_fully_connected != nullptr));
     CHECK((table.s8_fully_connected != nullptr));

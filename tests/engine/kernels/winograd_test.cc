@@ -18,83 +18,132 @@ using kernels::kWinogradChannels;
 using kernels::kWinogradPositions;
 
 constexpr float kInfinity = std::numeric_limits<float>::infinity();
+constexpr std::size_t kPatch = 6;
 
-// One tile by the three parts: 4x4 output pixels of 16 channels that are convolved each with its
-// own kernel, so that no product over channels is in the way.
-std::vector<float> convolve_tile(const KernelTable& table, const std::vector<float>& patch,
-                                 const std::vector<float>& kernel, const std::vector<float>& bias,
-                                 float minimum, float maximum) {
+// F(output x output, window x window).
+struct Tile {
+  const char* name;
+  std::size_t window;
+  std::size_t output;
+  kernels::F32WinogradOutput* KernelTable::*f32_output;
+  kernels::S8WinogradOutput* KernelTable::*s8_output;
+};
+constexpr Tile kTiles[] = {
+    {"4x3", 3, 4, &KernelTable::winograd_output_4x3, &KernelTable::s8_winograd_output_4x3},
+    {"2x5", 5, 2, &KernelTable::winograd_output_2x5, &KernelTable::s8_winograd_output_2x5}};
+
+// The 36 values of each channel's own kernel: [position][channel].
+std::vector<double> transform_weights(const Tile& tile, const std::vector<float>& kernel) {
+  std::vector<double> weights(kWinogradPositions * kWinogradChannels);
+  for (std::size_t c = 0; c < kWinogradChannels; ++c) {
+    std::vector<double> plane;
+    for (std::size_t tap = 0; tap < tile.window * tile.window; ++tap) {
+      plane.push_back(double{kernel[tap * kWinogradChannels + c]});
+    }
+    double values[kWinogradPositions];
+    kernels::winograd_weights_6(plane, tile.window, values);
+    for (std::size_t p = 0; p < kWinogradPositions; ++p) {
+      weights[p * kWinogradChannels + c] = values[p];
+    }
+  }
+  return weights;
+}
+
+// One tile by the three parts: output pixels of 16 channels that are convolved each with its own
+// kernel, so that no product over channels is in the way.
+std::vector<float> convolve_tile(const KernelTable& table, const Tile& tile,
+                                 const std::vector<float>& patch, const std::vector<float>& kernel,
+                                 const std::vector<float>& bias, float minimum, float maximum) {
   constexpr std::size_t kStride = kWinogradChannels + 16;
   std::vector<float> values(kWinogradPositions * kStride);
-  table.winograd_input({6 * kWinogradChannels, kWinogradChannels}, patch.data(), values.data(),
+  table.winograd_input({kPatch * kWinogradChannels, kWinogradChannels}, patch.data(), values.data(),
                        kStride);
-  for (std::size_t c = 0; c < kWinogradChannels; ++c) {
-    float weights[kWinogradPositions];
-    kernels::f32_winograd_weights_4x3(kernel.data() + c, kWinogradChannels, weights);
-    for (std::size_t p = 0; p < kWinogradPositions; ++p) values[p * kStride + c] *= weights[p];
+  const std::vector<double> weights = transform_weights(tile, kernel);
+  for (std::size_t p = 0; p < kWinogradPositions; ++p) {
+    for (std::size_t c = 0; c < kWinogradChannels; ++c) {
+      values[p * kStride + c] *= static_cast<float>(weights[p * kWinogradChannels + c]);
+    }
   }
-  std::vector<float> pixels(16 * kWinogradChannels);
-  table.winograd_output(values.data(), kStride, {4 * kWinogradChannels, kWinogradChannels},
-                        bias.data(), minimum, maximum, pixels.data());
+  std::vector<float> pixels(tile.output * tile.output * kWinogradChannels);
+  (table.*tile.f32_output)(values.data(), kStride,
+                           {tile.output * kWinogradChannels, kWinogradChannels},
+                           {bias.data(), minimum, maximum}, pixels.data());
   return pixels;
 }
 
-// The same by the definition, summed in Number.
+// Output element i of the same by the definition, summed in Number.
 template <class Number>
-Number direct(const std::vector<float>& patch, const std::vector<float>& kernel,
-              const std::vector<float>& bias, std::size_t y, std::size_t x, std::size_t c) {
+Number direct(const Tile& tile, const std::vector<float>& patch, const std::vector<float>& kernel,
+              const std::vector<float>& bias, std::size_t i) {
+  const std::size_t c = i % kWinogradChannels;
+  const std::size_t x = i / kWinogradChannels % tile.output;
+  const std::size_t y = i / kWinogradChannels / tile.output;
   Number sum = bias[c];
-  for (std::size_t dy = 0; dy < 3; ++dy) {
-    for (std::size_t dx = 0; dx < 3; ++dx) {
-      sum += Number{patch[((y + dy) * 6 + x + dx) * kWinogradChannels + c]} *
-             Number{kernel[(dy * 3 + dx) * kWinogradChannels + c]};
+  for (std::size_t dy = 0; dy < tile.window; ++dy) {
+    for (std::size_t dx = 0; dx < tile.window; ++dx) {
+      sum += Number{patch[((y + dy) * kPatch + x + dx) * kWinogradChannels + c]} *
+             Number{kernel[(dy * tile.window + dx) * kWinogradChannels + c]};
     }
   }
   return sum;
 }
 
-TEST_CASE("F(4x4, 3x3) is the direct convolution") {
+struct Errors {
+  double winograd = 0;
+  double direct = 0;
+};
+
+Errors worst_errors(const KernelTable& table, const Tile& tile) {
   const std::vector<float> bias = random_values(kWinogradChannels, 3);
-  for (const KernelTable& table : kernels::available_kernels()) {
-    CAPTURE(table.name);
-    double worst = 0;
-    double worst_direct = 0;
-    for (unsigned seed = 0; seed < 50; ++seed) {
-      const std::vector<float> patch = random_values(36 * kWinogradChannels, 100 + seed);
-      const std::vector<float> kernel = random_values(9 * kWinogradChannels, 200 + seed);
-      const std::vector<float> pixels =
-          convolve_tile(table, patch, kernel, bias, -kInfinity, kInfinity);
-      for (std::size_t i = 0; i < pixels.size(); ++i) {
-        const std::size_t y = i / kWinogradChannels / 4;
-        const std::size_t x = i / kWinogradChannels % 4;
-        const std::size_t c = i % kWinogradChannels;
-        const double expected = direct<double>(patch, kernel, bias, y, x, c);
-        const double in_f32 = direct<float>(patch, kernel, bias, y, x, c);
-        worst = std::max(worst, std::abs(pixels[i] - expected));
-        worst_direct = std::max(worst_direct, std::abs(in_f32 - expected));
-      }
+  Errors worst;
+  for (unsigned seed = 0; seed < 50; ++seed) {
+    const std::vector<float> patch = random_values(36 * kWinogradChannels, 100 + seed);
+    const std::vector<float> kernel =
+        random_values(tile.window * tile.window * kWinogradChannels, 200 + seed);
+    const std::vector<float> pixels =
+        convolve_tile(table, tile, patch, kernel, bias, -kInfinity, kInfinity);
+    for (std::size_t i = 0; i < pixels.size(); ++i) {
+      const double expected = direct<double>(tile, patch, kernel, bias, i);
+      const double in_f32 = direct<float>(tile, patch, kernel, bias, i);
+      worst.winograd = std::max(worst.winograd, std::abs(pixels[i] - expected));
+      worst.direct = std::max(worst.direct, std::abs(in_f32 - expected));
     }
-    std::printf("winograd 4x3 %s: largest error %.2g, direct form %.2g, values in [-1, 1)\n",
-                table.name, worst, worst_direct);
-    // Before they cancel, the terms of a result that is at most 3 along one axis reach 48 (|A^T|
-    // times |G g| times |B^T d|, the row with the eights): rounding is amplified.
-    CHECK(worst < 40 * worst_direct);
-    CHECK(worst > 0);
+  }
+  return worst;
+}
+
+TEST_CASE("F(4x4, 3x3) and F(2x2, 5x5) are the direct convolution") {
+  for (const KernelTable& table : kernels::available_kernels()) {
+    for (const Tile& tile : kTiles) {
+      CAPTURE(table.name);
+      CAPTURE(tile.name);
+      const Errors worst = worst_errors(table, tile);
+      std::printf("winograd %s %s: largest error %.2g, direct form %.2g, values in [-1, 1)\n",
+                  tile.name, table.name, worst.winograd, worst.direct);
+      // Before they cancel, the terms of a result that is at most 3 along one axis reach 48 (|A^T|
+      // times |G g| times |B^T d|, the row with the eights of 4x3): rounding is amplified.
+      CHECK(worst.winograd < 40 * worst.direct);
+      CHECK(worst.winograd > 0);
+    }
   }
 }
 
 TEST_CASE("the clamp is applied after the bias") {
   const std::vector<float> patch(36 * kWinogradChannels, 1.0F);
-  const std::vector<float> kernel(9 * kWinogradChannels, 1.0F);
-  const std::vector<float> bias(kWinogradChannels, -5.0F);
   for (const KernelTable& table : kernels::available_kernels()) {
-    CAPTURE(table.name);
-    const auto all = [&](float minimum, float maximum) {
-      return convolve_tile(table, patch, kernel, bias, minimum, maximum);
-    };
-    for (const float value : all(-kInfinity, kInfinity)) CHECK(std::abs(value - 4.0F) < 1e-4F);
-    for (const float value : all(0.0F, 3.0F)) CHECK(value == 3.0F);
-    for (const float value : all(6.0F, 7.0F)) CHECK(value == 6.0F);
+    for (const Tile& tile : kTiles) {
+      CAPTURE(table.name);
+      CAPTURE(tile.name);
+      const std::size_t taps = tile.window * tile.window;
+      const std::vector<float> kernel(taps * kWinogradChannels, 1.0F);
+      const std::vector<float> bias(kWinogradChannels, 4.0F - static_cast<float>(taps));
+      const auto all = [&](float minimum, float maximum) {
+        return convolve_tile(table, tile, patch, kernel, bias, minimum, maximum);
+      };
+      for (const float value : all(-kInfinity, kInfinity)) CHECK(std::abs(value - 4.0F) < 1e-4F);
+      for (const float value : all(0.0F, 3.0F)) CHECK(value == 3.0F);
+      for (const float value : all(6.0F, 7.0F)) CHECK(value == 6.0F);
+    }
   }
 }
 
@@ -111,6 +160,76 @@ TEST_CASE("every table computes the transforms as the scalar one, within roundin
                          kWinogradChannels);
     for (std::size_t i = 0; i < values.size(); ++i) {
       CHECK(std::abs(values[i] - expected[i]) <= 1e-5F);
+    }
+  }
+}
+
+// All of the same sign as B^T in row `y` and column `x` of the transform: the largest value there.
+std::vector<std::int8_t> extreme_patch(std::size_t y, std::size_t x) {
+  constexpr int kTransform[kPatch][kPatch] = {{4, 0, -5, 0, 1, 0},  {0, -4, -4, 1, 1, 0},
+                                              {0, 4, -4, -1, 1, 0}, {0, -2, -1, 2, 1, 0},
+                                              {0, 2, -1, -2, 1, 0}, {0, 4, 0, -5, 0, 1}};
+  std::vector<std::int8_t> patch(36 * kWinogradChannels);
+  for (std::size_t i = 0; i < patch.size(); ++i) {
+    const std::size_t pixel = i / kWinogradChannels;
+    const int sign = kTransform[y][pixel / kPatch] * kTransform[x][pixel % kPatch];
+    patch[i] = sign < 0 ? std::int8_t{127} : std::int8_t{-128};
+  }
+  return patch;
+}
+
+TEST_CASE("int8 patches are transformed exactly, the largest ones too") {
+  constexpr std::size_t kStride = kWinogradChannels + 16;
+  const KernelTable& scalar = kernels::available_kernels().front();
+  const kernels::WinogradPatch layout{kPatch * kWinogradChannels, kWinogradChannels};
+  for (const KernelTable& table : kernels::available_kernels()) {
+    if (table.s8_winograd_input == nullptr) continue;
+    CAPTURE(table.name);
+    for (std::size_t position = 0; position < kWinogradPositions; ++position) {
+      const std::vector<std::int8_t> patch = extreme_patch(position / kPatch, position % kPatch);
+      const std::vector<float> real(patch.begin(), patch.end());
+      std::vector<std::int16_t> values(kWinogradPositions * kStride);
+      std::vector<float> expected(values.size());
+      table.s8_winograd_input(layout, patch.data(), values.data(), kStride);
+      scalar.winograd_input(layout, real.data(), expected.data(), kStride);
+      CHECK(std::equal(values.begin(), values.end(), expected.begin()));
+      const int bound = 128 * kernels::kWinogradGain[position / kPatch] *
+                        kernels::kWinogradGain[position % kPatch];
+      CHECK(-values[position * kStride] <= bound);
+      CHECK(-values[position * kStride] >= bound * 127 / 128);
+    }
+  }
+}
+
+TEST_CASE("int8 outputs are the f32 ones, rounded to the nearest even step") {
+  const std::vector<float> products = [] {
+    std::vector<float> values = random_values(kWinogradPositions * kWinogradChannels, 30);
+    for (float& value : values) value *= 8;
+    return values;
+  }();
+  const std::vector<float> bias = random_values(kWinogradChannels, 31);
+  for (const KernelTable& table : kernels::available_kernels()) {
+    for (const Tile& tile : kTiles) {
+      if (table.*tile.s8_output == nullptr) continue;
+      CAPTURE(table.name);
+      CAPTURE(tile.name);
+      const kernels::WinogradPatch layout{tile.output * kWinogradChannels, kWinogradChannels};
+      const kernels::WinogradEnd end{bias.data(), -60, 50};
+      std::vector<float> real(tile.output * tile.output * kWinogradChannels);
+      std::vector<std::int8_t> steps(real.size());
+      (table.*tile.f32_output)(products.data(), kWinogradChannels, layout, end, real.data());
+      (table.*tile.s8_output)(products.data(), kWinogradChannels, layout, end, steps.data());
+      for (std::size_t i = 0; i < steps.size(); ++i) {
+        CHECK(static_cast<float>(steps[i]) == std::nearbyint(real[i]));
+      }
+      CHECK(*std::ranges::min_element(steps) == -60);
+      CHECK(*std::ranges::max_element(steps) == 50);
+      // Ties: of nothing but a bias.
+      const std::vector<float> zeros(products.size(), 0.0F);
+      const std::vector<float> halves(kWinogradChannels, 2.5F);
+      (table.*tile.s8_output)(zeros.data(), kWinogradChannels, layout, {halves.data(), -128, 127},
+                              steps.data());
+      CHECK(std::ranges::count(steps, 2) == std::ssize(steps));
     }
   }
 }

@@ -1,10 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
+//
+// Eight lanes, as the kernel templates see them. Only for files that are compiled for
+// AVX2 and FMA.
+#pragma once
+
 #include <immintrin.h>
 
-#include "engine/kernels/winograd_4x3.h"
+#include <cstddef>
+#include <cstdint>
 
 namespace cleave::kernels {
-namespace {
 
 struct Avx2Vector {
   static constexpr std::size_t kLanes = 8;
@@ -13,6 +18,13 @@ struct Avx2Vector {
   static Avx2Vector load(const float* from) { return {_mm256_loadu_ps(from)}; }
   static Avx2Vector all(float value) { return {_mm256_set1_ps(value)}; }
   void store(float* to) const { _mm256_storeu_ps(to, value); }
+  // Rounded to nearest, ties to even. REQUIRES: within int8.
+  void store(std::int8_t* to) const {
+    const __m256i steps = _mm256_cvtps_epi32(value);
+    const __m128i halves =
+        _mm_packs_epi32(_mm256_castsi256_si128(steps), _mm256_extracti128_si256(steps, 1));
+    _mm_storel_epi64(reinterpret_cast<__m128i*>(to), _mm_packs_epi16(halves, halves));
+  }
   friend Avx2Vector operator+(Avx2Vector a, Avx2Vector b) {
     return {_mm256_add_ps(a.value, b.value)};
   }
@@ -26,19 +38,5 @@ struct Avx2Vector {
     return {_mm256_min_ps(_mm256_max_ps(x.value, low.value), high.value)};
   }
 };
-
-}  // namespace
-
-void f32_winograd_input_4x3_avx2(const WinogradPatch& patch, const float* pixels, float* values,
-                                 std::size_t position_stride) {
-  winograd_4x3::transform_input<Avx2Vector>(patch, pixels, values, position_stride);
-}
-
-void f32_winograd_output_4x3_avx2(const float* products, std::size_t position_stride,
-                                  const WinogradPatch& patch, const float* bias, float minimum,
-                                  float maximum, float* pixels) {
-  winograd_4x3::transform_output<Avx2Vector>(products, position_stride, patch, bias, minimum,
-                                             maximum, pixels);
-}
 
 }  // namespace cleave::kernels

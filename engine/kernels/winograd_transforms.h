@@ -1,17 +1,19 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The transforms of the minimal filtering algorithm F(4x4, 3x3) (Lavin and Gray 2015, after
-// Winograd 1980), once for every vector type. Interpolation points: 0, 1, -1, 2, -2, infinity.
+// The transforms of the minimal filtering algorithms F(4x4, 3x3) and F(2x2, 5x5) (Lavin and Gray
+// 2015, after Winograd 1980) on f32, once for every vector type. Interpolation points of both: 0,
+// 1, -1, 2, -2, infinity; so B^T is the same.
 //
 // Vector: a type with `static constexpr std::size_t kLanes`, `static Vector load(const float*)`,
-// `void store(float*) const`, `static Vector all(float)`, +, - and `fma(a, b, c)` = a * b + c.
+// `void store(Pixel*) const`, `static Vector all(float)`, +, -, `fma(a, b, c)` = a * b + c and
+// `clamp(x, low, high)`.
 #pragma once
 
 #include <cstddef>
 
 #include "engine/kernels/winograd.h"
 
-namespace cleave::kernels::winograd_4x3 {
+namespace cleave::kernels::winograd {
 
 // B^T d of six values.
 template <class Vector>
@@ -32,7 +34,7 @@ inline void transform_input_line(const Vector (&d)[6], Vector (&t)[6]) {
   t[5] = fma(four, d[1], fma(minus_five, d[3], d[5]));
 }
 
-// A^T m of six values.
+// A^T m of six values, for 4 or 2 outputs.
 template <class Vector>
 inline void transform_output_line(const Vector (&m)[6], Vector (&y)[4]) {
   const Vector sum_near = m[1] + m[2];
@@ -43,6 +45,11 @@ inline void transform_output_line(const Vector (&m)[6], Vector (&y)[4]) {
   y[1] = fma(Vector::all(2.0F), difference_far, difference_near);
   y[2] = fma(Vector::all(4.0F), sum_far, sum_near);
   y[3] = fma(Vector::all(8.0F), difference_far, difference_near) + m[5];
+}
+template <class Vector>
+inline void transform_output_line(const Vector (&m)[6], Vector (&y)[2]) {
+  y[0] = m[0] + (m[1] + m[2]) + (m[3] + m[4]);
+  y[1] = fma(Vector::all(2.0F), m[3] - m[4], m[1] - m[2]) + m[5];
 }
 
 template <class Vector>
@@ -67,11 +74,11 @@ inline void transform_input_lanes(const WinogradPatch& patch, const float* pixel
   }
 }
 
-template <class Vector>
+template <class Vector, std::size_t kSide, class Pixel>
 inline void transform_output_lanes(const float* products, std::size_t position_stride,
-                                   const WinogradPatch& patch, const float* bias, float minimum,
-                                   float maximum, float* pixels) {
-  Vector columns[6][4];  // [column][row after the transform]
+                                   const WinogradPatch& patch, const WinogradEnd& end,
+                                   const float* bias, Pixel* pixels) {
+  Vector columns[6][kSide];  // [column][row after the transform]
   for (std::size_t x = 0; x < 6; ++x) {
     Vector column[6];
     for (std::size_t y = 0; y < 6; ++y) {
@@ -80,14 +87,14 @@ inline void transform_output_lanes(const float* products, std::size_t position_s
     transform_output_line(column, columns[x]);
   }
   const Vector offset = Vector::load(bias);
-  const Vector low = Vector::all(minimum);
-  const Vector high = Vector::all(maximum);
-  for (std::size_t y = 0; y < 4; ++y) {
+  const Vector low = Vector::all(end.minimum);
+  const Vector high = Vector::all(end.maximum);
+  for (std::size_t y = 0; y < kSide; ++y) {
     const Vector row[6] = {columns[0][y], columns[1][y], columns[2][y],
                            columns[3][y], columns[4][y], columns[5][y]};
-    Vector transformed[4];
+    Vector transformed[kSide];
     transform_output_line(row, transformed);
-    for (std::size_t x = 0; x < 4; ++x) {
+    for (std::size_t x = 0; x < kSide; ++x) {
       clamp(transformed[x] + offset, low, high)
           .store(pixels + y * patch.row_stride + x * patch.pixel_stride);
     }
@@ -102,14 +109,13 @@ inline void transform_input(const WinogradPatch& patch, const float* pixels, flo
   }
 }
 
-template <class Vector>
+template <class Vector, std::size_t kSide, class Pixel>
 inline void transform_output(const float* products, std::size_t position_stride,
-                             const WinogradPatch& patch, const float* bias, float minimum,
-                             float maximum, float* pixels) {
+                             const WinogradPatch& patch, const WinogradEnd& end, Pixel* pixels) {
   for (std::size_t lane = 0; lane < kWinogradChannels; lane += Vector::kLanes) {
-    transform_output_lanes<Vector>(products + lane, position_stride, patch, bias + lane, minimum,
-                                   maximum, pixels + lane);
+    transform_output_lanes<Vector, kSide>(products + lane, position_stride, patch, end,
+                                          end.bias + lane, pixels + lane);
   }
 }
 
-}  // namespace cleave::kernels::winograd_4x3
+}  // namespace cleave::kernels::winograd

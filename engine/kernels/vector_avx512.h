@@ -1,10 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
+//
+// Sixteen lanes, as the kernel templates see them. Only for files that are compiled for
+// AVX-512.
+#pragma once
+
 #include <immintrin.h>
 
-#include "engine/kernels/winograd_4x3.h"
+#include <cstddef>
+#include <cstdint>
 
 namespace cleave::kernels {
-namespace {
 
 struct Avx512Vector {
   static constexpr std::size_t kLanes = 16;
@@ -13,6 +18,11 @@ struct Avx512Vector {
   static Avx512Vector load(const float* from) { return {_mm512_loadu_ps(from)}; }
   static Avx512Vector all(float value) { return {_mm512_set1_ps(value)}; }
   void store(float* to) const { _mm512_storeu_ps(to, value); }
+  // Rounded to nearest, ties to even. REQUIRES: within int8.
+  void store(std::int8_t* to) const {
+    _mm_storeu_si128(reinterpret_cast<__m128i*>(to),
+                     _mm512_cvtepi32_epi8(_mm512_cvtps_epi32(value)));
+  }
   friend Avx512Vector operator+(Avx512Vector a, Avx512Vector b) {
     return {_mm512_add_ps(a.value, b.value)};
   }
@@ -26,19 +36,5 @@ struct Avx512Vector {
     return {_mm512_min_ps(_mm512_max_ps(x.value, low.value), high.value)};
   }
 };
-
-}  // namespace
-
-void f32_winograd_input_4x3_avx512(const WinogradPatch& patch, const float* pixels, float* values,
-                                   std::size_t position_stride) {
-  winograd_4x3::transform_input<Avx512Vector>(patch, pixels, values, position_stride);
-}
-
-void f32_winograd_output_4x3_avx512(const float* products, std::size_t position_stride,
-                                    const WinogradPatch& patch, const float* bias, float minimum,
-                                    float maximum, float* pixels) {
-  winograd_4x3::transform_output<Avx512Vector>(products, position_stride, patch, bias, minimum,
-                                               maximum, pixels);
-}
 
 }  // namespace cleave::kernels

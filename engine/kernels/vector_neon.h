@@ -1,10 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
+//
+// Four lanes, as the kernel templates see them. Only for files that are compiled for
+// NEON.
+#pragma once
+
 #include <arm_neon.h>
 
-#include "engine/kernels/winograd_4x3.h"
+#include <cstddef>
 
 namespace cleave::kernels {
-namespace {
 
 struct NeonVector {
   static constexpr std::size_t kLanes = 4;
@@ -22,19 +26,5 @@ struct NeonVector {
     return {vminq_f32(vmaxq_f32(x.value, low.value), high.value)};
   }
 };
-
-}  // namespace
-
-void f32_winograd_input_4x3_neon(const WinogradPatch& patch, const float* pixels, float* values,
-                                 std::size_t position_stride) {
-  winograd_4x3::transform_input<NeonVector>(patch, pixels, values, position_stride);
-}
-
-void f32_winograd_output_4x3_neon(const float* products, std::size_t position_stride,
-                                  const WinogradPatch& patch, const float* bias, float minimum,
-                                  float maximum, float* pixels) {
-  winograd_4x3::transform_output<NeonVector>(products, position_stride, patch, bias, minimum,
-                                             maximum, pixels);
-}
 
 }  // namespace cleave::kernels

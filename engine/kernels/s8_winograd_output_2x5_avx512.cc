@@ -1,0 +1,13 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "engine/kernels/vector_avx512.h"
+#include "engine/kernels/winograd_transforms.h"
+
+namespace cleave::kernels {
+
+void s8_winograd_output_2x5_avx512(const float* products, std::size_t position_stride,
+                                   const WinogradPatch& patch, const WinogradEnd& end,
+                                   std::int8_t* pixels) {
+  winograd::transform_output<Avx512Vector, 2>(products, position_stride, patch, end, pixels);
+}
+
+}  // namespace cleave::kernels
