@@ -17,9 +17,10 @@ namespace cleave::kernels {
 struct KernelTable {
   const char* name = "";  // "scalar", "avx2", "avx512", "neon"
   GemmPanel* gemm = nullptr;
-  S16GemmPanel* s16_gemm = nullptr;  // nullptr, as below to s8_winograd: XNNPACK computes it
+  S16GemmPanel* s16_gemm = nullptr;  // nullptr, and so all on int8 that needs it: XNNPACK
   std::size_t gemm_rows = 0;         // most rows of a call, of both products
   std::size_t gemm_columns = 0;      // columns of a panel; divides into 16s, or they into it
+  S8StoreRows* s8_store_rows = nullptr;
   F32WinogradInput* winograd_input = nullptr;
   F32WinogradOutput* winograd_output_4x3 = nullptr;
   F32WinogradOutput* winograd_output_2x5 = nullptr;

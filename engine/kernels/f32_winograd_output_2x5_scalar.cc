@@ -5,9 +5,9 @@
 namespace cleave::kernels {
 
 void f32_winograd_output_2x5_scalar(const float* products, std::size_t position_stride,
-                                    const WinogradPatch& patch, const WinogradEnd& end,
+                                    const WinogradPatch& patch, const Epilogue& epilogue,
                                     float* pixels) {
-  winograd::transform_output<ScalarVector, 2>(products, position_stride, patch, end, pixels);
+  winograd::transform_output<ScalarVector, 2>(products, position_stride, patch, epilogue, pixels);
 }
 
 }  // namespace cleave::kernels

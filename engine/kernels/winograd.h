@@ -11,6 +11,8 @@
 #include <cstdint>
 #include <span>
 
+#include "engine/kernels/epilogue.h"
+
 namespace cleave::kernels {
 
 inline constexpr std::size_t kWinogradPositions = 36;
@@ -22,13 +24,6 @@ inline constexpr std::size_t kWinogradChannels = 16;
 struct WinogradPatch {
   std::size_t row_stride = 0;
   std::size_t pixel_stride = 0;
-};
-
-// What is done with sums before they are stored: add bias[channel], then clamp.
-struct WinogradEnd {
-  const float* bias = nullptr;
-  float minimum = 0;
-  float maximum = 0;
 };
 
 // values[position * position_stride + channel] = (B^T d B) of the 6x6 patch at `pixels`, for 16
@@ -48,12 +43,11 @@ S8WinogradInput s8_winograd_input_6_avx2;
 // Sums of the magnitudes in the rows of B^T.
 inline constexpr int kWinogradGain[kWinogradPatchSide] = {10, 10, 10, 6, 6, 10};
 
-// The pixels at `pixels`, 4x4 or 2x2 = clamp(A^T m A + bias) of products[position *
-// position_stride + channel], for 16 channels; int8 rounded to nearest, ties to even. REQUIRES of
-// int8: minimum >= -128, maximum <= 127.
+// The pixels at `pixels`, 4x4 or 2x2 = epilogue of A^T m A of products[position * position_stride +
+// channel], for 16 channels.
 template <class Pixel>
 using WinogradOutput = void(const float* products, std::size_t position_stride,
-                            const WinogradPatch& patch, const WinogradEnd& end, Pixel* pixels);
+                            const WinogradPatch& patch, const Epilogue& epilogue, Pixel* pixels);
 using F32WinogradOutput = WinogradOutput<float>;
 using S8WinogradOutput = WinogradOutput<std::int8_t>;
 F32WinogradOutput f32_winograd_output_4x3_scalar;

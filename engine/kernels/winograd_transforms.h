@@ -76,7 +76,7 @@ inline void transform_input_lanes(const WinogradPatch& patch, const float* pixel
 
 template <class Vector, std::size_t kSide, class Pixel>
 inline void transform_output_lanes(const float* products, std::size_t position_stride,
-                                   const WinogradPatch& patch, const WinogradEnd& end,
+                                   const WinogradPatch& patch, const Epilogue& epilogue,
                                    const float* bias, Pixel* pixels) {
   Vector columns[6][kSide];  // [column][row after the transform]
   for (std::size_t x = 0; x < 6; ++x) {
@@ -87,8 +87,8 @@ inline void transform_output_lanes(const float* products, std::size_t position_s
     transform_output_line(column, columns[x]);
   }
   const Vector offset = Vector::load(bias);
-  const Vector low = Vector::all(end.minimum);
-  const Vector high = Vector::all(end.maximum);
+  const Vector low = Vector::all(epilogue.minimum);
+  const Vector high = Vector::all(epilogue.maximum);
   for (std::size_t y = 0; y < kSide; ++y) {
     const Vector row[6] = {columns[0][y], columns[1][y], columns[2][y],
                            columns[3][y], columns[4][y], columns[5][y]};
@@ -111,10 +111,10 @@ inline void transform_input(const WinogradPatch& patch, const float* pixels, flo
 
 template <class Vector, std::size_t kSide, class Pixel>
 inline void transform_output(const float* products, std::size_t position_stride,
-                             const WinogradPatch& patch, const WinogradEnd& end, Pixel* pixels) {
+                             const WinogradPatch& patch, const Epilogue& epilogue, Pixel* pixels) {
   for (std::size_t lane = 0; lane < kWinogradChannels; lane += Vector::kLanes) {
-    transform_output_lanes<Vector, kSide>(products + lane, position_stride, patch, end,
-                                          end.bias + lane, pixels + lane);
+    transform_output_lanes<Vector, kSide>(products + lane, position_stride, patch, epilogue,
+                                          epilogue.bias + lane, pixels + lane);
   }
 }
 

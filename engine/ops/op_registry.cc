@@ -5,6 +5,7 @@
 
 #include "engine/ops/clamped_op.h"
 #include "engine/ops/int8_depthwise_conv2d.h"
+#include "engine/ops/int8_im2col_conv2d.h"
 #include "engine/ops/op_factories.h"
 #include "engine/ops/winograd_conv2d.h"
 #include "engine/ops/winograd_weights.h"
@@ -86,12 +87,10 @@ std::vector<float> kernel_scales(const fbs::Op& op, std::size_t outputs) {
 
 std::uint64_t weight_ram_bytes(const OpSpec& spec) {
   const fbs::OpOptions kind = spec.op->options_type();
-  if (winograd_pays(spec, kernels::active_kernels())) {
-    return winograd_weight_bytes(spec, kernels::active_kernels().gemm_columns);
-  }
-  if (int8_depthwise_pays(spec, kernels::active_kernels())) {
-    return int8_depthwise_weight_bytes(spec);
-  }
+  const kernels::KernelTable& table = kernels::active_kernels();
+  if (winograd_pays(spec, table)) return winograd_weight_bytes(spec, table.gemm_columns);
+  if (int8_im2col_pays(spec, table)) return int8_im2col_weight_bytes(spec, table);
+  if (int8_depthwise_pays(spec, table)) return int8_depthwise_weight_bytes(spec);
   std::uint64_t bytes = weight_bytes(*spec.op);
   if (kind == fbs::OpOptions::FullyConnected) return bytes;
   // XNNPACK packs f16 as f32, and int8 with the scale of each channel.
@@ -104,7 +103,8 @@ std::uint64_t weight_ram_bytes(const OpSpec& spec) {
 bool is_packed_once(const OpSpec& spec) {
   const fbs::OpOptions kind = spec.op->options_type();
   if (spec.op->segment() < 0) return false;
-  if (int8_depthwise_pays(spec, kernels::active_kernels())) return true;
+  const kernels::KernelTable& table = kernels::active_kernels();
+  if (int8_depthwise_pays(spec, table) || int8_im2col_pays(spec, table)) return true;
   if (kind == fbs::OpOptions::DepthwiseConv2D) {
     return spec.op->options_as_DepthwiseConv2D()->multiplier() > 1;
   }

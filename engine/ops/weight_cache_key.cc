@@ -10,6 +10,7 @@
 #include <string_view>
 
 #include "engine/ops/int8_depthwise_conv2d.h"
+#include "engine/ops/int8_im2col_conv2d.h"
 #include "engine/ops/kernel_set.h"
 #include "engine/ops/op.h"
 #include "engine/ops/winograd_conv2d.h"
@@ -18,7 +19,7 @@ namespace cleave::ops {
 namespace {
 
 // To be raised with every change of what our own packing writes (winograd_weights.cc,
-// int8_depthwise_conv2d.cc).
+// int8_im2col_conv2d.cc, int8_depthwise_conv2d.cc).
 constexpr std::string_view kPackingVersion = "cleave packing 2";
 
 // Pieces with their lengths, so that no two sequences of pieces are the same bytes.
@@ -66,6 +67,7 @@ void add_op(KeyHash& hash, const fbs::Variant& variant, const fbs::Op& op) {
 std::string_view packer_of(const OpSpec& spec) {
   const kernels::KernelTable& table = kernels::active_kernels();
   if (winograd_pays(spec, table)) return "winograd";
+  if (int8_im2col_pays(spec, table)) return "int8 im2col";
   return int8_depthwise_pays(spec, table) ? "int8 depthwise" : "XNNPACK";
 }
 

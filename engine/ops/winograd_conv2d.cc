@@ -224,7 +224,7 @@ class WinogradConv2D final : public Op {
     const kernels::WinogradPatch patch{std::size_t{output_.width()} * channels, channels};
     for (std::size_t channel = 0; channel < channels; channel += kWinogradChannels) {
       if (whole && channel + kWinogradChannels <= channels) {
-        transforms_.output(products + channel, products_stride_, patch, end_at(channel),
+        transforms_.output(products + channel, products_stride_, patch, epilogue_at(channel),
                            pixels + channel);
       } else {
         write_edge(products + channel, channel, rows, columns, patch, pixels + channel);
@@ -236,7 +236,7 @@ class WinogradConv2D final : public Op {
                   const kernels::WinogradPatch& patch, Pixel* pixels) const {
     constexpr std::size_t kRow = kMostOutputSide * kWinogradChannels;
     alignas(64) Pixel whole[kMostOutputSide * kRow];
-    transforms_.output(products, products_stride_, {kRow, kWinogradChannels}, end_at(channel),
+    transforms_.output(products, products_stride_, {kRow, kWinogradChannels}, epilogue_at(channel),
                        whole);
     const std::size_t count = std::min(kWinogradChannels, output_.channels() - channel);
     for (std::size_t y = 0; y < rows; ++y) {
@@ -247,7 +247,7 @@ class WinogradConv2D final : public Op {
     }
   }
 
-  [[nodiscard]] kernels::WinogradEnd end_at(std::size_t channel) const {
+  [[nodiscard]] kernels::Epilogue epilogue_at(std::size_t channel) const {
     return {weights_.bias + channel, clamp_.minimum, clamp_.maximum};
   }
 

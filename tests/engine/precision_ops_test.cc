@@ -174,6 +174,28 @@ TEST_CASE("int8 convolutions by Winograd's filtering") {
   check_cases(cases);
 }
 
+// Where kernels are there (engine/ops/int8_im2col_conv2d.h).
+TEST_CASE("int8 convolutions of few channels") {
+  std::vector<OpCase> cases;
+  const auto add = [&](const char* name, fbs::Shape input, std::uint32_t outputs,
+                       WindowSpec window) {
+    cases.push_back({name, input, [=](ModelBuilder& b) {
+                       const Tensor x = b.conv2d(int8_input(b), outputs, window);
+                       b.int8_last(0.05F, 12);
+                       b.to_f32(x);
+                     }});
+  };
+  add("3x3 stride 2 of 3", {17, 19, 3}, 33, {.window = 3, .stride = 2, .pad = 1});
+  add("3x3 of 1", {9, 5, 1}, 8, {.window = 3, .pad = 1});
+  add("7x7 stride 2 of 4", {15, 14, 4}, 64, {.window = 7, .stride = 2, .pad = 3});
+  add("11x11 stride 4 of 3", {35, 31, 3}, 20, {.window = 11, .stride = 4, .pad = 2});
+  add("2x2 of 3, not padded", {8, 8, 3}, 5, {.window = 2, .stride = 2});
+  add("5x5 over a picture of 2x3", {2, 3, 2}, 17, {.window = 5, .pad = 2});
+  add("as large as may be", {12, 13, 4}, 6, {.window = 11, .pad = 5});
+  add("too large", {12, 13, 4}, 6, {.window = 12, .pad = 5});
+  check_cases(cases);
+}
+
 TEST_CASE("int8 depthwise convolutions") {
   const auto depthwise = [](WindowSpec window, std::uint32_t multiplier = 1) {
     return [=](ModelBuilder& b) {

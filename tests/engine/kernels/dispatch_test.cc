@@ -19,7 +19,8 @@ TEST_CASE("the scalar table is always there, and each table is whole") {
     CHECK((table.winograd_input != nullptr));
     CHECK((table.winograd_output_4x3 != nullptr));
     CHECK((table.winograd_output_2x5 != nullptr));
-    // All parts of a Winograd convolution on int8, or none.
+    // All parts of convolutions on int8, or none.
+    CHECK((table.s16_gemm == nullptr) == (table.s8_store_rows == nullptr));
     CHECK((table.s16_gemm == nullptr) == (table.s8_winograd_input == nullptr));
     CHECK((table.s16_gemm == nullptr) == (table.s8_winograd_output_4x3 == nullptr));
     CHECK((table.s16_gemm == nullptr) == (table.s8_winograd_output_2x5 == nullptr));

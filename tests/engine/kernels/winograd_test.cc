@@ -214,11 +214,11 @@ TEST_CASE("int8 outputs are the f32 ones, rounded to the nearest even step") {
       CAPTURE(table.name);
       CAPTURE(tile.name);
       const kernels::WinogradPatch layout{tile.output * kWinogradChannels, kWinogradChannels};
-      const kernels::WinogradEnd end{bias.data(), -60, 50};
+      const kernels::Epilogue epilogue{bias.data(), -60, 50};
       std::vector<float> real(tile.output * tile.output * kWinogradChannels);
       std::vector<std::int8_t> steps(real.size());
-      (table.*tile.f32_output)(products.data(), kWinogradChannels, layout, end, real.data());
-      (table.*tile.s8_output)(products.data(), kWinogradChannels, layout, end, steps.data());
+      (table.*tile.f32_output)(products.data(), kWinogradChannels, layout, epilogue, real.data());
+      (table.*tile.s8_output)(products.data(), kWinogradChannels, layout, epilogue, steps.data());
       for (std::size_t i = 0; i < steps.size(); ++i) {
         CHECK(static_cast<float>(steps[i]) == std::nearbyint(real[i]));
       }
