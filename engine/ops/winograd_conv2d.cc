@@ -19,6 +19,11 @@ using kernels::kWinogradPositions;
 // Tiles that are computed together. Each reads the transformed weights once, so more of them save
 // memory traffic; their values and products should still fit the caches near the core.
 constexpr std::size_t kMostTiles = 112;
+// With weights of so few bytes, that stay in each core's own cache, threads take blocks of their
+// own.
+constexpr std::size_t kMostSharedBytes = std::size_t{3} << 19;
+constexpr std::size_t kMostBlocksAtOnce = 8;
+constexpr std::size_t kFewestTiles = 28;  // of such a block
 // Between two positions, so that 36 streams do not fall on the same lines of the cache.
 constexpr std::size_t kPositionPadding = 16;
 
@@ -79,63 +84,110 @@ class WinogradConv2D final : public Op {
     }
   }
 
-  Result<std::size_t> reshape(std::uint32_t batch, pthreadpool_t) override {
+  Result<std::size_t> reshape(std::uint32_t batch, pthreadpool_t pool) override {
     tile_count_ = std::size_t{batch} * tiles_across_ * tiles_down_;
     block_tiles_ = std::min(tile_count_, kMostTiles);
+    const std::size_t threads = pthreadpool_get_threads_count(pool);
+    blocks_at_once_ = 1;
+    const std::size_t weight_bytes = kWinogradPositions * depth_ * columns_ * sizeof(Value);
+    if (weight_bytes <= kMostSharedBytes && threads > 1 && threads <= kMostBlocksAtOnce &&
+        tile_count_ >= 2 * kMostTiles) {
+      blocks_at_once_ = threads;
+      block_tiles_ = std::max(kMostTiles / threads, kFewestTiles);
+    }
     values_stride_ = block_tiles_ * depth_ + kPositionPadding;
     products_stride_ = block_tiles_ * columns_ + kPositionPadding;
-    return kWinogradPositions * (values_stride_ * sizeof(Value) + products_stride_ * sizeof(float));
+    return blocks_at_once_ * block_bytes();
   }
 
   Status setup(const OpBuffers& buffers) override {
     input_data_ = static_cast<const Pixel*>(buffers.inputs[0]);
     output_data_ = static_cast<Pixel*>(buffers.output);
-    values_ = static_cast<Value*>(buffers.workspace);
-    products_ = reinterpret_cast<float*>(values_ + kWinogradPositions * values_stride_);
+    workspace_ = static_cast<std::byte*>(buffers.workspace);
     return Status::ok();
   }
 
   Status run(pthreadpool_t pool) override {
-    for (first_tile_ = 0; first_tile_ < tile_count_; first_tile_ += block_tiles_) {
-      tiles_ = std::min(block_tiles_, tile_count_ - first_tile_);
-      panels_ = (tiles_ + table_.gemm_rows - 1) / table_.gemm_rows;
-      parallelize<&WinogradConv2D::transform_tile_input>(pool, tiles_);
-      parallelize<&WinogradConv2D::multiply_position>(pool, kWinogradPositions);
-      parallelize<&WinogradConv2D::transform_tile_output>(pool, tiles_);
+    if (blocks_at_once_ > 1) {
+      run_blocks_at_once(pool);
+      return Status::ok();
+    }
+    for (std::size_t first = 0; first < tile_count_; first += block_tiles_) {
+      const Block block = block_at(first, workspace_);
+      parallelize<&WinogradConv2D::transform_tile_input>(pool, block, block.tiles);
+      parallelize<&WinogradConv2D::multiply_position>(pool, block, kWinogradPositions);
+      parallelize<&WinogradConv2D::transform_tile_output>(pool, block, block.tiles);
     }
     return Status::ok();
   }
 
  private:
-  template <void (WinogradConv2D::*kTask)(std::size_t) const>
-  void parallelize(pthreadpool_t pool, std::size_t count) const {
+  // Tiles that are computed together, and where their values and products are.
+  struct Block {
+    std::size_t first_tile, tiles, panels;
+    Value* values;    // [position][panel][depth / 16][tile of panel][16]
+    float* products;  // [position][tile][columns_]
+
+    // Tiles are spread evenly over panels: 16 tiles are 8 and 8, not 14 and 2.
+    [[nodiscard]] std::size_t panel_begin(std::size_t panel) const {
+      return tiles * panel / panels;
+    }
+    [[nodiscard]] std::size_t panel_of(std::size_t tile) const {
+      return ((tile + 1) * panels - 1) / tiles;
+    }
+  };
+
+  [[nodiscard]] std::size_t block_bytes() const {
+    return kWinogradPositions * (values_stride_ * sizeof(Value) + products_stride_ * sizeof(float));
+  }
+  [[nodiscard]] Block block_at(std::size_t first_tile, std::byte* workspace) const {
+    const std::size_t tiles = std::min(block_tiles_, tile_count_ - first_tile);
+    auto* values = reinterpret_cast<Value*>(workspace);
+    return {first_tile, tiles, (tiles + table_.gemm_rows - 1) / table_.gemm_rows, values,
+            reinterpret_cast<float*>(values + kWinogradPositions * values_stride_)};
+  }
+
+  template <void (WinogradConv2D::*kTask)(const Block&, std::size_t) const>
+  void parallelize(pthreadpool_t pool, const Block& block, std::size_t count) const {
+    struct Context {
+      const WinogradConv2D& op;
+      const Block& block;
+    } context{*this, block};
     pthreadpool_parallelize_1d(
         pool,
-        [](void* self, std::size_t index) {
-          (static_cast<const WinogradConv2D*>(self)->*kTask)(index);
+        [](void* data, std::size_t index) {
+          const auto& [op, its_block] = *static_cast<const Context*>(data);
+          (op.*kTask)(its_block, index);
         },
-        const_cast<WinogradConv2D*>(this), count, PTHREADPOOL_FLAG_DISABLE_DENORMALS);
+        &context, count, PTHREADPOOL_FLAG_DISABLE_DENORMALS);
+  }
+
+  // A thread takes a block through all steps: nobody waits for others until the end.
+  void run_blocks_at_once(pthreadpool_t pool) const {
+    pthreadpool_parallelize_1d_with_thread(
+        pool,
+        [](void* self, std::size_t thread, std::size_t index) {
+          const auto& op = *static_cast<const WinogradConv2D*>(self);
+          const Block block =
+              op.block_at(index * op.block_tiles_, op.workspace_ + thread * op.block_bytes());
+          for (std::size_t i = 0; i < block.tiles; ++i) op.transform_tile_input(block, i);
+          for (std::size_t i = 0; i < kWinogradPositions; ++i) op.multiply_position(block, i);
+          for (std::size_t i = 0; i < block.tiles; ++i) op.transform_tile_output(block, i);
+        },
+        const_cast<WinogradConv2D*>(this), (tile_count_ + block_tiles_ - 1) / block_tiles_,
+        PTHREADPOOL_FLAG_DISABLE_DENORMALS);
   }
 
   struct Tile {
     std::size_t picture, y, x;  // y, x: of its first output pixel
   };
-  [[nodiscard]] Tile tile_at(std::size_t index) const {
-    const std::size_t tile = first_tile_ + index;
+  [[nodiscard]] Tile tile_at(std::size_t tile) const {
     return {tile / tiles_across_ / tiles_down_, tile / tiles_across_ % tiles_down_ * output_side_,
             tile % tiles_across_ * output_side_};
   }
 
-  // Tiles are spread evenly over panels: 16 tiles are 8 and 8, not 14 and 2.
-  [[nodiscard]] std::size_t panel_begin(std::size_t panel) const {
-    return tiles_ * panel / panels_;
-  }
-  [[nodiscard]] std::size_t panel_of(std::size_t tile) const {
-    return ((tile + 1) * panels_ - 1) / tiles_;
-  }
-
-  void transform_tile_input(std::size_t index) const {
-    const Tile tile = tile_at(index);
+  void transform_tile_input(const Block& block, std::size_t index) const {
+    const Tile tile = tile_at(block.first_tile + index);
     const std::size_t channels = input_.channels();
     const auto top = static_cast<std::ptrdiff_t>(tile.y) - padding_.top();
     const auto left = static_cast<std::ptrdiff_t>(tile.x) - padding_.left();
@@ -143,10 +195,10 @@ class WinogradConv2D final : public Op {
                         top + std::ptrdiff_t{kWinogradPatchSide} <= input_.height() &&
                         left + std::ptrdiff_t{kWinogradPatchSide} <= input_.width();
     const Pixel* picture = input_data_ + tile.picture * element_count(input_);
-    const std::size_t panel = panel_of(index);
-    const std::size_t begin = panel_begin(panel);
-    const std::size_t rows = panel_begin(panel + 1) - begin;
-    Value* values = values_ + begin * depth_ + (index - begin) * kGemmDepthBlock;
+    const std::size_t panel = block.panel_of(index);
+    const std::size_t begin = block.panel_begin(panel);
+    const std::size_t rows = block.panel_begin(panel + 1) - begin;
+    Value* values = block.values + begin * depth_ + (index - begin) * kGemmDepthBlock;
     const kernels::WinogradPatch patch{std::size_t{input_.width()} * channels, channels};
     for (std::size_t channel = 0; channel < depth_; channel += kGemmDepthBlock) {
       if (inside && channel + kGemmDepthBlock <= channels) {
@@ -183,18 +235,18 @@ class WinogradConv2D final : public Op {
     transforms_.input({kRow, kWinogradChannels}, pixels, values, values_stride_);
   }
 
-  void multiply_position(std::size_t position) const {
-    const Value* values = values_ + position * values_stride_;
-    float* products = products_ + position * products_stride_;
+  void multiply_position(const Block& block, std::size_t position) const {
+    const Value* values = block.values + position * values_stride_;
+    float* products = block.products + position * products_stride_;
     const Value* weights =
         static_cast<const Value*>(weights_.values) + position * depth_ * columns_;
     const std::size_t panel_values = table_.gemm_columns * depth_;
     for (std::size_t column = 0; column < columns_; column += table_.gemm_columns) {
-      for (std::size_t panel = 0; panel < panels_; ++panel) {
-        const std::size_t begin = panel_begin(panel);
+      for (std::size_t panel = 0; panel < block.panels; ++panel) {
+        const std::size_t begin = block.panel_begin(panel);
         // The last rows are multiplied from the caches: time to fetch the next columns' weights.
-        const Value* next = panel + 1 == panels_ ? weights + panel_values : weights;
-        multiply_panel(panel_begin(panel + 1) - begin, values + begin * depth_, weights, next,
+        const Value* next = panel + 1 == block.panels ? weights + panel_values : weights;
+        multiply_panel(block.panel_begin(panel + 1) - begin, values + begin * depth_, weights, next,
                        position * columns_ + column, products + begin * columns_ + column);
       }
       weights += panel_values;
@@ -212,15 +264,15 @@ class WinogradConv2D final : public Op {
     }
   }
 
-  void transform_tile_output(std::size_t index) const {
-    const Tile tile = tile_at(index);
+  void transform_tile_output(const Block& block, std::size_t index) const {
+    const Tile tile = tile_at(block.first_tile + index);
     const std::size_t channels = output_.channels();
     const std::size_t rows = std::min<std::size_t>(output_side_, output_.height() - tile.y);
     const std::size_t columns = std::min<std::size_t>(output_side_, output_.width() - tile.x);
     const bool whole = rows == output_side_ && columns == output_side_;
     Pixel* pixels = output_data_ + tile.picture * element_count(output_) +
                     (tile.y * output_.width() + tile.x) * channels;
-    const float* products = products_ + index * columns_;
+    const float* products = block.products + index * columns_;
     const kernels::WinogradPatch patch{std::size_t{output_.width()} * channels, channels};
     for (std::size_t channel = 0; channel < channels; channel += kWinogradChannels) {
       if (whole && channel + kWinogradChannels <= channels) {
@@ -269,17 +321,12 @@ class WinogradConv2D final : public Op {
 
   std::size_t tile_count_ = 0;
   std::size_t block_tiles_ = 0;
+  std::size_t blocks_at_once_ = 1;
   std::size_t values_stride_ = 0;    // values between two positions
   std::size_t products_stride_ = 0;  // floats between two positions
   const Pixel* input_data_ = nullptr;
   Pixel* output_data_ = nullptr;
-  Value* values_ = nullptr;    // [position][panel][depth / 16][tile of panel][16]
-  float* products_ = nullptr;  // [position][tile][columns_]
-
-  // The block of tiles that run() is at.
-  std::size_t first_tile_ = 0;
-  std::size_t tiles_ = 0;
-  std::size_t panels_ = 0;
+  std::byte* workspace_ = nullptr;  // of each block that is computed at the same time
 };
 
 }  // namespace

@@ -98,6 +98,19 @@ TEST_CASE("Conv2D 3x3 and 5x5: every rest of height and width, channels that fil
   check_cases(cases, 10 * kTolerance);
 }
 
+TEST_CASE("Conv2D 3x3: threads with blocks of tiles of their own give the bits of one thread") {
+  ModelBuilder builder({70, 66, 16}, 7);
+  builder.conv2d(builder.input(), 33, WindowSpec{.window = 3, .pad = 1});
+  const auto model = open_model(builder);
+  const fbs::Variant& variant = first_variant(*model);
+  const TensorMap input{{variant.input(), random_values(70 * 66 * 16 * 2, 11)}};
+  const auto run = [&](unsigned threads) {
+    return run_range(*make_executor(model, threads), {0, 1}, 2, input).at(variant.output());
+  };
+  const Values expected = run(1);
+  for (const unsigned threads : {2U, 3U, 8U, 9U}) CHECK(run(threads) == expected);
+}
+
 TEST_CASE("Conv2D: strides, dilations, groups, uneven padding, clamps") {
   check_cases({
       {"pointwise", {7, 5, 13}, [](auto& b) { b.conv2d(b.input(), 19, WindowSpec{}); }},
