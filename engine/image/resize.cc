@@ -3,6 +3,8 @@
 
 #include <algorithm>
 
+#include "engine/kernels/dispatch.h"
+
 namespace cleave {
 namespace {
 
@@ -17,18 +19,14 @@ std::uint32_t most_open_rows(const TriangleFilter& filter) {
   return most;
 }
 
-// The count of channels as a constant lets the compiler keep the sums in registers.
-template <std::uint32_t kChannels>
-void resize_line(const TriangleFilter& filter, const std::uint8_t* row, std::uint8_t* line) {
+void resize_gray_line(const TriangleFilter& filter, const std::uint8_t* row, std::uint8_t* line) {
   for (std::uint32_t j = 0; j < filter.output(); ++j) {
     const TriangleFilter::Window window = filter.window(j);
-    const std::uint8_t* pixel = row + std::size_t{window.first} * kChannels;
-    std::uint32_t sum[kChannels] = {};
-    for (const std::uint32_t weight : window.weights) {
-      for (std::uint32_t c = 0; c < kChannels; ++c) sum[c] += weight * pixel[c];
-      pixel += kChannels;
+    std::uint32_t sum = 0;
+    for (std::size_t i = 0; i < window.weights.size(); ++i) {
+      sum += window.weights[i] * row[window.first + i];
     }
-    for (std::uint32_t c = 0; c < kChannels; ++c) *line++ = TriangleFilter::to_u8(sum[c]);
+    line[j] = TriangleFilter::to_u8(sum);
   }
 }
 
@@ -38,6 +36,7 @@ StreamingResizer::StreamingResizer(PictureSize input, PictureSize output, std::u
     : horizontal_(input.width, output.width),
       vertical_(input.height, output.height),
       channels_(channels),
+      kernels_(kernels::active_kernels()),
       row_values_(std::size_t{output.width} * channels),
       slots_(most_open_rows(vertical_)),
       line_(row_values_),
@@ -45,9 +44,9 @@ StreamingResizer::StreamingResizer(PictureSize input, PictureSize output, std::u
 
 void StreamingResizer::resize_row(std::span<const std::uint8_t> row) {
   if (channels_ == 1) {
-    resize_line<1>(horizontal_, row.data(), line_.data());
+    resize_gray_line(horizontal_, row.data(), line_.data());
   } else {
-    resize_line<3>(horizontal_, row.data(), line_.data());
+    kernels_.resize_line(horizontal_.axis(), row.data(), line_.data());
   }
 }
 
@@ -62,7 +61,7 @@ void StreamingResizer::push_row(std::span<const std::uint8_t> row, std::span<std
     if (window.first > input_row_) break;
     const std::span<std::uint32_t> sums = open_sums(j);
     const std::uint32_t weight = window.weights[input_row_ - window.first];
-    for (std::size_t i = 0; i < row_values_; ++i) sums[i] += weight * line_[i];
+    kernels_.weigh_line(weight, line_.data(), row_values_, sums.data());
     const bool complete = window.end() == input_row_ + 1;
     if (!complete) continue;
     std::uint8_t* out = output.data() + j * row_values_;

@@ -12,6 +12,10 @@
 
 namespace cleave {
 
+namespace kernels {
+struct KernelTable;
+}
+
 struct PictureSize {
   std::uint32_t width;
   std::uint32_t height;
@@ -42,6 +46,7 @@ class StreamingResizer {
   TriangleFilter horizontal_;
   TriangleFilter vertical_;
   std::uint32_t channels_;
+  const kernels::KernelTable& kernels_;
   std::size_t row_values_;           // output width * channels
   std::uint32_t slots_;              // most output rows open at once
   std::vector<std::uint8_t> line_;   // the present row at output width

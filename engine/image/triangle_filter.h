@@ -14,11 +14,13 @@
 #include <span>
 #include <vector>
 
+#include "engine/kernels/resize.h"
+
 namespace cleave {
 
 class TriangleFilter {
  public:
-  static constexpr unsigned kFractionBits = 22;
+  static constexpr unsigned kFractionBits = kernels::kResizeFractionBits;
 
   // The input pixels that an output pixel sees; weights[i] belongs to input pixel first + i.
   struct Window {
@@ -42,12 +44,14 @@ class TriangleFilter {
     return {firsts_[index], std::span(weights_).subspan(begin, offsets_[index + 1] - begin)};
   }
 
+  // All windows at once, as kernels see them; valid as long as this.
+  [[nodiscard]] kernels::ResizeAxis axis() const {
+    return {input_, output(), firsts_.data(), offsets_.data(), weights_.data()};
+  }
+
   // A sum of weight * u8 to u8: rounded half up, clamped because rounded weights may add up to a
   // little more than one.
-  [[nodiscard]] static std::uint8_t to_u8(std::uint32_t sum) {
-    const std::uint32_t rounded = (sum + (1u << (kFractionBits - 1))) >> kFractionBits;
-    return static_cast<std::uint8_t>(rounded < 255 ? rounded : 255);
-  }
+  [[nodiscard]] static std::uint8_t to_u8(std::uint32_t sum) { return kernels::round_resized(sum); }
 
  private:
   void append_window(std::uint32_t index, std::uint32_t output);

@@ -28,6 +28,8 @@ constexpr KernelTable kScalar{.name = "scalar",
                               .f32_fully_connected = f32_fully_connected_scalar,
                               .f16_fully_connected = f16_fully_connected_scalar,
                               .s8_fully_connected = s8_fully_connected_scalar,
+                              .resize_line = u8_resize_line_scalar,
+                              .weigh_line = u8_weigh_line_scalar,
                               .s8_depthwise = s8_depthwise_scalar};
 #if defined(__x86_64__)
 constexpr KernelTable kAvx2{.name = "avx2",
@@ -45,6 +47,8 @@ constexpr KernelTable kAvx2{.name = "avx2",
                             .f32_fully_connected = f32_fully_connected_4x4_avx2,
                             .f16_fully_connected = f16_fully_connected_4x4_avx2,
                             .s8_fully_connected = s8_fully_connected_4x4_avx2,
+                            .resize_line = u8_resize_line_avx2,
+                            .weigh_line = u8_weigh_line_avx2,
                             .s8_depthwise = s8_depthwise_16_avx2};
 constexpr KernelTable kAvx512{.name = "avx512",
                               .gemm = f32_gemm_14x32_avx512,
@@ -61,6 +65,8 @@ constexpr KernelTable kAvx512{.name = "avx512",
                               .f32_fully_connected = f32_fully_connected_4x4_avx512,
                               .f16_fully_connected = f16_fully_connected_4x4_avx512,
                               .s8_fully_connected = s8_fully_connected_4x4_avx512,
+                              .resize_line = u8_resize_line_avx2,
+                              .weigh_line = u8_weigh_line_avx2,
                               .s8_depthwise = s8_depthwise_16_avx512};
 #elif defined(__aarch64__)
 constexpr KernelTable kNeon{.name = "neon",
@@ -72,7 +78,9 @@ constexpr KernelTable kNeon{.name = "neon",
                             .winograd_output_2x5 = f32_winograd_output_2x5_neon,
                             .f32_fully_connected = f32_fully_connected_4x4_neon,
                             .f16_fully_connected = f16_fully_connected_4x4_neon,
-                            .s8_fully_connected = s8_fully_connected_4x4_neon};
+                            .s8_fully_connected = s8_fully_connected_4x4_neon,
+                            .resize_line = u8_resize_line_scalar,
+                            .weigh_line = u8_weigh_line_scalar};
 #endif
 
 #if defined(__x86_64__)

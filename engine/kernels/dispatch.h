@@ -8,6 +8,7 @@
 #include "engine/kernels/depthwise.h"
 #include "engine/kernels/fully_connected.h"
 #include "engine/kernels/gemm.h"
+#include "engine/kernels/resize.h"
 #include "engine/kernels/winograd.h"
 #include "schemas/status.h"
 
@@ -30,6 +31,8 @@ struct KernelTable {
   FullyConnected* f32_fully_connected = nullptr;
   FullyConnected* f16_fully_connected = nullptr;
   FullyConnected* s8_fully_connected = nullptr;
+  ResizeLine* resize_line = nullptr;
+  WeighLine* weigh_line = nullptr;
   S8Depthwise* s8_depthwise = nullptr;  // nullptr: XNNPACK's is not known to be slower
 };
 

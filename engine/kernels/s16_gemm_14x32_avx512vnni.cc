@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <immintrin.h>
 
-#include "engine/kernels/s16_gemm_14x32.h"
+#include "engine/kernels/s16_gemm_14x32_avx512.h"
 
 namespace cleave::kernels {
 namespace {

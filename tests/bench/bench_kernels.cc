@@ -14,6 +14,7 @@
 
 #include "engine/aligned_buffer.h"
 #include "engine/executor.h"
+#include "engine/image/resize.h"
 #include "engine/memory/weight_cache.h"
 #include "engine/ops/convolution.h"
 #include "engine/ops/int8_depthwise_conv2d.h"
@@ -260,6 +261,38 @@ void measure_stream(const char* kernel, fbs::DType dtype, int runs, unsigned thr
              "plain reading");
 }
 
+// A picture of 640 x 480 to 224 x 224, beside the plain loops.
+void measure_resize(int runs) {
+  constexpr PictureSize kPhoto{640, 480};
+  constexpr PictureSize kInput{224, 224};
+  const kernels::KernelTable& plain = kernels::available_kernels().front();
+  const kernels::KernelTable& ours = kernels::active_kernels();
+  const TriangleFilter filter(kPhoto.width, kInput.width);
+  const std::vector<std::uint8_t> row(kPhoto.width * 3, 100);
+  std::vector<std::uint8_t> line(kInput.width * 3);
+  const auto resize_rows = [&](const kernels::KernelTable& table) {
+    for (unsigned y = 0; y < kPhoto.height; ++y) {
+      table.resize_line(filter.axis(), row.data(), line.data());
+    }
+  };
+  const double taps = static_cast<double>(filter.axis().offsets[kInput.width]) * kPhoto.height;
+  print_line("resize along rows", "640x480 to 224x480", 1,
+             take_turns(
+                 runs, [&] { resize_rows(ours); }, [&] { resize_rows(plain); }),
+             6 * taps, "GOP/s", "plain loops");
+  std::vector<std::uint32_t> sums(line.size());
+  // Each row lies in about two windows.
+  const auto weigh_rows = [&](const kernels::KernelTable& table) {
+    for (unsigned y = 0; y < 2 * kPhoto.height; ++y) {
+      table.weigh_line(y, line.data(), line.size(), sums.data());
+    }
+  };
+  print_line("resize from row to row", "224x480 to 224x224", 1,
+             take_turns(
+                 runs, [&] { weigh_rows(ours); }, [&] { weigh_rows(plain); }),
+             4.0 * static_cast<double>(line.size()) * kPhoto.height, "GOP/s", "plain loops");
+}
+
 const ConvCase kConvolutions[] = {
     {"winograd 4x3 f32",
      {224, 224, 64},
@@ -378,6 +411,7 @@ int main(int argc, char** argv) {
               kernels::active_kernels().name, runs);
   std::printf("%-26s %-28s t %9s %15s %-15s %9s   ratio\n", "kernel", "layer", "ms", "", "beside",
               "ms");
+  measure_resize(runs);
   for (const unsigned threads : thread_counts) {
     const ops::ThreadPool pool = value_of(ops::ThreadPool::create(threads));
     for (const ConvCase& layer : kConvolutions) {

@@ -44,7 +44,7 @@ only_in() {
     grep -vE "$where" | xargs grep -lE "$pattern" || true)
 }
 only_in '\bxnn_[a-z]|xnnpack\.h' '^engine/(ops|memory)/' 'XNNPACK'
-only_in 'arm_neon\.h|immintrin\.h' '^engine/(kernels|codec|image)/[a-z0-9_]*_(neon|avx2|avx512)\.cc$' \
+only_in 'arm_neon\.h|immintrin\.h' '^engine/(kernels|codec|image)/[a-z0-9_]*_(neon|avx2|avx512|avx512vnni)\.(cc|h)$' \
   'an intrinsic'
 only_in 'sys/socket\.h|boost/asio' '^(agent|server)/' 'a socket'
 only_in 'google/protobuf|\.pb\.h' '^engine/importer/' 'protobuf'

@@ -27,6 +27,8 @@ TEST_CASE("the scalar table is always there, and each table is whole") {
     CHECK((table.f32_fully_connected != nullptr));
     CHECK((table.f16_fully_connected != nullptr));
     CHECK((table.s8_fully_connected != nullptr));
+    CHECK((table.resize_line != nullptr));
+    CHECK((table.weigh_line != nullptr));
   }
 }
 
