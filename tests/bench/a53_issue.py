@@ -15,7 +15,7 @@ import re
 LATENCY = {"multiply-add": 8, "vector": 4, "vector load": 4, "load": 3, "integer": 1, "other": 0}
 ACCUMULATE_LATENCY = 4
 INTEGER = {"add", "sub", "subs", "cmp", "mov", "lsl", "cset", "csel", "and", "mul", "madd"}
-VECTOR = {"fcvtl", "sxtl", "scvtf", "sshll", "fadd", "fsub", "fmul", "movi", "dup", "ins"}
+VECTOR = {"fcvtl", "sxtl", "scvtf", "sshll", "fadd", "fsub", "fmul", "movi", "dup", "ins", "tbl"}
 
 
 def registers(text):

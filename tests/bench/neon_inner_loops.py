@@ -5,9 +5,10 @@
     python3 tests/bench/neon_inner_loops.py [KERNEL.cc...]
 
 Compiles each kernel as the aarch64 build does (-O3), takes the loop with the most vector
-multiply-adds (ties: the shortest), and has it run by llvm-mca for cortex-a53 and cortex-a72, and by
-the rules of a53_issue.py. All issue at most one 128-bit FMA a cycle, so the share of peak is
-FMAs / cycles. Estimates: caches are not modelled. Needs aarch64-linux-gnu-g++ and llvm-mca.
+multiply-adds (ties: the shortest; of fully connected kernels for one picture and for four), and has
+it run by llvm-mca for cortex-a53 and cortex-a72, and by the rules of a53_issue.py. All issue at most
+one 128-bit FMA a cycle, so the share of peak is FMAs / cycles. Estimates: caches are not modelled.
+Needs aarch64-linux-gnu-g++ and llvm-mca.
 
 llvm-mca has an in-order core finish its instructions in order too: whatever stands behind a
 multiply-add and takes less time waits for it. The lines below the table show what that costs, and
@@ -52,12 +53,26 @@ def cycles_per_round(body, core):
     return int(re.search(r"Total Cycles:\s+(\d+)", report).group(1)) / rounds
 
 
-def inner_loop(kernel):
-    """The body with the most multiply-adds, or None; how many there are."""
+def sums_of(body):
+    """The registers that the loop adds to."""
+    return {line.split()[1].split(".")[0] for line in body if MULTIPLY_ADD.search(line)}
+
+
+def inner_loops(kernel):
+    """(name, body, multiply-adds) of the loops to be judged: one of each number of pictures."""
+    name = kernel.rsplit("/", 1)[-1].removesuffix(".cc")
     counted = [(sum(1 for line in body if MULTIPLY_ADD.search(line)), -len(body), body)
                for body in loops(assembly(kernel))]
-    count, _, body = max(counted, key=lambda c: c[:2], default=(0, 0, None))
-    return (body, count) if count else (None, 0)
+    counted = [c for c in counted if c[0] > 0]
+    # Four rows of weights are a sum each and picture.
+    kinds = ((", 1 picture", 4), (", 4 pictures", 16)) if "fully_connected" in name else (("", None),)
+    for suffix, sums in kinds:
+        fitting = [c for c in counted if sums is None or len(sums_of(c[2])) == sums]
+        if fitting:
+            count, _, body = max(fitting, key=lambda c: c[:2])
+            yield name + suffix, body, count
+        else:
+            print(f"{name + suffix:44}  no loop with multiply-adds: straight code")
 
 
 def share(count, cycles):
@@ -89,13 +104,9 @@ def main():
     print(f"{'kernel':44}{'instructions':>13}{'FMAs':>6}" + "".join(f"{core:>24}" for core in CORES) +
           f"{'a53_issue.py':>24}")
     for kernel in kernels:
-        body, count = inner_loop(kernel)
-        name = kernel.rsplit("/", 1)[-1].removesuffix(".cc")
-        if body is None:
-            print(f"{name:44}  no loop with multiply-adds: straight code")
-            continue
-        shares = "".join(share(count, cycles_per_round(body, core)) for core in CORES)
-        print(f"{name:44}{len(body):13}{count:6}{shares}{by_the_rules(body, count)}")
+        for name, body, count in inner_loops(kernel):
+            shares = "".join(share(count, cycles_per_round(body, core)) for core in CORES)
+            print(f"{name:44}{len(body):13}{count:6}{shares}{by_the_rules(body, count)}")
     print_model()
 
 
