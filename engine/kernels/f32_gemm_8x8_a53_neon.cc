@@ -18,6 +18,7 @@
 // own: the compiler keeps their order, and gives out the registers.
 #include <arm_neon.h>
 
+#include <algorithm>
 #include <array>
 #include <cstdint>
 #include <utility>
@@ -34,6 +35,8 @@ constexpr std::size_t kLanes = 4;
 // be there before these are through), 4 of B (this step and the next).
 constexpr std::size_t kFirstOfB = 12;
 constexpr std::size_t kOperands = 16;
+// Rows 6 and 7 are loaded in the first of four steps themselves.
+constexpr std::size_t kRowsFirstLoaded = 6;
 constexpr std::size_t kMultiplyAddsBetweenLoads = 3;
 
 enum class Source : std::uint8_t { kA, kNextA, kB, kNextB };
@@ -97,7 +100,7 @@ class Schedule {
   // register by now.
   constexpr void want_loads(std::size_t depth) {
     const std::size_t lane = depth % kLanes;
-    if (lane == 0) want_a(6, depth);
+    if (lane == 0) want_a(kRowsFirstLoaded, depth);
     want_b(depth + 1);
     if (lane > 0) want_a(2 * (lane - 1), depth - lane + kLanes);
   }
@@ -234,8 +237,9 @@ template <std::size_t kRows>
   for (std::size_t sum = 0; sum < 2 * kRows; ++sum) registers.sums[sum] = vdupq_n_f32(0);
 #pragma GCC unroll 16
   for (std::size_t i = 0; i < kOperands; ++i) asm volatile("" : "=w"(registers.operands[i]));
+  constexpr std::size_t kLoaded = std::min(kRows, kRowsFirstLoaded);
 #pragma GCC unroll 8
-  for (std::size_t row = 0; row < kRows && row < 6; ++row) {
+  for (std::size_t row = 0; row < kLoaded; ++row) {
     registers.operands[row] = vld1q_f32(a + row * kGemmDepthBlock);
   }
   registers.operands[kFirstOfB] = vld1q_f32(b);
