@@ -10,6 +10,8 @@
 #include <string_view>
 #include <vector>
 
+#include "engine/kernels/arm_cores.h"
+
 namespace cleave::kernels {
 namespace {
 
@@ -81,6 +83,12 @@ constexpr KernelTable kNeon{.name = "neon",
                             .s8_fully_connected = s8_fully_connected_4x4_neon,
                             .resize_line = u8_resize_line_scalar,
                             .weigh_line = u8_weigh_line_scalar};
+constexpr KernelTable in_order(KernelTable table) {
+  table.name = "neon_a53";
+  table.gemm = f32_gemm_8x8_a53_neon;
+  return table;
+}
+constexpr KernelTable kNeonA53 = in_order(kNeon);
 #endif
 
 #if defined(__x86_64__)
@@ -105,6 +113,8 @@ std::vector<KernelTable> find_available() {
   }
 #elif defined(__aarch64__)
   tables.push_back(kNeon);
+  // The last is the one that runs; the other is there to be named.
+  tables.insert(all_cores_in_order() ? tables.end() : tables.end() - 1, kNeonA53);
 #endif
   return tables;
 }

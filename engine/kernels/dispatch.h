@@ -16,7 +16,7 @@ namespace cleave::kernels {
 
 // One implementation of each kernel, for one instruction set.
 struct KernelTable {
-  const char* name = "";  // "scalar", "avx2", "avx512", "neon"
+  const char* name = "";  // "scalar", "avx2", "avx512", "neon_a53", "neon"
   GemmPanel* gemm = nullptr;
   S16GemmPanel* s16_gemm = nullptr;  // nullptr, and so all on int8 that needs it: XNNPACK
   std::size_t gemm_rows = 0;         // most rows of a call, of both products
@@ -43,7 +43,9 @@ struct KernelTable {
 // kInvalidArgument when CLEAVE_KERNELS names a table that this CPU does not have. Thread-safe.
 [[nodiscard]] Status check_kernel_choice();
 
-// Every table that this CPU can run, the slowest ("scalar") first. Thread-safe.
+// Every table that this CPU can run, the slowest ("scalar") first. On Arm "neon" is the last, and
+// "neon_a53" (the same bits, ordered for cores that issue in order) where all cores are Cortex-A53
+// or A55. Thread-safe.
 [[nodiscard]] std::span<const KernelTable> available_kernels();
 
 }  // namespace cleave::kernels

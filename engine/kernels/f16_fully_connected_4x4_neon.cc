@@ -16,6 +16,12 @@ struct F16Lanes {
   static Vector load_weights(const Weight* from) {
     return vcvt_f32_f16(vreinterpret_f16_u16(vld1_u16(from)));
   }
+  static constexpr std::size_t kGroup = 2;
+  static void load_weights(const Weight* from, Vector (&group)[kGroup]) {
+    const float16x8_t halves = vreinterpretq_f16_u16(vld1q_u16(from));
+    group[0] = vcvt_f32_f16(vget_low_f16(halves));
+    group[1] = vcvt_high_f32_f16(halves);
+  }
   static Vector fma(Vector a, Vector b, Vector c) { return vfmaq_f32(c, a, b); }
   static void store(float* to, Vector value) { vst1q_f32(to, value); }
   static float widen(Weight weight) { return half_to_float(weight); }

@@ -4,7 +4,8 @@
 //
 // Lanes: `using Weight`, `static constexpr std::size_t kLanes`, `using Vector`, `zero()`,
 // `load(const float*)`, `load_weights(const Weight*)`, `fma(a, b, c)` = a * b + c,
-// `store(float*, Vector)`, `widen(Weight)`.
+// `store(float*, Vector)`, `widen(Weight)`. Where several vectors of weights are cheaper to get at
+// once: `kGroup` of them by `load_weights(const Weight*, Vector (&)[kGroup])`.
 #pragma once
 
 #include <algorithm>
@@ -29,6 +30,37 @@ float sum_of_lanes(typename Lanes::Vector sum) {
   return lanes[0];
 }
 
+template <class Lanes>
+concept LoadsGroups = requires {
+  Lanes::kGroup;
+};
+
+// Adds the products of as many whole groups as there are; returns how many inputs those were. In
+// the order in which single vectors are added, so that the sums are the same.
+template <LoadsGroups Lanes, std::size_t kRows>
+std::size_t add_groups(const float* input, const typename Lanes::Weight* weights,
+                       std::size_t inputs, typename Lanes::Vector (&sums)[kRows][1]) {
+  constexpr std::size_t kStep = Lanes::kGroup * Lanes::kLanes;
+  using Group = typename Lanes::Vector[Lanes::kGroup];
+  std::size_t i = 0;
+  for (; i + kStep <= inputs; i += kStep) {
+    Group group[kRows];
+#pragma GCC unroll 4
+    for (std::size_t r = 0; r < kRows; ++r) {
+      Lanes::load_weights(weights + r * inputs + i, group[r]);
+    }
+#pragma GCC unroll 4
+    for (std::size_t g = 0; g < Lanes::kGroup; ++g) {
+      const typename Lanes::Vector values = Lanes::load(input + i + g * Lanes::kLanes);
+#pragma GCC unroll 4
+      for (std::size_t r = 0; r < kRows; ++r) {
+        sums[r][0] = Lanes::fma(group[r][g], values, sums[r][0]);
+      }
+    }
+  }
+  return i;
+}
+
 template <class Lanes, std::size_t kRows, std::size_t kPictures>
 void fully_connected_block(const FullyConnectedRows& layer, std::size_t row, std::size_t picture) {
   const std::size_t inputs = layer.inputs;
@@ -41,7 +73,11 @@ void fully_connected_block(const FullyConnectedRows& layer, std::size_t row, std
     for (std::size_t p = 0; p < kPictures; ++p) sums[r][p] = Lanes::zero();
   }
   const std::size_t whole = inputs - inputs % Lanes::kLanes;
-  for (std::size_t i = 0; i < whole; i += Lanes::kLanes) {
+  std::size_t begin = 0;
+  if constexpr (LoadsGroups<Lanes> && kPictures == 1) {
+    begin = add_groups<Lanes, kRows>(input, weights, inputs, sums);
+  }
+  for (std::size_t i = begin; i < whole; i += Lanes::kLanes) {
     typename Lanes::Vector values[kPictures];
 #pragma GCC unroll 4
     for (std::size_t p = 0; p < kPictures; ++p) values[p] = Lanes::load(input + p * inputs + i);

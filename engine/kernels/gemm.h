@@ -18,13 +18,16 @@ inline constexpr std::size_t kGemmDepthBlock = 16;
 //   are c_stride floats apart.
 // `next_b` is fetched into the caches along the way, as many bytes as `b` has: the panel that comes
 // next when it is still in memory. It is only a hint, any address will do.
-// REQUIRES: rows from 1 to the kernel's most; b and c aligned to 64 bytes.
+// REQUIRES: rows from 1 to the kernel's most; at least one block of depth; b and c aligned to 64
+// bytes.
 using GemmPanel = void(std::size_t rows, std::size_t depth_blocks, const float* a, const float* b,
                        const float* next_b, float* c, std::size_t c_stride);
 GemmPanel f32_gemm_4x16_scalar;
 GemmPanel f32_gemm_6x16_avx2;
 GemmPanel f32_gemm_14x32_avx512;
 GemmPanel f32_gemm_8x8_neon;
+// The same bits; for cores that issue in order.
+GemmPanel f32_gemm_8x8_a53_neon;
 
 // Blocks of depth whose products are added in 32 bits before they become f32.
 inline constexpr std::size_t kS16GemmSumBlocks = 8;

@@ -123,33 +123,39 @@ TEST_CASE("every weight type, odd sizes and batches") {
 }
 
 TEST_CASE("a result is the same alone, in a batch, and in any share of the rows") {
-  constexpr std::size_t kInputs = 37;
+  constexpr std::size_t kInputs = 53;  // not whole vectors, nor whole groups of vectors
   constexpr std::size_t kOutputs = 11;
   constexpr std::size_t kBatch = 6;
-  const std::vector<float> weights = random_values(kInputs * kOutputs, 9);
   const std::vector<float> input = random_values(kInputs * kBatch, 10);
-  for (const KernelTable& table : kernels::available_kernels()) {
-    CAPTURE(table.name);
-    std::vector<float> together(kOutputs * kBatch);
-    std::vector<float> apart(kOutputs * kBatch);
-    FullyConnectedRows layer{.inputs = kInputs,
-                             .outputs = kOutputs,
-                             .batch = kBatch,
-                             .input = input.data(),
-                             .weights = weights.data(),
-                             .minimum = -kInfinity,
-                             .maximum = kInfinity,
-                             .output = together.data()};
-    table.f32_fully_connected(layer, 0, kOutputs);
-    layer.batch = 1;
-    for (std::size_t b = 0; b < kBatch; ++b) {
-      layer.input = input.data() + b * kInputs;
-      layer.output = apart.data() + b * kOutputs;
-      table.f32_fully_connected(layer, 0, 5);
-      table.f32_fully_connected(layer, 5, 6);
-      table.f32_fully_connected(layer, 6, kOutputs);
+  const std::vector<float> scale = random_values(kOutputs, 8);
+  for (const WeightType type : {WeightType::kF32, WeightType::kF16, WeightType::kS8}) {
+    const TestWeights weights = make_weights(type, kInputs * kOutputs, 9);
+    for (const KernelTable& table : kernels::available_kernels()) {
+      CAPTURE(table.name);
+      CAPTURE(static_cast<int>(type));
+      kernels::FullyConnected* const kernel = kernel_of(table, type);
+      std::vector<float> together(kOutputs * kBatch);
+      std::vector<float> apart(kOutputs * kBatch);
+      FullyConnectedRows layer{.inputs = kInputs,
+                               .outputs = kOutputs,
+                               .batch = kBatch,
+                               .input = input.data(),
+                               .weights = weights.bytes.data(),
+                               .scale = type == WeightType::kS8 ? scale.data() : nullptr,
+                               .minimum = -kInfinity,
+                               .maximum = kInfinity,
+                               .output = together.data()};
+      kernel(layer, 0, kOutputs);
+      layer.batch = 1;
+      for (std::size_t b = 0; b < kBatch; ++b) {
+        layer.input = input.data() + b * kInputs;
+        layer.output = apart.data() + b * kOutputs;
+        kernel(layer, 0, 5);
+        kernel(layer, 5, 6);
+        kernel(layer, 6, kOutputs);
+      }
+      CHECK(together == apart);
     }
-    CHECK(together == apart);
   }
 }
 

@@ -1,8 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <doctest/doctest.h>
+#include <sys/mman.h>
+#include <unistd.h>
 
+#include <algorithm>
 #include <cmath>
-#include <string_view>
+#include <cstring>
 #include <vector>
 
 #include "engine/aligned_buffer.h"
@@ -14,19 +17,6 @@ namespace {
 
 using kernels::KernelTable;
 using kernels::kGemmDepthBlock;
-
-// a as the kernel wants it, from rows x depth.
-template <class Number>
-std::vector<Number> interleave(const std::vector<Number>& a, std::size_t rows, std::size_t depth) {
-  std::vector<Number> blocks(rows * depth);
-  for (std::size_t r = 0; r < rows; ++r) {
-    for (std::size_t d = 0; d < depth; ++d) {
-      const std::size_t block = d / kGemmDepthBlock;
-      blocks[(block * rows + r) * kGemmDepthBlock + d % kGemmDepthBlock] = a[r * depth + d];
-    }
-  }
-  return blocks;
-}
 
 void check_product(const KernelTable& table, std::size_t rows, std::size_t depth_blocks) {
   const std::size_t depth = depth_blocks * kGemmDepthBlock;
@@ -91,102 +81,85 @@ TEST_CASE("a row's product does not depend on the rows beside it") {
   }
 }
 
-std::vector<std::int16_t> random_integers(std::size_t count, unsigned seed, float largest) {
-  std::vector<std::int16_t> integers;
-  for (const float value : random_values(count, seed)) {
-    integers.push_back(static_cast<std::int16_t>(value * largest));
+// Values that end where a page begins that must not be read.
+class GuardedValues {
+ public:
+  explicit GuardedValues(const std::vector<float>& values) {
+    const auto page = static_cast<std::size_t>(::sysconf(_SC_PAGESIZE));
+    const std::size_t bytes = values.size() * sizeof(float);
+    const std::size_t readable = (bytes + page - 1) / page * page;
+    mapped_bytes_ = readable + page;
+    mapped_ =
+        ::mmap(nullptr, mapped_bytes_, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    REQUIRE(mapped_ != MAP_FAILED);
+    auto* guard = static_cast<std::byte*>(mapped_) + readable;
+    REQUIRE(::mprotect(guard, page, PROT_NONE) == 0);
+    values_ = reinterpret_cast<float*>(guard - bytes);
+    std::memcpy(values_, values.data(), bytes);
   }
-  return integers;
-}
+  ~GuardedValues() { ::munmap(mapped_, mapped_bytes_); }
+  GuardedValues(const GuardedValues&) = delete;
+  GuardedValues& operator=(const GuardedValues&) = delete;
 
-// b[d][n] as the kernel wants it: neighbours in depth side by side.
-AlignedBuffer pair_up(const std::vector<std::int16_t>& b, std::size_t depth, std::size_t columns) {
-  AlignedBuffer buffer(depth * columns * sizeof(std::int16_t));
-  auto* pairs = reinterpret_cast<std::int16_t*>(buffer.data());
-  for (std::size_t d = 0; d < depth; ++d) {
-    for (std::size_t n = 0; n < columns; ++n) {
-      pairs[(d / 2 * columns + n) * 2 + d % 2] = b[d * columns + n];
-    }
-  }
-  return buffer;
-}
+  [[nodiscard]] const float* data() const { return values_; }
 
-// Sums over 128 values reach 2^31 * 0.9 with these.
-constexpr float kLargestA = 12800;
-constexpr float kLargestB = 1200;
+ private:
+  void* mapped_ = nullptr;
+  std::size_t mapped_bytes_ = 0;
+  float* values_ = nullptr;
+};
 
-void check_s16_product(const KernelTable& table, kernels::S16GemmPanel* gemm, std::size_t rows,
-                       std::size_t depth_blocks) {
-  const std::size_t depth = depth_blocks * kGemmDepthBlock;
-  const std::size_t columns = table.gemm_columns;
-  const std::size_t stride = columns + 16;
-  constexpr float kUntouched = -77.0F;
-  const std::vector<std::int16_t> a = random_integers(rows * depth, 1, kLargestA);
-  const std::vector<std::int16_t> b = random_integers(depth * columns, 2, kLargestB);
-  const std::vector<std::int16_t> blocks = interleave(a, rows, depth);
-  const AlignedBuffer pairs = pair_up(b, depth, columns);
-  const std::vector<float> scales = random_values(columns, 3);
-  AlignedBuffer c = aligned_copy(std::vector<float>(rows * stride, kUntouched));
-  const auto* panel = reinterpret_cast<const std::int16_t*>(pairs.data());
-  gemm(rows, depth_blocks, blocks.data(), panel, panel, scales.data(), c.f32(), stride);
-  for (std::size_t r = 0; r < rows; ++r) {
-    for (std::size_t n = 0; n < stride; ++n) {
-      if (n >= columns) {
-        CHECK(c.f32()[r * stride + n] == kUntouched);
-        continue;
-      }
-      double sum = 0;
-      double magnitude = 0;
-      for (std::size_t d = 0; d < depth; ++d) {
-        const double term = double{scales[n]} * a[r * depth + d] * b[d * columns + n];
-        sum += term;
-        magnitude += std::abs(term);
-      }
-      // A conversion, a product and a sum for each block of exact sums.
-      const std::size_t roundings = 3 * (depth_blocks / kernels::kS16GemmSumBlocks + 1);
-      CHECK(std::abs(c.f32()[r * stride + n] - sum) <= rounding_bound(roundings) * magnitude);
-    }
-  }
-}
-
-TEST_CASE("products of 16-bit integers are exact but for the rounding of blocks") {
+TEST_CASE("nothing behind the last value of A and B is read") {
   for (const KernelTable& table : kernels::available_kernels()) {
-    if (table.s16_gemm == nullptr) continue;
     CAPTURE(table.name);
-    std::vector<kernels::S16GemmPanel*> forms{table.s16_gemm};
-#if defined(__x86_64__)
-    if (std::string_view(table.name) == "avx512") forms.push_back(kernels::s16_gemm_14x32_avx512);
-#endif
-    for (kernels::S16GemmPanel* gemm : forms) {
-      for (std::size_t rows = 1; rows <= table.gemm_rows; ++rows) {
-        for (const std::size_t blocks : {1, 2, 8, 9, 21}) {
-          check_s16_product(table, gemm, rows, blocks);
+    for (std::size_t rows = 1; rows <= table.gemm_rows; ++rows) {
+      for (const std::size_t depth_blocks : {1, 2, 3}) {
+        const std::size_t depth = depth_blocks * kGemmDepthBlock;
+        const std::vector<float> a = random_values(rows * depth, 13);
+        const std::vector<float> b = random_values(depth * table.gemm_columns, 14);
+        const GuardedValues guarded_a(a);
+        const GuardedValues guarded_b(b);
+        AlignedBuffer near_b = aligned_copy(b);
+        AlignedBuffer expected = aligned_copy(std::vector<float>(rows * table.gemm_columns));
+        AlignedBuffer product = aligned_copy(std::vector<float>(rows * table.gemm_columns));
+        table.gemm(rows, depth_blocks, a.data(), near_b.f32(), near_b.f32(), expected.f32(),
+                   table.gemm_columns);
+        table.gemm(rows, depth_blocks, guarded_a.data(), guarded_b.data(), guarded_b.data(),
+                   product.f32(), table.gemm_columns);
+        CHECK(std::equal(product.f32(), product.f32() + rows * table.gemm_columns, expected.f32()));
+      }
+    }
+  }
+}
+
+TEST_CASE("every table with fused multiply-adds gives the same bits") {
+  constexpr std::size_t kBlocks = 3;
+  constexpr std::size_t kDepth = kBlocks * kGemmDepthBlock;
+  const KernelTable& best = kernels::available_kernels().back();
+  for (const KernelTable& table : kernels::available_kernels()) {
+    if (&table == &kernels::available_kernels().front()) continue;  // scalar: two roundings
+    CAPTURE(table.name);
+    const std::size_t columns = std::min(table.gemm_columns, best.gemm_columns);
+    for (std::size_t rows = 1; rows <= std::min(table.gemm_rows, best.gemm_rows); ++rows) {
+      CAPTURE(rows);
+      const std::vector<float> blocks = interleave(random_values(rows * kDepth, 11), rows, kDepth);
+      const std::vector<float> shared = random_values(kDepth * columns, 12);
+      const auto multiply = [&](const KernelTable& by) {
+        std::vector<float> panel(kDepth * by.gemm_columns);
+        for (std::size_t d = 0; d < kDepth; ++d) {
+          std::copy_n(shared.data() + d * columns, columns, panel.data() + d * by.gemm_columns);
         }
-      }
-    }
-  }
-}
-
-// The largest sums that the packed weights of a Winograd convolution allow.
-TEST_CASE("the largest sums do not overflow") {
-  constexpr std::size_t kDepth = 128;
-  for (const KernelTable& table : kernels::available_kernels()) {
-    if (table.s16_gemm == nullptr) continue;
-    CAPTURE(table.name);
-    const std::size_t columns = table.gemm_columns;
-    // 12800 * 1310 * 128 = 2146304000 < 2^31
-    for (const int sign : {1, -1}) {
-      const std::vector<std::int16_t> a(kDepth, 12800);
-      const std::vector<std::int16_t> b(kDepth * columns, static_cast<std::int16_t>(sign * 1310));
-      const AlignedBuffer pairs = pair_up(b, kDepth, columns);
-      const auto* panel = reinterpret_cast<const std::int16_t*>(pairs.data());
-      const std::vector<float> scales(columns, 1.0F);
-      AlignedBuffer c = aligned_copy(std::vector<float>(columns));
-      table.s16_gemm(1, kDepth / kGemmDepthBlock, interleave(a, 1, kDepth).data(), panel, panel,
-                     scales.data(), c.f32(), columns);
-      for (std::size_t n = 0; n < columns; ++n) {
-        CHECK(c.f32()[n] == static_cast<float>(sign * 2146304000.0));
-      }
+        AlignedBuffer b = aligned_copy(panel);
+        AlignedBuffer c = aligned_copy(std::vector<float>(rows * by.gemm_columns));
+        by.gemm(rows, kBlocks, blocks.data(), b.f32(), b.f32(), c.f32(), by.gemm_columns);
+        std::vector<float> product;
+        for (std::size_t r = 0; r < rows; ++r) {
+          const float* row = c.f32() + r * by.gemm_columns;
+          product.insert(product.end(), row, row + columns);
+        }
+        return product;
+      };
+      CHECK(multiply(table) == multiply(best));
     }
   }
 }

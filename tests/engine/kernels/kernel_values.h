@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "engine/aligned_buffer.h"
+#include "engine/kernels/gemm.h"
 
 namespace cleave::test {
 
@@ -26,6 +27,21 @@ inline AlignedBuffer aligned_copy(const std::vector<float>& values) {
   AlignedBuffer buffer(values.size() * sizeof(float));
   std::memcpy(buffer.data(), values.data(), values.size() * sizeof(float));
   return buffer;
+}
+
+// The left side of a product as kernels want it, from rows x depth.
+template <class Number>
+inline std::vector<Number> interleave(const std::vector<Number>& a, std::size_t rows,
+                                      std::size_t depth) {
+  std::vector<Number> blocks(rows * depth);
+  for (std::size_t r = 0; r < rows; ++r) {
+    for (std::size_t d = 0; d < depth; ++d) {
+      const std::size_t block = d / kernels::kGemmDepthBlock;
+      blocks[(block * rows + r) * kernels::kGemmDepthBlock + d % kernels::kGemmDepthBlock] =
+          a[r * depth + d];
+    }
+  }
+  return blocks;
 }
 
 // The error of a sum of `terms` products in f32, as a share of the sum of their magnitudes, in
