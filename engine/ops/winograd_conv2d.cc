@@ -44,6 +44,16 @@ class WinogradConv2D final : public Op {
     return kWinogradPositions * (values_stride_ + products_stride_) * sizeof(float);
   }
 
+  // Blocks are computed in the order of their tiles, and a block reads all that it reads before it
+  // writes. So what is written when a block is done must end before what later ones read.
+  std::size_t output_lead_bytes() const override {
+    std::ptrdiff_t lead = 0;
+    for (std::size_t next = block_tiles_; next < tile_count_; next += block_tiles_) {
+      lead = std::max(lead, written_before(next) - unread_from(next));
+    }
+    return static_cast<std::size_t>(lead) * sizeof(float);
+  }
+
   Status setup(const OpBuffers& buffers) override {
     input_data_ = buffers.f32_input();
     output_data_ = buffers.f32_output();
@@ -77,11 +87,27 @@ class WinogradConv2D final : public Op {
   struct Tile {
     std::size_t picture, y, x;  // y, x: of its first output pixel
   };
-  [[nodiscard]] Tile tile_at(std::size_t index) const {
-    const std::size_t tile = first_tile_ + index;
+  [[nodiscard]] Tile tile_at(std::size_t tile) const {
     return {tile / tiles_across_ / tiles_down_,
             tile / tiles_across_ % tiles_down_ * kWinogradOutputSide,
             tile % tiles_across_ * kWinogradOutputSide};
+  }
+
+  // Where in the output the tiles before `tile` end, in floats.
+  [[nodiscard]] std::ptrdiff_t written_before(std::size_t tile) const {
+    const Tile last = tile_at(tile - 1);
+    const std::size_t y = std::min<std::size_t>(last.y + kWinogradOutputSide, output_.height());
+    const std::size_t x = std::min<std::size_t>(last.x + kWinogradOutputSide, output_.width());
+    return static_cast<std::ptrdiff_t>(last.picture * element_count(output_) +
+                                       ((y - 1) * output_.width() + x) * output_.channels());
+  }
+  // Where in the input the patches of `tile` and those after it begin, in floats.
+  [[nodiscard]] std::ptrdiff_t unread_from(std::size_t tile) const {
+    const Tile first = tile_at(tile);
+    const std::size_t y = first.y - std::min<std::size_t>(first.y, padding_.top());
+    const std::size_t x = first.x - std::min<std::size_t>(first.x, padding_.left());
+    return static_cast<std::ptrdiff_t>(first.picture * element_count(input_) +
+                                       (y * input_.width() + x) * input_.channels());
   }
 
   // Tiles are spread evenly over panels: 16 tiles are 8 and 8, not 14 and 2.
@@ -93,7 +119,7 @@ class WinogradConv2D final : public Op {
   }
 
   void transform_tile_input(std::size_t index) const {
-    const Tile tile = tile_at(index);
+    const Tile tile = tile_at(first_tile_ + index);
     const std::size_t channels = input_.channels();
     const auto top = static_cast<std::ptrdiff_t>(tile.y) - padding_.top();
     const auto left = static_cast<std::ptrdiff_t>(tile.x) - padding_.left();
@@ -159,7 +185,7 @@ class WinogradConv2D final : public Op {
   }
 
   void transform_tile_output(std::size_t index) const {
-    const Tile tile = tile_at(index);
+    const Tile tile = tile_at(first_tile_ + index);
     const std::size_t channels = output_.channels();
     const std::size_t rows = std::min<std::size_t>(kWinogradOutputSide, output_.height() - tile.y);
     const std::size_t columns =
@@ -225,6 +251,17 @@ class WinogradConv2D final : public Op {
   std::size_t panels_ = 0;
 };
 
+// In place, an op saves the smaller of its tensors where the arena is fullest, and XNNPACK's
+// pointers to every pixel; what its weights grow by stays for good.
+bool takes_little_memory(const OpSpec& spec) {
+  constexpr std::size_t kShare = 4;
+  const std::size_t tensor = std::min(element_count(spec.inputs[0]), element_count(spec.output));
+  const std::size_t direct =
+      std::size_t{9} * spec.inputs[0].channels() * spec.output.channels() * sizeof(float);
+  return winograd_weight_bytes(spec, kernels::active_kernels().gemm_columns) <=
+         direct + tensor * sizeof(float) / kShare;
+}
+
 }  // namespace
 
 bool winograd_pays(const OpSpec& spec) {
@@ -238,7 +275,8 @@ bool winograd_pays(const OpSpec& spec) {
       std::max({padding.top(), padding.right(), padding.bottom(), padding.left()}) <= 1;
   constexpr std::uint32_t kFewestChannels = 16;
   return fits && !spec.on_int8() && spec.inputs[0].channels() >= kFewestChannels &&
-         spec.output.channels() >= kFewestChannels;
+         spec.output.channels() >= kFewestChannels &&
+         (spec.preference == Preference::kSpeed || takes_little_memory(spec));
 }
 
 OpResult create_winograd_conv2d(const OpSpec& spec, const kernels::KernelTable& table) {

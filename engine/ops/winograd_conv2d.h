@@ -11,7 +11,8 @@ namespace cleave::ops {
 
 // Whether the convolution can be computed so and gains by it: f32 tensors, 3x3, stride 1, no
 // dilation, no groups, padding of at most 1, and enough channels on both sides that transforms are
-// paid back.
+// paid back. With Preference::kMemory only where the weights grow by little beside the tensors:
+// they then are less than what computing in place saves.
 [[nodiscard]] bool winograd_pays(const OpSpec& spec);
 
 // REQUIRES: winograd_pays(spec). `table` stays valid as long as the operator.
