@@ -88,6 +88,18 @@ void add_model_options(CLI::App& command, CommandOptions& options) {
   command.add_option("--threads", options.threads, "Threads of one computation")
       ->check(CLI::Range(1U, 256U))
       ->capture_default_str();
+  command
+      .add_option_function<std::string>(
+          "--prefer",
+          [&options](const std::string& text) {
+            if (const auto parsed = parse_preference(text); parsed.is_ok()) {
+              options.preference = *parsed;
+            }
+          },
+          "What to spend less of where the kernels leave a choice: time, or memory at the price "
+          "of time. A profile holds for one of them")
+      ->check(CLI::IsMember({"memory", "speed"}))
+      ->default_str("speed");
   command.add_flag("--json", options.json, "Machine-readable output");
 }
 
@@ -332,7 +344,7 @@ Result<std::chrono::nanoseconds> request_timeout(const CommandOptions& options) 
 Result<ProfileData> edge_profile_for(const CommandOptions& options, const Device& device) {
   const std::string path = options.profile_path.empty() ? default_profile_path(options.model_path)
                                                         : options.profile_path;
-  auto loaded = load_profile(path, *device.model, options.threads);
+  auto loaded = load_profile(path, *device.model, options.threads, options.preference);
   if (loaded.is_ok()) return loaded;
   if (!options.profile_path.empty()) {
     // Exit code "model mismatch" is kept for the two ends of the wire.
@@ -348,7 +360,7 @@ Result<ProfileData> edge_profile_for(const CommandOptions& options, const Device
                          {.threads = options.threads,
                           .runs = 3,
                           .weight_budget_bytes = device.caps.ram.bytes / 4,
-                          .cache = device.cache,
+                          .weights = {.cache = device.cache, .preference = options.preference},
                           .variant = device.variant},
                          {});
 }

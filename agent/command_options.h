@@ -15,6 +15,7 @@
 #include "agent/connection.h"
 #include "agent/device_caps.h"
 #include "agent/split_planner.h"
+#include "engine/preference.h"
 #include "engine/weight_cache_folder.h"
 #include "planner/planner.h"
 #include "schemas/exit_code.h"
@@ -44,6 +45,7 @@ struct CommandOptions {
   std::string uplink_limit;
   std::string timeout = "60s";
   unsigned threads = 1;
+  Preference preference = Preference::kSpeed;
   unsigned runs = 0;
   std::string output;
   std::string device;

@@ -25,7 +25,8 @@ struct Findings {
 void look_for_profile(const CommandOptions& options, const Device& device, Findings& findings) {
   findings.profile_path = options.profile_path.empty() ? default_profile_path(options.model_path)
                                                        : options.profile_path;
-  const auto profile = load_profile(findings.profile_path, *device.model, options.threads);
+  const auto profile =
+      load_profile(findings.profile_path, *device.model, options.threads, options.preference);
   if (!profile.is_ok()) {
     findings.no_profile = profile.status().message();
     return;
@@ -44,7 +45,8 @@ Findings examine(const CommandOptions& options, const Device& device) {
   look_for_profile(options, device, findings);
   if (options.verify) findings.segments = device.model->verify_segments();
   if (device.model->header().self_test() != nullptr) {
-    findings.self_test = run_self_test(device.model, options.threads, device.caps.ram.bytes / 4);
+    findings.self_test =
+        run_self_test(device.model, options.threads, device.caps.ram.bytes / 4, options.preference);
   }
   return findings;
 }
@@ -151,6 +153,7 @@ void print_json(const CommandOptions& options, const Device& device, const Findi
       {"processor", processor_name()},
       {"cores", usable_cores()},
       {"kernels", kernel_set_name()},
+      {"prefer", preference_name(options.preference)},
       {"threads", options.threads},
       {"caps", {{"ram", cap_json(device.caps.ram)}, {"storage", cap_json(device.caps.storage)}}},
       {"weight_cache", cache_json(device)},
@@ -220,7 +223,8 @@ void print_text(const CommandOptions& options, const Device& device, const Findi
   const fbs::Model& model = device.model->header();
   line("processor", processor_name());
   line("kernels", std::string(kernel_set_name()) + ", run with " + std::to_string(options.threads) +
-                      (options.threads == 1 ? " thread" : " threads"));
+                      (options.threads == 1 ? " thread" : " threads") + ", preferring " +
+                      preference_name(options.preference));
   line("memory", cap_text(device.caps.ram));
   line("storage", cap_text(device.caps.storage));
   line("cache", cache_text(device));

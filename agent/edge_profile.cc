@@ -29,9 +29,10 @@ Result<VariantProfile> measure_variant(
   const fbs::Variant& variant = *model->header().variants()->Get(index);
   const OpIndex op_count = variant.ops()->size();
   Profiler profiler(op_count, options.runs);
-  RangeRunner runner(model, index, {.threads = options.threads}, options.cache);
+  RangeRunner runner(model, index, {.threads = options.threads}, options.weights);
   for (OpIndex op = 0; op < op_count;) {
-    const OpRange range = next_stretch(variant, op, options.weight_budget_bytes);
+    const OpRange range =
+        next_stretch(variant, op, options.weight_budget_bytes, options.weights.preference);
     runner.release();
     CLEAVE_RETURN_IF_ERROR(runner.prepare(range));
     CLEAVE_RETURN_IF_ERROR(measure_stretch(runner.executor(), options.runs, profiler));
@@ -49,16 +50,30 @@ Result<VariantProfile> measure_variant(
   return profile;
 }
 
-// Times hold for a processor and the kernels that ran on it.
-std::string measured_on() { return processor_name() + ", " + kernel_set_name(); }
+// Times hold for a processor and the kernels that ran on it: which they are, the preference decides
+// too.
+std::string measured_on(Preference preference) {
+  const std::string kernels = processor_name() + ", " + kernel_set_name();
+  return preference == Preference::kMemory ? kernels + ", prefers memory" : kernels;
+}
+
+Status other_processor(const std::string& path, const std::string& processor, Preference wanted) {
+  const auto other = wanted == Preference::kMemory ? Preference::kSpeed : Preference::kMemory;
+  if (processor == measured_on(other)) {
+    return {StatusCode::kMismatch, path + " was measured with --prefer " + preference_name(other) +
+                                       "; profile again with --prefer " + preference_name(wanted)};
+  }
+  return {StatusCode::kMismatch, path + " was measured on another processor (" + processor + ")"};
+}
 
 }  // namespace
 
-OpRange next_stretch(const fbs::Variant& variant, OpIndex first, std::uint64_t budget_bytes) {
+OpRange next_stretch(const fbs::Variant& variant, OpIndex first, std::uint64_t budget_bytes,
+                     Preference preference) {
   OpRange range{first, first};
   std::uint64_t bytes = 0;
   while (range.last < variant.ops()->size()) {
-    bytes += weight_ram_bytes(variant, range.last);
+    bytes += weight_ram_bytes(variant, range.last, preference);
     if (bytes > budget_bytes && range.last > first) break;
     ++range.last;
   }
@@ -71,7 +86,7 @@ Result<ProfileData> measure_profile(const std::shared_ptr<const ModelFile>& mode
   const fbs::Model& header = model->header();
   ProfileData profile;
   profile.model_identity = model->identity();
-  profile.processor = measured_on();
+  profile.processor = measured_on(options.weights.preference);
   for (std::uint32_t v = 0; v < header.variants()->size(); ++v) {
     if (options.variant && *options.variant != v) continue;
     CLEAVE_ASSIGN_OR_RETURN(VariantProfile variant, measure_variant(model, v, options, progress));
@@ -87,12 +102,11 @@ Result<ProfileData> measure_profile(const std::shared_ptr<const ModelFile>& mode
 
 std::string default_profile_path(const std::string& model_path) { return model_path + ".profile"; }
 
-Result<ProfileData> load_profile(const std::string& path, const ModelFile& model,
-                                 unsigned threads) {
+Result<ProfileData> load_profile(const std::string& path, const ModelFile& model, unsigned threads,
+                                 Preference preference) {
   CLEAVE_ASSIGN_OR_RETURN(ProfileData profile, read_profile(path, model.identity()));
-  if (profile.processor != measured_on()) {
-    return Status(StatusCode::kMismatch,
-                  path + " was measured on another processor (" + profile.processor + ")");
+  if (profile.processor != measured_on(preference)) {
+    return other_processor(path, profile.processor, preference);
   }
   for (const VariantProfile& variant : profile.variants) {
     if (variant.threads != threads) {

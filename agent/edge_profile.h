@@ -9,7 +9,7 @@
 #include <string>
 
 #include "engine/tensor.h"
-#include "engine/weight_cache_folder.h"
+#include "engine/weights.h"
 #include "schemas/model_reader.h"
 #include "schemas/profile_reader.h"
 #include "schemas/status.h"
@@ -21,13 +21,14 @@ struct MeasureOptions {
   unsigned runs = 5;
   // Weights held at once; the network is measured in stretches of ops that fit, at least one op.
   std::uint64_t weight_budget_bytes = UINT64_MAX;
-  std::shared_ptr<WeightCacheFolder> cache = nullptr;   // may be null
+  WeightsOptions weights = {};
   std::optional<std::uint32_t> variant = std::nullopt;  // only this one, else every one
 };
 
-// The longest range of ops from `first` whose weights fit, at least one op.
+// The longest range of ops from `first` whose weights, made with `preference`, fit; at least one
+// op.
 [[nodiscard]] OpRange next_stretch(const fbs::Variant& variant, OpIndex first,
-                                   std::uint64_t budget_bytes);
+                                   std::uint64_t budget_bytes, Preference preference);
 
 // Measures the variants of `model`: a warm-up and `runs` counted runs of each stretch.
 // `progress` (may be empty) is called after each stretch with ops done and their number.
@@ -38,8 +39,9 @@ Result<ProfileData> measure_profile(const std::shared_ptr<const ModelFile>& mode
 // Where `cleave-agent profile` writes unless told otherwise: beside the model file.
 std::string default_profile_path(const std::string& model_path);
 
-// The table in `path` if it is of this model, this processor and this number of threads.
-// Errors: kNotFound, kCorrupt, kMismatch (says which).
-Result<ProfileData> load_profile(const std::string& path, const ModelFile& model, unsigned threads);
+// The table in `path` if it is of this model, this processor, this number of threads and this
+// preference. Errors: kNotFound, kCorrupt, kMismatch (says which).
+Result<ProfileData> load_profile(const std::string& path, const ModelFile& model, unsigned threads,
+                                 Preference preference = Preference::kSpeed);
 
 }  // namespace cleave::agent

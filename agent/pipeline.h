@@ -34,7 +34,7 @@ struct PipelineOptions {
   bool keep_link = false;      // the user gave the bandwidth: do not estimate
   bool keep_rtt = false;       // the user gave the round trip: do not measure
   PictureLimits picture;
-  std::shared_ptr<WeightCacheFolder> cache;  // may be null
+  WeightsOptions weights;  // the planner's preference
   // From the picture's start to the server's last byte; then the device answers.
   std::chrono::nanoseconds timeout = std::chrono::seconds(60);
   // One step of the link's estimate back to the initial belief, while nothing is sent.

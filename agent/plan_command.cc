@@ -173,6 +173,7 @@ void print_json(const Plan& plan, const Device& device, const Plannable& inputs,
                 const std::vector<Baseline>& baselines, const CommandOptions& options) {
   Json json{{"model", device.model->header().name()->str()},
             {"policy", options.policy},
+            {"prefer", preference_name(options.preference)},
             {"link",
              {{"bandwidth_bps", inputs.link.bandwidth_bps},
               {"rtt_ns", inputs.link.rtt_ns},
@@ -276,7 +277,7 @@ int plan_command(const CommandOptions& options) {
   auto device = open_device(options);
   if (!device.is_ok()) return fail(exit_code_of(device.status()), device.status().message());
   auto planner = SplitPlanner::create(*device->model, device->variant, device->overhead_bytes,
-                                      device->cache != nullptr);
+                                      device->cache != nullptr, options.preference);
   if (!planner.is_ok()) return fail(ExitCode::kInternal, planner.status().message());
   auto request = planner_request(options);
   if (!request.is_ok()) return fail(ExitCode::kUsage, request.status().message());

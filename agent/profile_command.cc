@@ -89,16 +89,16 @@ int profile_command(const CommandOptions& options) {
   std::optional<std::uint32_t> only;
   if (!options.variant.empty()) only = device->variant;
   const bool progress_wanted = isatty(STDERR_FILENO) != 0;
-  auto profile = measure_profile(device->model,
-                                 {.threads = options.threads,
-                                  .runs = options.runs,
-                                  .weight_budget_bytes = device->caps.ram.bytes / 4,
-                                  .cache = device->cache,
-                                  .variant = only},
-                                 [&](std::size_t done, std::size_t total) {
-                                   if (progress_wanted)
-                                     std::fprintf(stderr, "\r%zu of %zu ops", done, total);
-                                 });
+  auto profile =
+      measure_profile(device->model,
+                      {.threads = options.threads,
+                       .runs = options.runs,
+                       .weight_budget_bytes = device->caps.ram.bytes / 4,
+                       .weights = {.cache = device->cache, .preference = options.preference},
+                       .variant = only},
+                      [&](std::size_t done, std::size_t total) {
+                        if (progress_wanted) std::fprintf(stderr, "\r%zu of %zu ops", done, total);
+                      });
   if (progress_wanted) std::fputs("\r\033[K", stderr);
   if (!profile.is_ok()) return fail(exit_code_of(profile.status()), profile.status().message());
   warn_of_cache(*device);

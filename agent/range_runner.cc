@@ -21,7 +21,7 @@ Status RangeRunner::prepare(OpRange range) {
   if (is_prepared_ && prepared_ == range) return Status::ok();
   if (must_pack(range)) {
     release();  // before packing: old and new weights are never held together
-    CLEAVE_ASSIGN_OR_RETURN(weights_, Weights::create(model_, variant_, range, cache_));
+    CLEAVE_ASSIGN_OR_RETURN(weights_, Weights::create(model_, variant_, range, weights_options_));
   }
   return prepare_executor(range);
 }

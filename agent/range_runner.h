@@ -9,7 +9,6 @@
 #include <utility>
 
 #include "engine/executor.h"
-#include "engine/weight_cache_folder.h"
 #include "engine/weights.h"
 #include "schemas/model_reader.h"
 #include "schemas/status.h"
@@ -18,10 +17,12 @@ namespace cleave::agent {
 
 class RangeRunner {
  public:
-  // `cache` may be null: weights are packed in this process.
   RangeRunner(std::shared_ptr<const ModelFile> model, std::uint32_t variant,
-              const ExecutorOptions& options, std::shared_ptr<WeightCacheFolder> cache)
-      : model_(std::move(model)), variant_(variant), options_(options), cache_(std::move(cache)) {}
+              const ExecutorOptions& options, WeightsOptions weights)
+      : model_(std::move(model)),
+        variant_(variant),
+        options_(options),
+        weights_options_(std::move(weights)) {}
 
   // Ready to run `range`: packs its weights, or maps them from the cache, unless those held cover
   // it. Errors: as Weights::create and Executor::prepare.
@@ -50,7 +51,7 @@ class RangeRunner {
   std::shared_ptr<const ModelFile> model_;
   std::uint32_t variant_;
   ExecutorOptions options_;
-  std::shared_ptr<WeightCacheFolder> cache_;
+  WeightsOptions weights_options_;
   std::shared_ptr<const Weights> weights_;
   std::unique_ptr<Executor> executor_;
   OpRange prepared_;

@@ -109,7 +109,7 @@ Status configure(const CommandOptions& options, const Device& device, SplitPlann
   pipeline.variant = device.variant;
   pipeline.threads = options.threads;
   pipeline.caps = planner_caps(device, options);
-  pipeline.cache = device.cache;
+  pipeline.weights = {.cache = device.cache, .preference = options.preference};
   CLEAVE_ASSIGN_OR_RETURN(const GivenLink link, planner_link(options));
   pipeline.initial_link = link.link;
   pipeline.keep_link = link.given;
@@ -138,7 +138,7 @@ int run_command(const CommandOptions& options) {
   auto device = open_device(options);
   if (!device.is_ok()) return fail(exit_code_of(device.status()), device.status().message());
   auto planner = SplitPlanner::create(*device->model, device->variant, device->overhead_bytes,
-                                      device->cache != nullptr);
+                                      device->cache != nullptr, options.preference);
   if (!planner.is_ok()) return fail(ExitCode::kInternal, planner.status().message());
 
   auto remote = connection_options(options, *device);

@@ -41,7 +41,8 @@ Tensors copy_outputs(const Executor& executor) {
 // What leaves one stretch is, tensor for tensor, what enters the next.
 Result<std::vector<float>> compute_scores(const std::shared_ptr<const ModelFile>& model,
                                           std::uint32_t index, unsigned threads,
-                                          std::uint64_t weight_budget_bytes) {
+                                          std::uint64_t weight_budget_bytes,
+                                          Preference preference) {
   const fbs::Model& header = model->header();
   const fbs::Variant& variant = *header.variants()->Get(index);
   const auto& pixels = *header.self_test()->pixels();
@@ -50,9 +51,10 @@ Result<std::vector<float>> compute_scores(const std::shared_ptr<const ModelFile>
   normalize({pixels.data(), pixels.size()}, *header.preprocessing(), shape.channels(), scores);
   Tensors crossing(1, to_bytes(scores));
   // Packed from the file itself: it is the file that is tested, too.
-  RangeRunner runner(model, index, {.threads = threads}, /*cache=*/nullptr);
+  RangeRunner runner(model, index, {.threads = threads},
+                     {.cache = nullptr, .preference = preference});
   for (OpIndex op = 0; op < variant.ops()->size();) {
-    const OpRange range = next_stretch(variant, op, weight_budget_bytes);
+    const OpRange range = next_stretch(variant, op, weight_budget_bytes, preference);
     runner.release();
     CLEAVE_RETURN_IF_ERROR(runner.prepare(range));
     Executor& executor = runner.executor();
@@ -93,7 +95,8 @@ SelfTestResult compare(const fbs::SelfTest& test, const std::vector<float>& comp
 }  // namespace
 
 Result<SelfTestResult> run_self_test(const std::shared_ptr<const ModelFile>& model,
-                                     unsigned threads, std::uint64_t weight_budget_bytes) {
+                                     unsigned threads, std::uint64_t weight_budget_bytes,
+                                     Preference preference) {
   const fbs::SelfTest* test = model->header().self_test();
   if (test == nullptr) return Status(StatusCode::kNotFound, "the model file has no self-test");
   const auto variant = find_variant(model->header(), test->variant()->string_view());
@@ -101,8 +104,9 @@ Result<SelfTestResult> run_self_test(const std::shared_ptr<const ModelFile>& mod
     return Status(StatusCode::kCorrupt, "the self-test is of a variant that the file lacks");
   }
   const auto start = std::chrono::steady_clock::now();
-  CLEAVE_ASSIGN_OR_RETURN(const std::vector<float> computed,
-                          compute_scores(model, *variant, threads, weight_budget_bytes));
+  CLEAVE_ASSIGN_OR_RETURN(
+      const std::vector<float> computed,
+      compute_scores(model, *variant, threads, weight_budget_bytes, preference));
   SelfTestResult result = compare(*test, computed);
   result.elapsed_ns = static_cast<std::uint64_t>(
       std::chrono::nanoseconds(std::chrono::steady_clock::now() - start).count());

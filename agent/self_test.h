@@ -8,6 +8,7 @@
 #include <memory>
 #include <string>
 
+#include "engine/preference.h"
 #include "schemas/model_reader.h"
 #include "schemas/status.h"
 
@@ -29,11 +30,13 @@ struct SelfTestResult {
 };
 
 // Runs the model's self-test, in stretches of ops whose weights stay within `weight_budget_bytes`
-// (at least one op), so that a device that holds only a head can run it as well.
+// (at least one op), so that a device that holds only a head can run it as well, with the kernels
+// that `preference` picks.
 // Errors: kNotFound (the file has none), kUnsupported (a variant this build cannot run), and those
 // of Weights::create and Executor::prepare. Other scores are no error: see passed().
 [[nodiscard]] Result<SelfTestResult> run_self_test(const std::shared_ptr<const ModelFile>& model,
                                                    unsigned threads,
-                                                   std::uint64_t weight_budget_bytes);
+                                                   std::uint64_t weight_budget_bytes,
+                                                   Preference preference);
 
 }  // namespace cleave::agent

@@ -77,8 +77,8 @@ std::string bounds_text(std::uint8_t broken) {
 }
 
 Result<SplitPlanner> SplitPlanner::create(const ModelFile& model, std::uint32_t variant_index,
-                                          std::uint64_t fixed_overhead_bytes,
-                                          bool has_weight_cache) {
+                                          std::uint64_t fixed_overhead_bytes, bool has_weight_cache,
+                                          Preference preference) {
   const fbs::Model& header = model.header();
   const fbs::Variant& variant = *header.variants()->Get(variant_index);
   SplitPlanner planner;
@@ -91,14 +91,15 @@ Result<SplitPlanner> SplitPlanner::create(const ModelFile& model, std::uint32_t 
                                          : header.segments()->Get(0)->offset();
   std::vector<OpIndex> boundaries;
   for (const Split& split : planner.splits_) boundaries.push_back(split.op_boundary);
-  CLEAVE_ASSIGN_OR_RETURN(planner.heads_, plan_head_memory(header, variant_index, boundaries));
+  CLEAVE_ASSIGN_OR_RETURN(planner.heads_,
+                          plan_head_memory(header, variant_index, boundaries, preference));
   std::uint64_t stored = 0;
   OpIndex counted = 0;
   for (std::size_t i = 0; i < planner.splits_.size(); ++i) {
     const Split& split = planner.splits_[i];
     for (; counted < split.op_boundary; ++counted) {
       stored += weight_bytes(*variant.ops()->Get(counted));
-      if (has_weight_cache) stored += weight_cache_bytes(variant, counted);
+      if (has_weight_cache) stored += weight_cache_bytes(variant, counted, preference);
     }
     const std::uint64_t memory = planner.heads_[i].total();
     planner.cuts_.push_back({.op_boundary = split.op_boundary,

@@ -47,10 +47,11 @@ class SplitPlanner {
   // Computes memory and storage of every split once. `fixed_overhead_bytes` is what the process
   // holds besides (its RSS before any weights are packed). RAM of a split is that, the picture at
   // model size, and the memory of the head. With a weight cache, storage counts what it keeps of
-  // the head beside the head's part of the model file.
+  // the head beside the head's part of the model file. `preference`: that of the weights to come.
   static Result<SplitPlanner> create(const ModelFile& model, std::uint32_t variant,
                                      std::uint64_t fixed_overhead_bytes,
-                                     bool has_weight_cache = false);
+                                     bool has_weight_cache = false,
+                                     Preference preference = Preference::kSpeed);
 
   // The device's own table, and the server's when there is one. Errors: kMismatch when a table is
   // not of this variant.

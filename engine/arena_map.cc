@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <tuple>
+#include <utility>
 
 #include "engine/memory/range_plan.h"
 #include "engine/ops/workspace_plan.h"
@@ -18,20 +19,18 @@ OpIndex op_of_step(std::uint32_t step, OpRange range) {
 }  // namespace
 
 Result<ArenaMap> map_arena(const fbs::Variant& variant, OpRange range, std::uint32_t batch,
-                           OutputPlace outputs) {
+                           OutputPlace outputs, Preference preference) {
   // Checks range and batch as well.
-  CLEAVE_RETURN_IF_ERROR(plan_arena_bytes(variant, range, batch, outputs).status());
+  CLEAVE_RETURN_IF_ERROR(plan_arena_bytes(variant, range, batch, outputs, preference).status());
   ArenaMap map{.range = range, .bytes = 0, .placements = {}};
   if (range.empty()) return map;
-  CLEAVE_ASSIGN_OR_RETURN(const std::vector<std::size_t> workspaces,
-                          ops::plan_workspaces(variant, range, batch));
-  const RangePlan plan = plan_range(variant, range, batch, workspaces, outputs);
+  CLEAVE_ASSIGN_OR_RETURN(const std::vector<OpMemory> memory,
+                          ops::plan_workspaces(variant, range, batch, preference));
+  const RangePlan plan = plan_range(variant, range, batch, memory, outputs);
   map.bytes = plan.memory.bytes;
-  // Requests are the placed tensors, ascending, then the placed workspaces (plan_range).
-  std::size_t request = 0;
-  const auto place = [&](std::optional<TensorId> tensor, std::size_t offset) {
+  const auto place = [&](std::optional<TensorId> tensor, const BufferRequest& buffer,
+                         std::size_t offset) {
     if (offset == RangePlan::kNowhere) return;
-    const BufferRequest& buffer = plan.requests[request++];
     map.placements.push_back({.tensor = tensor,
                               .offset = offset,
                               .bytes = buffer.bytes,
@@ -39,9 +38,11 @@ Result<ArenaMap> map_arena(const fbs::Variant& variant, OpRange range, std::uint
                               .last_op = op_of_step(buffer.last, range)});
   };
   for (TensorId tensor = 0; tensor < plan.tensor_offsets.size(); ++tensor) {
-    place(tensor, plan.tensor_offsets[tensor]);
+    place(tensor, plan.tensors[tensor], plan.tensor_offsets[tensor]);
   }
-  for (const std::size_t offset : plan.workspace_offsets) place(std::nullopt, offset);
+  for (std::size_t i = 0; i < plan.workspaces.size(); ++i) {
+    place(std::nullopt, plan.workspaces[i], plan.workspace_offsets[i]);
+  }
   std::ranges::stable_sort(map.placements, {}, [](const ArenaPlacement& placement) {
     return std::tuple(placement.first_op, placement.offset);
   });
@@ -49,9 +50,17 @@ Result<ArenaMap> map_arena(const fbs::Variant& variant, OpRange range, std::uint
 }
 
 std::uint64_t live_bytes(const ArenaMap& map, OpIndex op) {
-  std::uint64_t bytes = 0;
+  std::vector<std::pair<std::uint64_t, std::uint64_t>> live;  // offset, end
   for (const ArenaPlacement& placement : map.placements) {
-    if (placement.lives_in(op)) bytes += placement.bytes;
+    if (placement.lives_in(op))
+      live.emplace_back(placement.offset, placement.offset + placement.bytes);
+  }
+  std::ranges::sort(live);
+  std::uint64_t bytes = 0;
+  std::uint64_t counted_to = 0;
+  for (const auto& [offset, end] : live) {
+    bytes += end - std::min(end, std::max(offset, counted_to));
+    counted_to = std::max(counted_to, end);
   }
   return bytes;
 }

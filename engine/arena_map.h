@@ -15,7 +15,8 @@
 
 namespace cleave {
 
-// One tensor, or the workspace of one op. Its bytes are its own in ops first_op..last_op.
+// One tensor, or the workspace of one op. Its bytes are its own in ops first_op..last_op, but for
+// the op that reads it for the last time while it writes its output over it (in place).
 struct ArenaPlacement {
   std::optional<TensorId> tensor;  // nothing: workspace of first_op
   std::uint64_t offset = 0;
@@ -35,9 +36,11 @@ struct ArenaMap {
 // The arena that prepare(range, batch) of a single-threaded executor plans. Empty for an empty
 // range. Errors: as plan_arena_bytes. Thread-safe.
 [[nodiscard]] Result<ArenaMap> map_arena(const fbs::Variant& variant, OpRange range,
-                                         std::uint32_t batch, OutputPlace outputs);
+                                         std::uint32_t batch, OutputPlace outputs,
+                                         Preference preference = Preference::kSpeed);
 
-// Bytes of the placements that live in `op`.
+// Bytes of the arena that something lives in while `op` runs: what two placements share counts
+// once.
 [[nodiscard]] std::uint64_t live_bytes(const ArenaMap& map, OpIndex op);
 
 // Whether something that lives in `op` ends where the arena ends: it is as large as it is because

@@ -90,13 +90,13 @@ class ExecutorImpl final : public Executor {
   }
 
   Status prepare_checked(OpRange range, std::uint32_t batch) {
-    std::vector<std::size_t> workspace_bytes;
-    workspace_bytes.reserve(range.last - range.first);
+    std::vector<OpMemory> memory;
+    memory.reserve(range.last - range.first);
     for (OpIndex op = range.first; op < range.last; ++op) {
       CLEAVE_ASSIGN_OR_RETURN(const std::size_t bytes, op_at(op).reshape(batch, pool_.handle()));
-      workspace_bytes.push_back(bytes);
+      memory.push_back({bytes, op_at(op).output_lead_bytes()});
     }
-    plan_ = plan_range(weights_->variant(), range, batch, workspace_bytes, output_place_);
+    plan_ = plan_range(weights_->variant(), range, batch, memory, output_place_);
     CLEAVE_RETURN_IF_ERROR(arena_.reserve(plan_.memory.bytes));
     inputs_ = own_buffers(plan_.inputs, batch);
     outputs_ = own_buffers(plan_.outputs, batch);
@@ -229,31 +229,31 @@ Result<std::unique_ptr<Executor>> Executor::create(std::shared_ptr<const Weights
 }
 
 Result<std::uint64_t> plan_arena_bytes(const fbs::Variant& variant, OpRange range,
-                                       std::uint32_t batch, OutputPlace outputs) {
+                                       std::uint32_t batch, OutputPlace outputs,
+                                       Preference preference) {
   CLEAVE_RETURN_IF_ERROR(check_range(range, {0, variant.ops()->size()}, batch));
-  CLEAVE_ASSIGN_OR_RETURN(const std::vector<std::size_t> workspace_bytes,
-                          ops::plan_workspaces(variant, range, batch));
-  return std::uint64_t{plan_range(variant, range, batch, workspace_bytes, outputs).memory.bytes};
+  CLEAVE_ASSIGN_OR_RETURN(const std::vector<OpMemory> memory,
+                          ops::plan_workspaces(variant, range, batch, preference));
+  return std::uint64_t{plan_range(variant, range, batch, memory, outputs).memory.bytes};
 }
 
 Result<std::vector<CutArena>> plan_cut_arenas(const fbs::Variant& variant,
                                               std::span<const OpIndex> boundaries,
-                                              std::uint32_t batch) {
+                                              std::uint32_t batch, Preference preference) {
   const OpRange all{0, variant.ops()->size()};
   CLEAVE_RETURN_IF_ERROR(check_range(all, all, batch));
-  CLEAVE_ASSIGN_OR_RETURN(const std::vector<std::size_t> workspace_bytes,
-                          ops::plan_workspaces(variant, all, batch));
-  const std::span<const std::size_t> workspaces(workspace_bytes);
+  CLEAVE_ASSIGN_OR_RETURN(const std::vector<OpMemory> memory,
+                          ops::plan_workspaces(variant, all, batch, preference));
+  const std::span<const OpMemory> of_ops(memory);
   std::vector<CutArena> arenas;
   arenas.reserve(boundaries.size());
   for (const OpIndex boundary : boundaries) {
     const OpRange head{0, boundary};
     const OpRange tail{boundary, all.last};
     CLEAVE_RETURN_IF_ERROR(check_range(head, all, batch));
-    arenas.push_back(
-        {plan_range(variant, head, batch, workspaces.first(boundary), OutputPlace::kCaller)
-             .memory.bytes,
-         plan_range(variant, tail, batch, workspaces.subspan(boundary)).memory.bytes});
+    arenas.push_back({plan_range(variant, head, batch, of_ops.first(boundary), OutputPlace::kCaller)
+                          .memory.bytes,
+                      plan_range(variant, tail, batch, of_ops.subspan(boundary)).memory.bytes});
   }
   return arenas;
 }

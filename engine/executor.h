@@ -102,13 +102,15 @@ class Executor {
   Executor() = default;
 };
 
-// The arena that prepare(range, batch) of a single-threaded executor plans, exactly, without
-// packing or allocating it (for `inspect` and the planner). More threads add a few row buffers to
-// the workspace of depthwise convolutions and average pools with large windows. Takes microseconds
-// an op. Errors: as Weights::create and Executor::prepare. Thread-safe.
+// The arena that prepare(range, batch) of a single-threaded executor plans whose weights were made
+// with `preference`, exactly, without packing or allocating it (for `inspect` and the planner).
+// More threads add a few row buffers to the workspace of depthwise convolutions and average pools
+// with large windows. Takes microseconds an op. Errors: as Weights::create and Executor::prepare.
+// Thread-safe.
 [[nodiscard]] Result<std::uint64_t> plan_arena_bytes(const fbs::Variant& variant, OpRange range,
                                                      std::uint32_t batch,
-                                                     OutputPlace outputs = OutputPlace::kArena);
+                                                     OutputPlace outputs = OutputPlace::kArena,
+                                                     Preference preference = Preference::kSpeed);
 
 // The arenas on both sides of a cut: of ops [0, boundary), whose outputs are the caller's (who
 // sends them), and of [boundary, N).
@@ -121,9 +123,9 @@ struct CutArena {
 // for the head with OutputPlace::kCaller.
 // Every op's workspace is learnt once, however many boundaries there are. Errors: kOutOfRange (a
 // boundary after the last op, batch), and those of plan_arena_bytes. Thread-safe.
-[[nodiscard]] Result<std::vector<CutArena>> plan_cut_arenas(const fbs::Variant& variant,
-                                                            std::span<const OpIndex> boundaries,
-                                                            std::uint32_t batch);
+[[nodiscard]] Result<std::vector<CutArena>> plan_cut_arenas(
+    const fbs::Variant& variant, std::span<const OpIndex> boundaries, std::uint32_t batch,
+    Preference preference = Preference::kSpeed);
 
 // The kernel set that XNNPACK picks on this CPU: "avx512", "fma3", "avx", "sse", or for ARM the
 // extensions and the core type, by which it picks as well: "neon+dotprod/cortex-a76". What

@@ -27,9 +27,10 @@ std::uint64_t operator_bytes(const fbs::Variant& variant, OpIndex index) {
 }
 
 Result<std::vector<HeadMemory>> plan_head_memory(const fbs::Model& header, std::uint32_t index,
-                                                 std::span<const OpIndex> boundaries) {
+                                                 std::span<const OpIndex> boundaries,
+                                                 Preference preference) {
   const fbs::Variant& variant = *header.variants()->Get(index);
-  CLEAVE_ASSIGN_OR_RETURN(const auto arenas, plan_cut_arenas(variant, boundaries, 1));
+  CLEAVE_ASSIGN_OR_RETURN(const auto arenas, plan_cut_arenas(variant, boundaries, 1, preference));
   const std::vector<Cut> cuts = find_cuts(header, index);
   std::vector<HeadMemory> heads;
   heads.reserve(boundaries.size());
@@ -38,7 +39,7 @@ Result<std::vector<HeadMemory>> plan_head_memory(const fbs::Model& header, std::
   OpIndex counted = 0;
   for (std::size_t i = 0; i < boundaries.size(); ++i) {
     for (; counted < boundaries[i]; ++counted) {
-      weights += weight_ram_bytes(variant, counted);
+      weights += weight_ram_bytes(variant, counted, preference);
       other += operator_bytes(variant, counted);
     }
     if (boundaries[i] == 0) {

@@ -7,6 +7,7 @@
 #include <span>
 #include <vector>
 
+#include "engine/preference.h"
 #include "engine/tensor.h"
 #include "schemas/model_reader.h"
 #include "schemas/status.h"
@@ -34,10 +35,11 @@ struct HeadMemory {
 };
 
 // One entry per boundary of `boundaries`, which ascend. Errors: kOutOfRange (a boundary after the
-// last op), and those of plan_cut_arenas. REQUIRES: variant < header.variants()->size().
-// Thread-safe.
+// last op), and those of plan_cut_arenas. `preference`: that of the weights it is for. REQUIRES:
+// variant < header.variants()->size(). Thread-safe.
 [[nodiscard]] Result<std::vector<HeadMemory>> plan_head_memory(const fbs::Model& header,
                                                                std::uint32_t variant,
-                                                               std::span<const OpIndex> boundaries);
+                                                               std::span<const OpIndex> boundaries,
+                                                               Preference preference);
 
 }  // namespace cleave

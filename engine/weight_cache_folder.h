@@ -5,7 +5,7 @@
 // engine/memory/weight_cache_format.md.
 //
 //   auto folder = WeightCacheFolder::open({.path = "/var/cache/cleave/weights"});
-//   auto weights = Weights::create(model, variant, range, *folder);
+//   auto weights = Weights::create(model, variant, range, {.cache = *folder});
 //
 // - A file is named by the SHA-256 of the op's weight segment and of all that decides the packed
 //   layout, so another cut of the model only adds files, and a file of another CPU, kernel set or

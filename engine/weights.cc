@@ -15,18 +15,18 @@ std::uint64_t weight_bytes(const fbs::Op& op) {
          (op.bias() == nullptr ? 0 : op.bias()->bytes());
 }
 
-std::uint64_t weight_ram_bytes(const fbs::Variant& variant, OpIndex op) {
-  return ops::weight_ram_bytes(ops::make_op_spec(variant, op));
+std::uint64_t weight_ram_bytes(const fbs::Variant& variant, OpIndex op, Preference preference) {
+  return ops::weight_ram_bytes(ops::make_op_spec(variant, op, preference));
 }
 
-std::uint64_t weight_cache_bytes(const fbs::Variant& variant, OpIndex op) {
-  const ops::OpSpec spec = ops::make_op_spec(variant, op);
+std::uint64_t weight_cache_bytes(const fbs::Variant& variant, OpIndex op, Preference preference) {
+  const ops::OpSpec spec = ops::make_op_spec(variant, op, preference);
   return ops::is_packed_once(spec) ? weight_cache_file_bytes(ops::weight_ram_bytes(spec)) : 0;
 }
 
 Result<std::shared_ptr<const Weights>> Weights::create(std::shared_ptr<const ModelFile> model,
                                                        std::uint32_t variant, OpRange range,
-                                                       std::shared_ptr<WeightCacheFolder> cache) {
+                                                       const WeightsOptions& options) {
   const auto& variants = *model->header().variants();
   if (variant >= variants.size()) {
     return Status{StatusCode::kOutOfRange,
@@ -40,7 +40,7 @@ Result<std::shared_ptr<const Weights>> Weights::create(std::shared_ptr<const Mod
   }
   CLEAVE_RETURN_IF_ERROR(kernels::check_kernel_choice());
   CLEAVE_RETURN_IF_ERROR(ops::initialize_xnnpack());
-  auto packed = std::make_shared<ops::PackedModel>(std::move(model), chosen, range, cache);
+  auto packed = std::make_shared<ops::PackedModel>(std::move(model), chosen, range, options);
   for (OpIndex op = range.first; op < range.last; ++op) {
     // Only what it leaves in the cache is wanted.
     CLEAVE_RETURN_IF_ERROR(packed->create_op(op).status());

@@ -9,6 +9,7 @@
 #include <cstdint>
 #include <memory>
 
+#include "engine/preference.h"
 #include "engine/tensor.h"
 #include "engine/weight_cache_folder.h"
 #include "schemas/model_reader.h"
@@ -23,25 +24,35 @@ namespace cleave {
 // or read from the file in place. More than weight_bytes() where Winograd's transform is used.
 // Within a few percent: XNNPACK fills up its last columns. REQUIRES: an op of `variant`.
 // Thread-safe.
-[[nodiscard]] std::uint64_t weight_ram_bytes(const fbs::Variant& variant, OpIndex op);
+[[nodiscard]] std::uint64_t weight_ram_bytes(const fbs::Variant& variant, OpIndex op,
+                                             Preference preference = Preference::kSpeed);
 
 // Bytes of the file that a weight cache keeps for op `op`; 0 for ops that have none: without
 // weights, fully connected (read in the model file), depthwise (XNNPACK packs those each time;
 // those on int8 that are our own have one). Within a few percent, as weight_ram_bytes(). REQUIRES:
 // an op of `variant`. Thread-safe.
-[[nodiscard]] std::uint64_t weight_cache_bytes(const fbs::Variant& variant, OpIndex op);
+[[nodiscard]] std::uint64_t weight_cache_bytes(const fbs::Variant& variant, OpIndex op,
+                                               Preference preference = Preference::kSpeed);
+
+struct WeightsOptions {
+  // May be null: packed in this process, kept nowhere.
+  std::shared_ptr<WeightCacheFolder> cache = nullptr;
+  // Which form of each op is made. Executors follow their weights; what is planned without weights
+  // must be told the same.
+  Preference preference = Preference::kSpeed;
+};
 
 class Weights {
  public:
-  // Packs ops `range` of `variant`, or maps what `cache` (may be null) has of them, and gives it
+  // Packs ops `range` of `variant`, or maps what the cache has of them, and gives it
   // what it has not: a cache that fails only costs time, and says so in its status(). Reads the
   // model's segments and gives their pages back; those of depthwise convolutions (small) are read
   // again whenever an executor is created. Errors: kOutOfRange (variant or range), kUnsupported (an
   // op this engine cannot run), kResourceExhausted. Thread-safe; takes milliseconds to seconds
   // (VGG-16: all weights once).
-  static Result<std::shared_ptr<const Weights>> create(
-      std::shared_ptr<const ModelFile> model, std::uint32_t variant, OpRange range,
-      std::shared_ptr<WeightCacheFolder> cache = nullptr);
+  static Result<std::shared_ptr<const Weights>> create(std::shared_ptr<const ModelFile> model,
+                                                       std::uint32_t variant, OpRange range,
+                                                       const WeightsOptions& options = {});
   virtual ~Weights() = default;
   Weights(const Weights&) = delete;
   Weights& operator=(const Weights&) = delete;

@@ -36,7 +36,7 @@ Result<VariantProfile> measure(const LoadedVariant& variant, unsigned threads, u
 
 Result<std::unique_ptr<LoadedModel>> load_one(const std::string& path, unsigned threads,
                                               unsigned profile_runs,
-                                              const std::shared_ptr<WeightCacheFolder>& cache) {
+                                              const WeightsOptions& weights) {
   auto loaded = std::make_unique<LoadedModel>();
   CLEAVE_ASSIGN_OR_RETURN(loaded->file, ModelFile::open(path));
   const fbs::Model& model = loaded->file->header();
@@ -61,7 +61,7 @@ Result<std::unique_ptr<LoadedModel>> load_one(const std::string& path, unsigned 
     }
     VariantProfile profile;
     CLEAVE_ASSIGN_OR_RETURN(variant.weights,
-                            Weights::create(loaded->file, v, {0, header.ops()->size()}, cache));
+                            Weights::create(loaded->file, v, {0, header.ops()->size()}, weights));
     CLEAVE_ASSIGN_OR_RETURN(profile, measure(variant, threads, profile_runs));
     profile.variant = header.name()->str();
     loaded->profile.variants.push_back(std::move(profile));
@@ -72,12 +72,12 @@ Result<std::unique_ptr<LoadedModel>> load_one(const std::string& path, unsigned 
 
 }  // namespace
 
-Result<std::unique_ptr<ModelStore>> ModelStore::load(
-    std::span<const std::string> paths, unsigned threads, unsigned profile_runs,
-    const std::shared_ptr<WeightCacheFolder>& cache) {
+Result<std::unique_ptr<ModelStore>> ModelStore::load(std::span<const std::string> paths,
+                                                     unsigned threads, unsigned profile_runs,
+                                                     const WeightsOptions& weights) {
   auto store = std::make_unique<ModelStore>();
   for (const std::string& path : paths) {
-    auto loaded = load_one(path, threads, profile_runs, cache);
+    auto loaded = load_one(path, threads, profile_runs, weights);
     if (!loaded.is_ok()) return loaded.status();
     if (store->find((*loaded)->file->identity()) != nullptr) {
       return Status(StatusCode::kInvalidArgument,

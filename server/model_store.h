@@ -33,12 +33,11 @@ struct LoadedModel {
 
 class ModelStore {
  public:
-  // Opens, packs and measures every file; packed weights are taken from and kept in `cache`, which
-  // may be null. Errors: as ModelFile::open and Weights::create, with the
+  // Opens, packs and measures every file. Errors: as ModelFile::open and Weights::create, with the
   // path in front; kInvalidArgument when two files have one identity.
-  static Result<std::unique_ptr<ModelStore>> load(
-      std::span<const std::string> paths, unsigned threads, unsigned profile_runs,
-      const std::shared_ptr<WeightCacheFolder>& cache = nullptr);
+  static Result<std::unique_ptr<ModelStore>> load(std::span<const std::string> paths,
+                                                  unsigned threads, unsigned profile_runs,
+                                                  const WeightsOptions& weights = {});
 
   // Null when no such model is held. Thread-safe.
   [[nodiscard]] const LoadedModel* find(std::span<const std::uint8_t> identity) const;

@@ -46,6 +46,17 @@ void define_options(CLI::App& app, Arguments& arguments) {
   app.add_option("--threads", options.threads, "Threads of one computation")
       ->check(CLI::Range(1U, 256U))
       ->capture_default_str();
+  app.add_option_function<std::string>(
+         "--prefer",
+         [&options](const std::string& text) {
+           if (const auto parsed = parse_preference(text); parsed.is_ok()) {
+             options.preference = *parsed;
+           }
+         },
+         "What to spend less of where the kernels leave a choice: time, or memory at the price of "
+         "time")
+      ->check(CLI::IsMember({"memory", "speed"}))
+      ->default_str("speed");
   app.add_option("--queue", options.queue_capacity,
                  "Requests that may wait for a worker; more are answered Busy")
       ->check(CLI::Range(1U, 1'000'000U))
@@ -197,7 +208,8 @@ int serve(const Arguments& arguments) {
   asio::signal_set signals(io, SIGINT, SIGTERM);
   const std::shared_ptr<WeightCacheFolder> cache = open_cache(arguments.options);
   auto models = ModelStore::load(arguments.options.model_paths, arguments.options.threads,
-                                 arguments.options.profile_runs, cache);
+                                 arguments.options.profile_runs,
+                                 {.cache = cache, .preference = arguments.options.preference});
   if (!models.is_ok()) {
     return fail(exit_code_of_load(models.status()), models.status().message());
   }

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "engine/image/picture.h"
+#include "engine/preference.h"
 #include "engine/weight_cache_folder.h"
 
 namespace cleave::server {
@@ -31,6 +32,7 @@ struct ServerOptions {
   std::chrono::milliseconds drain_timeout{10'000};
   unsigned profile_runs = 5;  // runs behind the table sent to agents
   std::string cache_path;     // folder for packed weights; empty: none
+  Preference preference = Preference::kSpeed;
   std::uint64_t cache_limit_bytes = WeightCacheOptions{}.limit_bytes;
 };
 

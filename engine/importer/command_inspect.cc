@@ -13,6 +13,7 @@ struct Arguments {
   std::string path;
   bool json = false, verify = false, memory = false;
   std::string split = "all";
+  std::string prefer = "speed";
 };
 
 // A split that is not there is one that is out of range; "not found" is for files.
@@ -27,6 +28,9 @@ ExitCode run_inspect(const Arguments& arguments) {
   if (!file.is_ok()) return fail(file.status(), model_exit_code(file.status()));
   InspectOptions options;
   if (arguments.memory) options.memory_of = arguments.split;
+  const auto preference = parse_preference(arguments.prefer);
+  if (!preference.is_ok()) return fail(preference.status(), ExitCode::kUsage);
+  options.preference = *preference;
   const auto report = inspect_model(**file, options);
   if (!report.is_ok()) return fail(report.status(), inspect_exit_code(report.status()));
   const std::string text = arguments.json     ? report_json(*report) + "\n"
@@ -54,6 +58,7 @@ Command add_inspect_command(CLI::App& app) {
       "\nExamples:\n"
       "  cleave-import inspect m.cleave\n"
       "  cleave-import inspect m.cleave --memory --split 5\n"
+      "  cleave-import inspect m.cleave --prefer memory\n"
       "  cleave-import inspect m.cleave --verify --json\n"
       "\nExit codes: 0 shown; 2 flags; 3 no such file; 5 the model file does not check;\n"
       "9 no such split; "
@@ -68,6 +73,11 @@ Command add_inspect_command(CLI::App& app) {
       ->type_name("K|LAYER|op:N|all")
       ->capture_default_str()
       ->needs(&memory);
+  command
+      .add_option("--prefer", arguments->prefer,
+                  "Whose memory is shown: that of runs that prefer memory, or speed")
+      ->check(CLI::IsMember({"memory", "speed"}))
+      ->capture_default_str();
   command.add_flag("--verify", arguments->verify, "Also hash all weights (reads the whole file)");
   return [arguments] { return run_inspect(*arguments); };
 }

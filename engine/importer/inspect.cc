@@ -54,7 +54,8 @@ std::vector<LayerReport> report_layers(const fbs::Model& model, const fbs::Varia
 }
 
 Result<std::vector<CutReport>> report_cuts(const fbs::Model& model, std::uint32_t index,
-                                           const std::vector<OpReport>& ops) {
+                                           const std::vector<OpReport>& ops,
+                                           Preference preference) {
   const std::vector<Split> splits = list_splits(model, index);
   auto split = splits.begin();
   std::vector<CutReport> cuts;
@@ -62,7 +63,7 @@ Result<std::vector<CutReport>> report_cuts(const fbs::Model& model, std::uint32_
   std::vector<Cut> found = find_cuts(model, index);
   std::vector<OpIndex> boundaries;
   for (const Cut& cut : found) boundaries.push_back(cut.op_boundary);
-  CLEAVE_ASSIGN_OR_RETURN(const auto heads, plan_head_memory(model, index, boundaries));
+  CLEAVE_ASSIGN_OR_RETURN(const auto heads, plan_head_memory(model, index, boundaries, preference));
   for (Cut& cut : found) {
     CutReport report;
     while (std::next(split) != splits.end() && std::next(split)->op_boundary <= cut.op_boundary) {
@@ -83,7 +84,8 @@ Result<std::vector<CutReport>> report_cuts(const fbs::Model& model, std::uint32_
   return cuts;
 }
 
-Result<VariantReport> report_variant(const fbs::Model& model, std::uint32_t index) {
+Result<VariantReport> report_variant(const fbs::Model& model, std::uint32_t index,
+                                     Preference preference) {
   const fbs::Variant& variant = *model.variants()->Get(index);
   VariantReport report;
   report.name = text_of(variant.name());
@@ -92,7 +94,7 @@ Result<VariantReport> report_variant(const fbs::Model& model, std::uint32_t inde
   report.output = shape_of(variant, variant.output());
   for (const fbs::Op* op : *variant.ops()) report.ops.push_back(report_op(variant, *op));
   report.layers = report_layers(model, variant, report.ops);
-  CLEAVE_ASSIGN_OR_RETURN(report.cuts, report_cuts(model, index, report.ops));
+  CLEAVE_ASSIGN_OR_RETURN(report.cuts, report_cuts(model, index, report.ops, preference));
   report.multiply_adds = report.cuts.back().head_multiply_adds;
   report.weight_bytes = report.cuts.back().head_weight_bytes;
   report.arena_bytes = report.cuts.back().head_memory.arena_bytes;
@@ -119,13 +121,14 @@ Result<ModelReport> inspect_model(const ModelFile& file, const InspectOptions& o
     for (const flatbuffers::String* label : *model.labels()) report.labels.push_back(label->str());
   }
   report.has_self_test = model.self_test() != nullptr;
+  report.preference = options.preference;
   for (std::uint32_t i = 0; i < model.variants()->size(); ++i) {
-    CLEAVE_ASSIGN_OR_RETURN(VariantReport variant, report_variant(model, i));
+    CLEAVE_ASSIGN_OR_RETURN(VariantReport variant, report_variant(model, i, options.preference));
     if (options.memory_of) {
       CLEAVE_ASSIGN_OR_RETURN(const Split split, parse_split(model, i, *options.memory_of));
-      CLEAVE_ASSIGN_OR_RETURN(
-          variant.arena,
-          map_arena(*model.variants()->Get(i), {0, split.op_boundary}, 1, OutputPlace::kCaller));
+      CLEAVE_ASSIGN_OR_RETURN(variant.arena,
+                              map_arena(*model.variants()->Get(i), {0, split.op_boundary}, 1,
+                                        OutputPlace::kCaller, options.preference));
     }
     report.variants.push_back(std::move(variant));
   }

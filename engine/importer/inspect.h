@@ -11,6 +11,7 @@
 #include "engine/arena_map.h"
 #include "engine/cuts.h"
 #include "engine/head_memory.h"
+#include "engine/preference.h"
 #include "schemas/model_reader.h"
 #include "schemas/status.h"
 
@@ -66,12 +67,14 @@ struct ModelReport {
   std::vector<float> mean, deviation;
   std::vector<std::string> labels;
   bool has_self_test = false;
+  Preference preference = Preference::kSpeed;  // that memory is shown for
   std::vector<VariantReport> variants;
 };
 
 struct InspectOptions {
   std::optional<std::string>
       memory_of;  // a split as --split takes it: fill in VariantReport::arena
+  Preference preference = Preference::kSpeed;  // of the runs whose memory is shown
 };
 
 // Errors: those of plan_head_memory() (an op that this engine cannot run), and of parse_split().

@@ -81,6 +81,7 @@ std::string report_json(const ModelReport& report) {
                        {"labels", report.labels},
                        {"has_self_test", report.has_self_test},
                        {"kernels", kernel_set_name()},
+                       {"prefer", preference_name(report.preference)},
                        {"variants", ordered_json::array()}};
   for (const VariantReport& variant : report.variants) json["variants"].push_back(to_json(variant));
   return json.dump(2);

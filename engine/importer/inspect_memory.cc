@@ -66,12 +66,13 @@ std::string line(const VariantReport& variant, const ArenaMap& map, OpIndex op) 
 std::string variant_memory(const VariantReport& variant) {
   const ArenaMap& map = *variant.arena;
   if (map.range.empty()) return "arena           " + variant.name + ": no ops, no memory\n";
-  std::string text = "arena           " + variant.name + ": " + std::to_string(map.bytes) +
-                     " bytes for ops " + std::to_string(map.range.first) + ".." +
-                     std::to_string(map.range.last - 1) + ", one picture, one thread\n" +
-                     "The bar is the arena while the op runs. i: it reads, o: it writes, =: kept "
-                     "for later ops,\nw: workspace, ^: reaches the high-water mark. What crosses "
-                     "the cut behind has buffers of its own.\n";
+  std::string text =
+      "arena           " + variant.name + ": " + std::to_string(map.bytes) + " bytes for ops " +
+      std::to_string(map.range.first) + ".." + std::to_string(map.range.last - 1) +
+      ", one picture, one thread\n" +
+      "The bar is the arena while the op runs. i: it reads, o: it writes, =: kept "
+      "for later ops,\nw: workspace, ^: reaches the high-water mark; o hides an i that it is "
+      "written over.\nWhat crosses the cut behind has buffers of its own.\n";
   std::array<char, 128> heading{};
   std::snprintf(heading.data(), heading.size(), "%4s  %-17s %11s %-40s   %s\n", "op", "kind",
                 "live bytes", "arena", "tensors");

@@ -169,6 +169,8 @@ std::string report_text(const ModelReport& report) {
          (report.labels.empty() ? std::string("none") : std::to_string(report.labels.size())) +
          "\n";
   out += std::string("self-test       ") + (report.has_self_test ? "yes" : "none") + "\n";
+  out += std::string("memory          of runs that prefer ") + preference_name(report.preference) +
+         "\n";
   for (const VariantReport& variant : report.variants) out += variant_text(variant);
   return out;
 }

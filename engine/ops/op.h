@@ -20,6 +20,9 @@
 #include <span>
 #include <vector>
 
+#include "engine/memory/op_memory.h"
+#include "engine/memory/transient_floats.h"
+#include "engine/preference.h"
 #include "engine/tensor.h"
 #include "schemas/model_reader.h"
 #include "schemas/status.h"
@@ -51,6 +54,7 @@ struct OpSpec {
   std::vector<TensorType> input_types;
   TensorType output_type;
   ClampRange clamp;
+  Preference preference = Preference::kSpeed;
   const void* kernel = nullptr;  // layouts: schemas/model.fbs
   fbs::DType kernel_dtype = fbs::DType::F32;
   std::vector<float> kernel_scales;              // int8 kernels: one per output channel
@@ -59,7 +63,7 @@ struct OpSpec {
   xnn_weights_cache_provider* packed = nullptr;  // the entry as XNNPACK sees it
   // What `kernel` points to when f16 was made f32: gone once the operator is made. A spec may be
   // moved, not copied, then.
-  std::vector<float> widened_kernel;
+  TransientFloats widened_kernel;
 
   [[nodiscard]] bool on_int8() const { return output_type.dtype == fbs::DType::S8; }
   [[nodiscard]] const float* f32_kernel() const { return static_cast<const float*>(kernel); }
@@ -67,7 +71,8 @@ struct OpSpec {
 };
 
 // Shapes, types, kernel scales and clamp of op `index`; weights are left out.
-[[nodiscard]] OpSpec make_op_spec(const fbs::Variant& variant, OpIndex index);
+[[nodiscard]] OpSpec make_op_spec(const fbs::Variant& variant, OpIndex index,
+                                  Preference preference);
 
 // Tensors are [batch][height][width][channels]. REQUIRES: aligned to 64 bytes, with
 // kBufferSlackBytes behind them that may be read.
@@ -90,6 +95,8 @@ class Op {
   // Bytes of workspace, to be aligned to 64. `pool` is the one that run() gets; nullptr: no
   // threads.
   [[nodiscard]] virtual Result<std::size_t> reshape(std::uint32_t batch, pthreadpool_t pool) = 0;
+  // OpMemory::output_lead_bytes, whatever the number of threads. REQUIRES: reshaped.
+  [[nodiscard]] virtual std::size_t output_lead_bytes() const { return OpMemory::kApart; }
   // REQUIRES: reshaped. May be called again with other buffers.
   [[nodiscard]] virtual Status setup(const OpBuffers& buffers) = 0;
   // REQUIRES: set up; the workspace is the op's own while it runs.

@@ -113,10 +113,11 @@ bool is_packed_once(const OpSpec& spec) {
   return groups != spec.inputs[0].channels() || groups != spec.output.channels();
 }
 
-OpSpec make_op_spec(const fbs::Variant& variant, OpIndex index) {
+OpSpec make_op_spec(const fbs::Variant& variant, OpIndex index, Preference preference) {
   const fbs::Op& op = *variant.ops()->Get(index);
   OpSpec spec;
   spec.op = &op;
+  spec.preference = preference;
   spec.inputs.reserve(op.inputs()->size());
   spec.input_types.reserve(op.inputs()->size());
   for (const TensorId input : *op.inputs()) {

@@ -2,6 +2,7 @@
 #include "engine/ops/packed_model.h"
 
 #include <algorithm>
+#include <string>
 
 #include "engine/kernels/half.h"
 #include "engine/ops/convolution.h"
@@ -18,43 +19,63 @@ const void* weights_of(const ModelFile& model, const fbs::Op& op, const fbs::Wei
 
 // XNNPACK and Winograd's transform pack f32. What is packed already is not read again, but for
 // depthwise convolutions, which XNNPACK packs whatever the cache holds.
-void widen_f16_kernel(OpSpec& spec) {
+Status widen_f16_kernel(OpSpec& spec) {
   const bool read = !spec.entry->find() ||
                     spec.op->options_type() == fbs::OpOptions::DepthwiseConv2D ||
                     is_depthwise_group(spec);
-  if (!read) return;
+  if (!read) return Status::ok();
   const auto* halves = static_cast<const std::uint16_t*>(spec.kernel);
   const std::size_t count = spec.op->kernel()->bytes() / sizeof(std::uint16_t);
-  spec.widened_kernel.resize(count);
-  std::transform(halves, halves + count, spec.widened_kernel.begin(), kernels::half_to_float);
+  spec.widened_kernel = TransientFloats(count);
+  if (spec.widened_kernel.data() == nullptr) {
+    return {StatusCode::kResourceExhausted,
+            "no memory for an f16 kernel of " + std::to_string(count) + " values"};
+  }
+  std::transform(halves, halves + count, spec.widened_kernel.data(), kernels::half_to_float);
   spec.kernel = spec.widened_kernel.data();
+  return Status::ok();
 }
 
 }  // namespace
 
 PackedModel::PackedModel(std::shared_ptr<const ModelFile> model, const fbs::Variant& variant,
-                         OpRange range, const std::shared_ptr<WeightCacheFolder>& cache)
+                         OpRange range, const WeightsOptions& options)
     : model_(std::move(model)),
       variant_(variant),
       range_(range),
+      preference_(options.preference),
       cache_(std::size_t{range.last} - range.first) {
-  if (cache == nullptr) return;
+  keep_neighbours_small();
+  if (options.cache == nullptr) return;
   for (OpIndex op = range_.first; op < range_.last; ++op) {
-    if (variant_.ops()->Get(op)->segment() >= 0) use_files(op, cache);
+    if (variant_.ops()->Get(op)->segment() >= 0) use_files(op, options.cache);
+  }
+}
+
+// What is read in place may be mapped by large pages, which must not bring in what lies beside it,
+// of whichever variant.
+void PackedModel::keep_neighbours_small() const {
+  for (const fbs::Variant* variant : *model_->header().variants()) {
+    for (const fbs::Op* op : *variant->ops()) {
+      if (op->segment() < 0 || op->options_type() == fbs::OpOptions::FullyConnected) continue;
+      model_->keep_pages_small(static_cast<std::uint32_t>(op->segment()));
+    }
   }
 }
 
 // The entry is part of this, so `this` outlives what it keeps.
 void PackedModel::use_files(OpIndex index, const std::shared_ptr<WeightCacheFolder>& cache) {
   cache_.entry(index - range_.first)
-      .use_files(
-          {.folder = cache,
-           .key = [this, index] { return weight_cache_key(model_->header(), variant_, index); },
-           .check_source =
-               [this, index] {
-                 const std::int32_t segment = variant_.ops()->Get(index)->segment();
-                 return check_segment(*model_, static_cast<std::uint32_t>(segment));
-               }});
+      .use_files({.folder = cache,
+                  .key =
+                      [this, index] {
+                        return weight_cache_key(model_->header(), variant_, index, preference_);
+                      },
+                  .check_source =
+                      [this, index] {
+                        const std::int32_t segment = variant_.ops()->Get(index)->segment();
+                        return check_segment(*model_, static_cast<std::uint32_t>(segment));
+                      }});
 }
 
 PackedModel::~PackedModel() {
@@ -74,8 +95,8 @@ std::uint64_t PackedModel::packed_bytes(OpRange ops) const {
   return bytes;
 }
 
-OpSpec PackedModel::spec(OpIndex index) const {
-  OpSpec spec = make_op_spec(variant_, index);
+Result<OpSpec> PackedModel::spec(OpIndex index) const {
+  OpSpec spec = make_op_spec(variant_, index, preference_);
   if (spec.op->segment() < 0) return spec;
   spec.kernel = weights_of(*model_, *spec.op, spec.op->kernel());
   spec.bias = weights_of(*model_, *spec.op, spec.op->bias());
@@ -83,17 +104,16 @@ OpSpec PackedModel::spec(OpIndex index) const {
   spec.packed = spec.entry->provider();
   if (spec.kernel_dtype == fbs::DType::F16 &&
       spec.op->options_type() != fbs::OpOptions::FullyConnected) {
-    widen_f16_kernel(spec);
+    CLEAVE_RETURN_IF_ERROR(widen_f16_kernel(spec));
   }
   return spec;
 }
 
 OpResult PackedModel::create_op(OpIndex index) const {
-  const OpSpec op = spec(index);
+  CLEAVE_ASSIGN_OR_RETURN(const OpSpec op, spec(index));
   OpResult result = ops::create_op(op);
   if (op.op->segment() >= 0 && !op.entry->is_read_in_place()) {
     model_->release_segment_pages(static_cast<std::uint32_t>(op.op->segment()));
-    model_->keep_pages_small(static_cast<std::uint32_t>(op.op->segment()));
   }
   return result;
 }

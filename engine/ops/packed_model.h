@@ -11,9 +11,8 @@ namespace cleave::ops {
 
 class PackedModel final : public Weights {
  public:
-  // `cache` may be null: nothing is kept in files.
   PackedModel(std::shared_ptr<const ModelFile> model, const fbs::Variant& variant, OpRange range,
-              const std::shared_ptr<WeightCacheFolder>& cache);
+              const WeightsOptions& options);
   // Gives back the pages of what was read in place; another PackedModel of the same file that still
   // reads them faults them in again.
   ~PackedModel() override;
@@ -34,12 +33,14 @@ class PackedModel final : public Weights {
   void release_pages_not_in_place() const;
 
  private:
+  void keep_neighbours_small() const;
   void use_files(OpIndex index, const std::shared_ptr<WeightCacheFolder>& cache);
-  [[nodiscard]] OpSpec spec(OpIndex index) const;
+  [[nodiscard]] Result<OpSpec> spec(OpIndex index) const;
 
   std::shared_ptr<const ModelFile> model_;
   const fbs::Variant& variant_;
   OpRange range_;
+  Preference preference_;
   WeightCache cache_;  // by op - range_.first
 };
 

@@ -74,7 +74,7 @@ std::string_view packer_of(const OpSpec& spec) {
 }  // namespace
 
 Result<WeightCacheKey> weight_cache_key(const fbs::Model& model, const fbs::Variant& variant,
-                                        OpIndex index) {
+                                        OpIndex index, Preference preference) {
   const fbs::Op& op = *variant.ops()->Get(index);
   KeyHash hash;
   hash.add(kPackingVersion);
@@ -82,7 +82,7 @@ Result<WeightCacheKey> weight_cache_key(const fbs::Model& model, const fbs::Vari
                             xnn_experimental_get_build_identifier_size()));
   hash.add(std::string_view(CLEAVE_DEPENDENCIES_KEY));
   hash.add(packing_kernels());
-  hash.add(packer_of(make_op_spec(variant, index)));
+  hash.add(packer_of(make_op_spec(variant, index, preference)));
   const auto& digest = *model.segments()->Get(static_cast<std::uint32_t>(op.segment()))->sha256();
   hash.add(std::as_bytes(std::span(digest.data(), digest.size())));
   add_op(hash, variant, op);

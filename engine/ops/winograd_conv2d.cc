@@ -86,18 +86,24 @@ class WinogradConv2D final : public Op {
 
   Result<std::size_t> reshape(std::uint32_t batch, pthreadpool_t pool) override {
     tile_count_ = std::size_t{batch} * tiles_across_ * tiles_down_;
-    block_tiles_ = std::min(tile_count_, kMostTiles);
-    const std::size_t threads = pthreadpool_get_threads_count(pool);
-    blocks_at_once_ = 1;
+    in_turn_ = block_shape(std::min(tile_count_, kMostTiles));
+    threads_ = pthreadpool_get_threads_count(pool);
     const std::size_t weight_bytes = kWinogradPositions * depth_ * columns_ * sizeof(Value);
-    if (weight_bytes <= kMostSharedBytes && threads > 1 && threads <= kMostBlocksAtOnce &&
-        tile_count_ >= 2 * kMostTiles) {
-      blocks_at_once_ = threads;
-      block_tiles_ = std::max(kMostTiles / threads, kFewestTiles);
+    const bool at_once = weight_bytes <= kMostSharedBytes && threads_ > 1 &&
+                         threads_ <= kMostBlocksAtOnce && tile_count_ >= 2 * kMostTiles;
+    if (!at_once) threads_ = 1;
+    at_once_ = block_shape(std::max(kMostTiles / threads_, kFewestTiles));
+    return at_once ? std::max(in_turn_.bytes(), threads_ * at_once_.bytes()) : in_turn_.bytes();
+  }
+
+  // Blocks are computed in the order of their tiles, and a block reads all that it reads before it
+  // writes. So what is written when a block is done must end before what later ones read.
+  std::size_t output_lead_bytes() const override {
+    std::ptrdiff_t lead = 0;
+    for (std::size_t next = in_turn_.tiles; next < tile_count_; next += in_turn_.tiles) {
+      lead = std::max(lead, written_before(next) - unread_from(next));
     }
-    values_stride_ = block_tiles_ * depth_ + kPositionPadding;
-    products_stride_ = block_tiles_ * columns_ + kPositionPadding;
-    return blocks_at_once_ * block_bytes();
+    return static_cast<std::size_t>(lead) * sizeof(Pixel);
   }
 
   Status setup(const OpBuffers& buffers) override {
@@ -108,12 +114,12 @@ class WinogradConv2D final : public Op {
   }
 
   Status run(pthreadpool_t pool) override {
-    if (blocks_at_once_ > 1) {
+    if (threads_ > 1 && !is_in_place()) {
       run_blocks_at_once(pool);
       return Status::ok();
     }
-    for (std::size_t first = 0; first < tile_count_; first += block_tiles_) {
-      const Block block = block_at(first, workspace_);
+    for (std::size_t first = 0; first < tile_count_; first += in_turn_.tiles) {
+      const Block block = block_at(first, in_turn_, workspace_);
       parallelize<&WinogradConv2D::transform_tile_input>(pool, block, block.tiles);
       parallelize<&WinogradConv2D::multiply_position>(pool, block, kWinogradPositions);
       parallelize<&WinogradConv2D::transform_tile_output>(pool, block, block.tiles);
@@ -122,11 +128,24 @@ class WinogradConv2D final : public Op {
   }
 
  private:
+  struct BlockShape {
+    std::size_t tiles = 0;
+    std::size_t values_stride = 0;    // values between two positions
+    std::size_t products_stride = 0;  // floats between two positions
+    [[nodiscard]] std::size_t bytes() const {
+      return kWinogradPositions * (values_stride * sizeof(Value) + products_stride * sizeof(float));
+    }
+  };
+  [[nodiscard]] BlockShape block_shape(std::size_t tiles) const {
+    return {tiles, tiles * depth_ + kPositionPadding, tiles * columns_ + kPositionPadding};
+  }
+
   // Tiles that are computed together, and where their values and products are.
   struct Block {
     std::size_t first_tile, tiles, panels;
     Value* values;    // [position][panel][depth / 16][tile of panel][16]
     float* products;  // [position][tile][columns_]
+    std::size_t values_stride, products_stride;
 
     // Tiles are spread evenly over panels: 16 tiles are 8 and 8, not 14 and 2.
     [[nodiscard]] std::size_t panel_begin(std::size_t panel) const {
@@ -136,15 +155,27 @@ class WinogradConv2D final : public Op {
       return ((tile + 1) * panels - 1) / tiles;
     }
   };
-
-  [[nodiscard]] std::size_t block_bytes() const {
-    return kWinogradPositions * (values_stride_ * sizeof(Value) + products_stride_ * sizeof(float));
-  }
-  [[nodiscard]] Block block_at(std::size_t first_tile, std::byte* workspace) const {
-    const std::size_t tiles = std::min(block_tiles_, tile_count_ - first_tile);
+  [[nodiscard]] Block block_at(std::size_t first_tile, const BlockShape& shape,
+                               std::byte* workspace) const {
+    const std::size_t tiles = std::min(shape.tiles, tile_count_ - first_tile);
     auto* values = reinterpret_cast<Value*>(workspace);
-    return {first_tile, tiles, (tiles + table_.gemm_rows - 1) / table_.gemm_rows, values,
-            reinterpret_cast<float*>(values + kWinogradPositions * values_stride_)};
+    auto* products = reinterpret_cast<float*>(values + kWinogradPositions * shape.values_stride);
+    return {first_tile,
+            tiles,
+            (tiles + table_.gemm_rows - 1) / table_.gemm_rows,
+            values,
+            products,
+            shape.values_stride,
+            shape.products_stride};
+  }
+
+  // Then blocks must be computed in their order (output_lead_bytes).
+  [[nodiscard]] bool is_in_place() const {
+    const std::size_t batch = tile_count_ / (tiles_across_ * tiles_down_);
+    const auto input = reinterpret_cast<std::uintptr_t>(input_data_);
+    const auto output = reinterpret_cast<std::uintptr_t>(output_data_);
+    return output < input + batch * element_count(input_) * sizeof(Pixel) &&
+           input < output + batch * element_count(output_) * sizeof(Pixel);
   }
 
   template <void (WinogradConv2D::*kTask)(const Block&, std::size_t) const>
@@ -168,13 +199,14 @@ class WinogradConv2D final : public Op {
         pool,
         [](void* self, std::size_t thread, std::size_t index) {
           const auto& op = *static_cast<const WinogradConv2D*>(self);
+          const BlockShape& shape = op.at_once_;
           const Block block =
-              op.block_at(index * op.block_tiles_, op.workspace_ + thread * op.block_bytes());
+              op.block_at(index * shape.tiles, shape, op.workspace_ + thread * shape.bytes());
           for (std::size_t i = 0; i < block.tiles; ++i) op.transform_tile_input(block, i);
           for (std::size_t i = 0; i < kWinogradPositions; ++i) op.multiply_position(block, i);
           for (std::size_t i = 0; i < block.tiles; ++i) op.transform_tile_output(block, i);
         },
-        const_cast<WinogradConv2D*>(this), (tile_count_ + block_tiles_ - 1) / block_tiles_,
+        const_cast<WinogradConv2D*>(this), (tile_count_ + at_once_.tiles - 1) / at_once_.tiles,
         PTHREADPOOL_FLAG_DISABLE_DENORMALS);
   }
 
@@ -184,6 +216,23 @@ class WinogradConv2D final : public Op {
   [[nodiscard]] Tile tile_at(std::size_t tile) const {
     return {tile / tiles_across_ / tiles_down_, tile / tiles_across_ % tiles_down_ * output_side_,
             tile % tiles_across_ * output_side_};
+  }
+
+  // Where in the output the tiles before `tile` end, in elements.
+  [[nodiscard]] std::ptrdiff_t written_before(std::size_t tile) const {
+    const Tile last = tile_at(tile - 1);
+    const std::size_t y = std::min<std::size_t>(last.y + output_side_, output_.height());
+    const std::size_t x = std::min<std::size_t>(last.x + output_side_, output_.width());
+    return static_cast<std::ptrdiff_t>(last.picture * element_count(output_) +
+                                       ((y - 1) * output_.width() + x) * output_.channels());
+  }
+  // Where in the input the patches of `tile` and those after it begin, in elements.
+  [[nodiscard]] std::ptrdiff_t unread_from(std::size_t tile) const {
+    const Tile first = tile_at(tile);
+    const std::size_t y = first.y - std::min<std::size_t>(first.y, padding_.top());
+    const std::size_t x = first.x - std::min<std::size_t>(first.x, padding_.left());
+    return static_cast<std::ptrdiff_t>(first.picture * element_count(input_) +
+                                       (y * input_.width() + x) * input_.channels());
   }
 
   void transform_tile_input(const Block& block, std::size_t index) const {
@@ -207,16 +256,16 @@ class WinogradConv2D final : public Op {
             (static_cast<std::size_t>(top) * input_.width() + static_cast<std::size_t>(left)) *
                 channels +
             channel;
-        transforms_.input(patch, pixels, values + channel * rows, values_stride_);
+        transforms_.input(patch, pixels, values + channel * rows, block.values_stride);
       } else {
-        transform_edge(picture, top, left, channel, values + channel * rows);
+        transform_edge(picture, top, left, channel, values + channel * rows, block.values_stride);
       }
     }
   }
 
   // A patch that reaches over the picture's edge, or has fewer channels than a call takes.
   void transform_edge(const Pixel* picture, std::ptrdiff_t top, std::ptrdiff_t left,
-                      std::size_t channel, Value* values) const {
+                      std::size_t channel, Value* values, std::size_t values_stride) const {
     constexpr std::size_t kRow = kWinogradPatchSide * kWinogradChannels;
     alignas(64) Pixel pixels[kWinogradPatchSide * kRow];
     std::fill_n(pixels, kWinogradPatchSide * kRow, zero_);
@@ -232,12 +281,12 @@ class WinogradConv2D final : public Op {
                     picture + pixel * input_.channels() + channel, count * sizeof(Pixel));
       }
     }
-    transforms_.input({kRow, kWinogradChannels}, pixels, values, values_stride_);
+    transforms_.input({kRow, kWinogradChannels}, pixels, values, values_stride);
   }
 
   void multiply_position(const Block& block, std::size_t position) const {
-    const Value* values = block.values + position * values_stride_;
-    float* products = block.products + position * products_stride_;
+    const Value* values = block.values + position * block.values_stride;
+    float* products = block.products + position * block.products_stride;
     const Value* weights =
         static_cast<const Value*>(weights_.values) + position * depth_ * columns_;
     const std::size_t panel_values = table_.gemm_columns * depth_;
@@ -276,19 +325,21 @@ class WinogradConv2D final : public Op {
     const kernels::WinogradPatch patch{std::size_t{output_.width()} * channels, channels};
     for (std::size_t channel = 0; channel < channels; channel += kWinogradChannels) {
       if (whole && channel + kWinogradChannels <= channels) {
-        transforms_.output(products + channel, products_stride_, patch, epilogue_at(channel),
+        transforms_.output(products + channel, block.products_stride, patch, epilogue_at(channel),
                            pixels + channel);
       } else {
-        write_edge(products + channel, channel, rows, columns, patch, pixels + channel);
+        write_edge(products + channel, block.products_stride, channel, rows, columns, patch,
+                   pixels + channel);
       }
     }
   }
 
-  void write_edge(const float* products, std::size_t channel, std::size_t rows, std::size_t columns,
-                  const kernels::WinogradPatch& patch, Pixel* pixels) const {
+  void write_edge(const float* products, std::size_t products_stride, std::size_t channel,
+                  std::size_t rows, std::size_t columns, const kernels::WinogradPatch& patch,
+                  Pixel* pixels) const {
     constexpr std::size_t kRow = kMostOutputSide * kWinogradChannels;
     alignas(64) Pixel whole[kMostOutputSide * kRow];
-    transforms_.output(products, products_stride_, {kRow, kWinogradChannels}, epilogue_at(channel),
+    transforms_.output(products, products_stride, {kRow, kWinogradChannels}, epilogue_at(channel),
                        whole);
     const std::size_t count = std::min(kWinogradChannels, output_.channels() - channel);
     for (std::size_t y = 0; y < rows; ++y) {
@@ -320,14 +371,25 @@ class WinogradConv2D final : public Op {
   std::size_t tiles_down_;
 
   std::size_t tile_count_ = 0;
-  std::size_t block_tiles_ = 0;
-  std::size_t blocks_at_once_ = 1;
-  std::size_t values_stride_ = 0;    // values between two positions
-  std::size_t products_stride_ = 0;  // floats between two positions
+  BlockShape in_turn_;
+  BlockShape at_once_;       // of a thread's own blocks
+  std::size_t threads_ = 1;  // that take blocks of their own
   const Pixel* input_data_ = nullptr;
   Pixel* output_data_ = nullptr;
   std::byte* workspace_ = nullptr;  // of each block that is computed at the same time
 };
+
+// In place, an op saves the smaller of its tensors where the arena is fullest, and XNNPACK's
+// pointers to every pixel; what its weights grow by stays for good.
+bool takes_little_memory(const OpSpec& spec, const kernels::KernelTable& table) {
+  constexpr std::size_t kShare = 4;
+  const std::size_t element_bytes = dtype_bytes(spec.output_type.dtype);
+  const std::size_t tensor = std::min(element_count(spec.inputs[0]), element_count(spec.output));
+  const std::size_t direct =
+      window_side(spec) * window_side(spec) * spec.inputs[0].channels() * spec.output.channels();
+  return winograd_weight_bytes(spec, table.gemm_columns) <=
+         (direct + tensor / kShare) * element_bytes;
+}
 
 }  // namespace
 
@@ -344,7 +406,8 @@ bool winograd_pays(const OpSpec& spec, const kernels::KernelTable& table) {
                         window.height() / 2;
   constexpr std::uint32_t kFewestChannels = 16;
   return fits && spec.inputs[0].channels() >= kFewestChannels &&
-         spec.output.channels() >= kFewestChannels;
+         spec.output.channels() >= kFewestChannels &&
+         (spec.preference == Preference::kSpeed || takes_little_memory(spec, table));
 }
 
 OpResult create_winograd_conv2d(const OpSpec& spec, const kernels::KernelTable& table) {

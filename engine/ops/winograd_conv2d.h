@@ -11,7 +11,9 @@ namespace cleave::ops {
 
 // Whether the op is a convolution that can be computed so and gains by it: 3x3 or 5x5, stride 1, no
 // dilation, no groups, padding of at most half the window, and enough channels on both sides that
-// transforms are paid back. On int8 tensors only where the table has kernels for them.
+// transforms are paid back. On int8 tensors only where the table has kernels for them. With
+// Preference::kMemory only where the weights grow by little beside the tensors: they then are less
+// than what computing in place saves.
 [[nodiscard]] bool winograd_pays(const OpSpec& spec, const kernels::KernelTable& table);
 
 // REQUIRES: winograd_pays(spec, table). `table` stays valid as long as the operator.

@@ -22,25 +22,27 @@ std::size_t kernel_elements_read(const OpSpec& spec) {
   return std::size_t{window->height()} * window->width() * spec.output.channels();
 }
 
-Result<std::size_t> workspace_of(const fbs::Variant& variant, OpIndex index, std::uint32_t batch) {
-  OpSpec spec = make_op_spec(variant, index);
+Result<OpMemory> memory_of(const fbs::Variant& variant, OpIndex index, std::uint32_t batch,
+                           Preference preference) {
+  OpSpec spec = make_op_spec(variant, index, preference);
   const std::vector<float> kernel(kernel_elements_read(spec));
   spec.kernel = kernel.data();
   spec.packed = planning_only_provider();
   CLEAVE_ASSIGN_OR_RETURN(const std::unique_ptr<Op> op, create_op(spec));
-  return op->reshape(batch, /*pool=*/nullptr);
+  CLEAVE_ASSIGN_OR_RETURN(const std::size_t workspace, op->reshape(batch, /*pool=*/nullptr));
+  return OpMemory{workspace, op->output_lead_bytes()};
 }
 
 }  // namespace
 
-Result<std::vector<std::size_t>> plan_workspaces(const fbs::Variant& variant, OpRange range,
-                                                 std::uint32_t batch) {
+Result<std::vector<OpMemory>> plan_workspaces(const fbs::Variant& variant, OpRange range,
+                                              std::uint32_t batch, Preference preference) {
   CLEAVE_RETURN_IF_ERROR(initialize_xnnpack());
-  std::vector<std::size_t> workspaces;
+  std::vector<OpMemory> workspaces;
   workspaces.reserve(range.last - range.first);
   for (OpIndex op = range.first; op < range.last; ++op) {
-    CLEAVE_ASSIGN_OR_RETURN(const std::size_t bytes, workspace_of(variant, op, batch));
-    workspaces.push_back(bytes);
+    CLEAVE_ASSIGN_OR_RETURN(const OpMemory memory, memory_of(variant, op, batch, preference));
+    workspaces.push_back(memory);
   }
   return workspaces;
 }

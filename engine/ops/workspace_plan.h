@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The workspaces that ops would ask for, learnt without their weights.
+// The memory that ops would ask for beside their tensors, learnt without their weights.
 #pragma once
 
-#include <cstddef>
 #include <vector>
 
+#include "engine/memory/op_memory.h"
+#include "engine/preference.h"
 #include "engine/tensor.h"
 #include "schemas/status.h"
 
@@ -14,7 +15,8 @@ namespace cleave::ops {
 // One entry per op of `range`, for one thread. Makes each operator with weights that are not there,
 // reshapes it and drops it; microseconds an op. Errors: as create_op and reshape.
 // REQUIRES: range within the variant.
-[[nodiscard]] Result<std::vector<std::size_t>> plan_workspaces(const fbs::Variant& variant,
-                                                               OpRange range, std::uint32_t batch);
+[[nodiscard]] Result<std::vector<OpMemory>> plan_workspaces(const fbs::Variant& variant,
+                                                            OpRange range, std::uint32_t batch,
+                                                            Preference preference);
 
 }  // namespace cleave::ops

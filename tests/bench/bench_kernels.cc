@@ -56,7 +56,7 @@ class Layer {
         pthreadpool_t pool)
       : model_(std::move(model)), pool_(pool) {
     const fbs::Variant& variant = *model_->header().variants()->Get(0);
-    ops::OpSpec spec = ops::make_op_spec(variant, index);
+    ops::OpSpec spec = ops::make_op_spec(variant, index, Preference::kSpeed);
     spec.kernel = model_->weight_bytes(*spec.op, *spec.op->kernel()).data();
     spec.bias = model_->weight_bytes(*spec.op, *spec.op->bias()).data();
     spec.entry = &entry_;
@@ -174,7 +174,8 @@ void measure_convolution(const ConvCase& layer, int runs, unsigned threads, pthr
   const auto model = model_of(layer);
   const OpIndex index = layer.on_int8 ? 1 : 0;
   const kernels::KernelTable& table = kernels::active_kernels();
-  const ops::OpSpec spec = ops::make_op_spec(*model->header().variants()->Get(0), index);
+  const ops::OpSpec spec =
+      ops::make_op_spec(*model->header().variants()->Get(0), index, Preference::kSpeed);
   const std::string name =
       std::to_string(layer.input.height()) + "x" + std::to_string(layer.input.width()) + "x" +
       std::to_string(layer.input.channels()) + " to " + std::to_string(spec.output.channels());

@@ -53,8 +53,9 @@ Prepared prepare(const bench::RunnerArguments& arguments,
   const std::uint32_t variant = find_variant(model->header(), arguments.more[1]);
   const OpRange all{0, model->header().variants()->Get(variant)->ops()->size()};
   Prepared prepared;
-  prepared.executor = value_of(Executor::create(
-      value_of(Weights::create(model, variant, all, cache)), {.threads = arguments.threads}));
+  prepared.executor =
+      value_of(Executor::create(value_of(Weights::create(model, variant, all, {.cache = cache})),
+                                {.threads = arguments.threads}));
   Executor& executor = *prepared.executor;
   require(executor.prepare(all, 1));
   const auto values = bench::read_floats(arguments.input, executor.inputs()[0].elements);

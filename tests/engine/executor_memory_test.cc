@@ -181,7 +181,7 @@ TEST_CASE("a tensor's place in the arena is free again after its last reader") {
   const auto model = branching_model();
   const fbs::Variant& variant = first_variant(*model);
   const OpIndex ops = op_count(*model);
-  const std::vector<std::size_t> workspaces(ops, 0);
+  const std::vector<OpMemory> workspaces(ops);
   const RangePlan plan = plan_range(variant, {0, ops}, 1, workspaces);
   std::size_t sum = 0;
   for (const BufferRequest& request : plan.requests) sum += request.bytes;
@@ -194,7 +194,7 @@ TEST_CASE("no op's output shares memory with a tensor that lives then") {
   const fbs::Variant& variant = first_variant(*model);
   const OpIndex ops = op_count(*model);
   const std::vector<Lifetime> lifetimes = find_lifetimes(variant);
-  const std::vector<std::size_t> workspaces(ops, 500);
+  const std::vector<OpMemory> workspaces(ops, {.workspace_bytes = 500});
   const RangePlan plan = plan_range(variant, {0, ops}, 1, workspaces);
   const auto bytes = [&](TensorId t) { return f32_bytes(*variant.tensors()->Get(t)->shape()); };
   for (OpIndex op = 0; op < ops; ++op) {

@@ -2,7 +2,7 @@
 //
 // Operators on int8 tensors, and on f16 and int8 weights, against plain loops in double precision
 // on the real numbers that the integers stand for. An int8 result may be off by what rounding
-// leaves.
+// leaves. Pictures of a batch are, bit for bit, what they are one by one.
 #include <doctest/doctest.h>
 
 #include <algorithm>
@@ -93,6 +93,30 @@ double worst_error(ModelBuilder& builder, unsigned threads) {
   return worst;
 }
 
+// The bytes that a run of `batch` pictures gives, and those of runs of one picture each.
+void check_batch(ModelBuilder& builder, std::uint32_t batch) {
+  const auto model = open_model(builder);
+  const OpRange all{0, op_count(*model)};
+  const auto executor = make_executor(model);
+  require_ok(executor->prepare(all, batch));
+  const std::size_t elements = executor->inputs()[0].elements / batch;
+  const Values pixels = random_values(elements * batch, 13);
+  std::ranges::copy(pixels, executor->inputs()[0].f32().begin());
+  require_ok(executor->run());
+  const auto together = executor->outputs()[0].as_bytes();
+  const std::vector<std::byte> expected(together.begin(), together.end());
+  std::vector<std::byte> one_by_one;
+  require_ok(executor->prepare(all, 1));
+  for (std::uint32_t picture = 0; picture < batch; ++picture) {
+    std::copy_n(pixels.begin() + static_cast<std::ptrdiff_t>(picture * elements), elements,
+                executor->inputs()[0].f32().begin());
+    require_ok(executor->run());
+    const auto one = executor->outputs()[0].as_bytes();
+    one_by_one.insert(one_by_one.end(), one.begin(), one.end());
+  }
+  CHECK(one_by_one == expected);
+}
+
 void check_cases(const std::vector<OpCase>& cases) {
   for (const OpCase& op : cases) {
     CAPTURE(op.name);
@@ -100,6 +124,12 @@ void check_cases(const std::vector<OpCase>& cases) {
       ModelBuilder builder(op.input, 7);
       op.build(builder);
       CHECK(worst_error(builder, threads) <= op.most);
+    }
+    for (const std::uint32_t batch : {2U, 3U}) {
+      CAPTURE(batch);
+      ModelBuilder builder(op.input, 7);
+      op.build(builder);
+      check_batch(builder, batch);
     }
   }
 }

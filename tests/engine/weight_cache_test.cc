@@ -43,7 +43,7 @@ struct Outcome {
 // As a process of its own would: opens the folder, makes weights, runs.
 Outcome run_with(const std::shared_ptr<const ModelFile>& model, OpRange range,
                  const std::shared_ptr<WeightCacheFolder>& folder) {
-  auto weights = Weights::create(model, 0, range, folder);
+  auto weights = Weights::create(model, 0, range, {.cache = folder});
   require_ok(weights.status());
   const fbs::Variant& variant = first_variant(*model);
   const Values input =
@@ -200,7 +200,7 @@ TEST_CASE("what a file will take is known before it is written, within a few per
   for (OpIndex op = 0; op < 5; ++op) {
     CAPTURE(op);
     const auto folder = open_folder(home / ("cache" + std::to_string(op)));
-    require_ok(Weights::create(*model, 0, {op, op + 1}, folder).status());
+    require_ok(Weights::create(*model, 0, {op, op + 1}, {.cache = folder}).status());
     const auto predicted = static_cast<double>(weight_cache_bytes(first_variant(**model), op));
     const auto found = static_cast<double>(folder->usage().bytes);
     CHECK(found == doctest::Approx(predicted).epsilon(0.05));

@@ -234,6 +234,7 @@ TEST_CASE("wrong command lines") {
            {"run"},
            {"run", "--model", bench.model, "--threads", "0", bench.picture},
            {"run", "--model", bench.model, "--policy", "best", bench.picture},
+           {"run", "--model", bench.model, "--prefer", "neither", bench.picture},
            {"run", "--model", bench.model, "--server", "a:b:c", bench.picture},
            {"run", "--model", bench.model, "--server", "host", "--uplink-limit", "fast",
             bench.picture},

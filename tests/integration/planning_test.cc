@@ -49,6 +49,60 @@ TEST_CASE("a profile is measured, kept and used") {
   CHECK(other.err.find("measuring") != std::string::npos);
 }
 
+// AlexNet: its last three convolutions are what the preference is about.
+TEST_CASE(
+    "--prefer memory: plans, runs and servers take less, and a profile holds for one of them") {
+  const Workshop workshop;
+  const std::string model = workshop.zoo("alexnet", {"--classes", "10"});
+  const std::string picture = workshop.jpeg("a.jpg", 3);
+  REQUIRE(run_agent({"profile", "--model", model, "--runs", "1", "--json"}).exit_code == 0);
+  const auto plan = [&](const std::string& prefer) {
+    const AgentRun run =
+        run_agent({"plan", "--model", model, "--no-cache", "--prefer", prefer, "--json"});
+    REQUIRE_MESSAGE(run.exit_code == 0, run.err);
+    const std::string other = "was measured with --prefer speed; profile again";
+    CHECK((run.err.find(other) != std::string::npos) == (prefer == "memory"));
+    CHECK(run.records.at(0).at("prefer") == prefer);
+    return run.records.at(0).at("splits");
+  };
+  const nlohmann::json speed = plan("speed"), memory = plan("memory");
+  REQUIRE(speed.size() == memory.size());
+  const auto whole = [](const nlohmann::json& splits) {
+    return splits.back().at("memory_bytes").get<std::uint64_t>();
+  };
+  // 2.1 M values of 3x3 kernels, four times as many for Winograd.
+  CHECK(whole(memory) + 20'000'000 < whole(speed));
+  const nlohmann::json inspected = inspect(model, {"--prefer", "memory"});
+  const auto& cuts = inspected.at("variants").at(0).at("cuts");
+  CHECK(cuts.back().at("head_memory_bytes") == whole(memory));
+
+  // The same in a configuration file; head and tail with different preferences agree closely.
+  const std::string config =
+      workshop.file("agent.conf", "[run]\nmodel=\"" + model + "\"\nprefer=\"memory\"\n");
+  const RunningServer fast({model}, {"--no-cache"});
+  const RunningServer small({model}, {"--no-cache", "--prefer", "memory"});
+  const auto scores = [&](const RunningServer& server, const std::vector<std::string>& options) {
+    std::vector<std::string> command{"--config", config, "run",        "--server", server.address(),
+                                     "--split",  "8",    "--no-cache", "--json",   "--scores"};
+    command.insert(command.end(), options.begin(), options.end());
+    command.push_back(picture);
+    const AgentRun run = run_agent(command);
+    REQUIRE_MESSAGE(run.exit_code == 0, run.err);
+    return run.records.at(0).at("scores").get<std::vector<double>>();
+  };
+  const auto all_small = scores(small, {});
+  const auto all_fast = scores(fast, {"--prefer", "speed"});
+  const auto mixed = scores(fast, {});
+  CHECK(all_small != all_fast);
+  for (std::size_t i = 0; i < all_small.size(); ++i) {
+    CHECK(all_small[i] == doctest::Approx(all_fast[i]).epsilon(1e-3));
+    CHECK(mixed[i] == doctest::Approx(all_fast[i]).epsilon(1e-3));
+  }
+  const AgentRun doctor = run_agent({"doctor", "--model", model, "--prefer", "memory", "--json"});
+  CHECK(doctor.records.at(0).at("prefer") == "memory");
+  CHECK(doctor.records.at(0).at("profile").at("found") == false);
+}
+
 TEST_CASE("the plan follows the link") {
   const Bench bench;
   const RunningServer server({bench.model});

@@ -7,15 +7,18 @@
 #include <sys/stat.h>
 
 #include <chrono>
+#include <cstdio>
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
+#include <functional>
 #include <map>
 #include <sstream>
 #include <thread>
 
 #include "schemas/exit_code.h"
 #include "tests/support/programs.h"
+#include "tests/support/reclaim.h"
 
 namespace cleave::test {
 namespace {
@@ -40,7 +43,7 @@ std::map<std::string, CacheFile> files_of(const std::string& folder) {
 
 // What a process has of the cache's files in memory, from its smaps.
 struct MappedPages {
-  std::uint64_t resident = 0, shared = 0, of_its_own = 0;
+  std::uint64_t mapped = 0, resident = 0, shared = 0, of_its_own = 0;
 };
 
 MappedPages pages_of(pid_t process) {
@@ -55,12 +58,27 @@ MappedPages pages_of(pid_t process) {
     if (!key.ends_with(':')) {
       is_cache = line.ends_with(".packed");
     } else if (is_cache && words >> kib) {
+      if (key == "Size:") pages.mapped += kib * 1024;
       if (key == "Rss:") pages.resident += kib * 1024;
       if (key.starts_with("Shared_")) pages.shared += kib * 1024;
       if (key.starts_with("Private_")) pages.of_its_own += kib * 1024;
     }
   }
   return pages;
+}
+
+// Pages that were reclaimed come back for one process at a time, which then has them alone.
+bool share_all(const MappedPages& pages, std::uint64_t bytes) {
+  CHECK(pages.mapped >= bytes);
+  return pages.resident > bytes * 9 / 10 && pages.shared == pages.resident && pages.of_its_own == 0;
+}
+
+void check_shared(const std::function<bool()>& holds) {
+  const Verdict verdict = judge_residency(holds);
+  CHECK(verdict != Verdict::kFails);
+  if (verdict == Verdict::kPagesWereReclaimed) {
+    std::printf("not judged: this machine is short of memory and reclaims pages\n");
+  }
 }
 
 std::vector<std::string> run_all(const std::string& model, const std::string& cache,
@@ -117,32 +135,30 @@ TEST_CASE("two agents and two servers share the pages of one cache") {
   std::vector<std::string> command = run_all(model, cache, picture);
   command.insert(command.begin(), agent_program());
   for (int i = 0; i < 400; ++i) command.push_back(picture);
-  BackgroundProgram first(command), second(command);
-  for (BackgroundProgram* agent : {&first, &second}) {
-    REQUIRE(agent->read_line() != "");
-    agent->signal(SIGSTOP);
-  }
-  for (const BackgroundProgram* agent : {&first, &second}) {
-    const MappedPages pages = pages_of(agent->pid());
-    CHECK(pages.resident > bytes * 9 / 10);
-    CHECK(pages.shared == pages.resident);
-    CHECK(pages.of_its_own == 0);
-  }
+  check_shared([&] {
+    BackgroundProgram first(command), second(command);
+    for (BackgroundProgram* agent : {&first, &second}) {
+      REQUIRE(agent->read_line() != "");
+      REQUIRE(agent->stop());
+    }
+    return share_all(pages_of(first.pid()), bytes) && share_all(pages_of(second.pid()), bytes);
+  });
 
   const auto serve = [&] {
     return std::make_unique<BackgroundProgram>(
         std::vector<std::string>{server_program(), "--listen", "127.0.0.1:0", "--json",
                                  "--log-level", "warn", "--model", model, "--cache", cache});
   };
-  const auto one = serve(), two = serve();
-  for (BackgroundProgram* server : {one.get(), two.get()}) {
-    const auto line = nlohmann::json::parse(server->read_line(), nullptr, false);
-    REQUIRE(line.is_object());
-    CHECK(line.at("weight_cache").at("ops_packed") == 0);
-    CHECK(line.at("weight_cache").at("ops_mapped") == files_of(cache).size());
-    CHECK(pages_of(server->pid()).shared > bytes * 9 / 10);
-    CHECK(pages_of(server->pid()).of_its_own == 0);
-  }
+  check_shared([&] {
+    const auto one = serve(), two = serve();
+    for (BackgroundProgram* server : {one.get(), two.get()}) {
+      const auto line = nlohmann::json::parse(server->read_line(), nullptr, false);
+      REQUIRE(line.is_object());
+      CHECK(line.at("weight_cache").at("ops_packed") == 0);
+      CHECK(line.at("weight_cache").at("ops_mapped") == files_of(cache).size());
+    }
+    return share_all(pages_of(one->pid()), bytes) && share_all(pages_of(two->pid()), bytes);
+  });
 }
 
 TEST_CASE("an agent that is killed while it fills the cache leaves nothing that is used") {

@@ -10,6 +10,8 @@
 
 #include <array>
 #include <cstdlib>
+#include <filesystem>
+#include <fstream>
 #include <thread>
 
 namespace cleave::test {
@@ -62,6 +64,25 @@ bool drain(int descriptor, std::string& text) {
   if (count <= 0) return false;
   text.append(chunk.data(), static_cast<std::size_t>(count));
   return true;
+}
+
+// The state letter of /proc/PID/stat, behind the name, which may hold anything.
+char state_in(const std::filesystem::path& stat) {
+  std::ifstream file(stat);
+  std::string text;
+  std::getline(file, text);
+  const std::size_t name_end = text.rfind(") ");
+  return name_end == std::string::npos || name_end + 2 >= text.size() ? '?' : text[name_end + 2];
+}
+
+bool stands_still(pid_t pid) {
+  const std::filesystem::path tasks = "/proc/" + std::to_string(pid) + "/task";
+  std::error_code error;
+  for (std::filesystem::directory_iterator task(tasks, error), end; task != end;
+       task.increment(error)) {
+    if (error || state_in(task->path() / "stat") != 'T') return false;
+  }
+  return !error;
 }
 
 int milliseconds_until(Clock::time_point end) {
@@ -124,6 +145,16 @@ std::string BackgroundProgram::read_line(std::chrono::seconds limit) {
 }
 
 void BackgroundProgram::signal(int number) const { kill(pid_, number); }
+
+bool BackgroundProgram::stop(std::chrono::seconds limit) const {
+  signal(SIGSTOP);
+  const auto end = Clock::now() + limit;
+  while (!stands_still(pid_)) {
+    if (Clock::now() >= end) return false;
+    std::this_thread::sleep_for(std::chrono::milliseconds(2));
+  }
+  return true;
+}
 
 int BackgroundProgram::wait(std::chrono::seconds limit) {
   const int code = wait_until(pid_, Clock::now() + limit);

@@ -40,6 +40,8 @@ class BackgroundProgram {
   // The next line of standard output, without its newline; empty at the end or after `limit`.
   [[nodiscard]] std::string read_line(std::chrono::seconds limit = std::chrono::seconds(60));
   void signal(int number) const;
+  // SIGSTOP, and waits until every thread of it stands still; false after `limit`.
+  [[nodiscard]] bool stop(std::chrono::seconds limit = std::chrono::seconds(30)) const;
   // Waits for the end; the exit code as in Finished.
   int wait(std::chrono::seconds limit = std::chrono::seconds(30));
   [[nodiscard]] pid_t pid() const { return pid_; }

@@ -123,8 +123,10 @@ AgentRun run_agent(const std::vector<std::string>& arguments,
   return run;
 }
 
-nlohmann::json inspect(const std::string& model) {
-  const Finished finished = run_program({import_program(), "inspect", model, "--json"});
+nlohmann::json inspect(const std::string& model, const std::vector<std::string>& options) {
+  std::vector<std::string> command{import_program(), "inspect", model, "--json"};
+  command.insert(command.end(), options.begin(), options.end());
+  const Finished finished = run_program(command);
   REQUIRE_MESSAGE(finished.exit_code == 0, finished.err);
   return nlohmann::json::parse(finished.out);
 }

@@ -68,6 +68,6 @@ AgentRun run_agent(const std::vector<std::string>& arguments,
                    const std::vector<std::string>& prefix = {});
 
 // `cleave-import inspect --json`.
-nlohmann::json inspect(const std::string& model);
+nlohmann::json inspect(const std::string& model, const std::vector<std::string>& options = {});
 
 }  // namespace cleave::test

@@ -311,6 +311,25 @@ TEST_CASE("selections of many channels cannot fill memory") {
   add_int_initializer(h.graph(), "all", all);
   test::set_int(h.node("Gather", {"a", "all"}, "y"), "axis", 1);
   CHECK(h.code() == kUnsupported);
+
+  // The cap itself is 2^26 pairs: one channel more than 2^13 of 2^13 is over it.
+  for (const std::size_t selected : {std::size_t{8192}, std::size_t{8193}}) {
+    CAPTURE(selected);
+    Hostile edge({1, 8192, 1, 1});
+    edge.node("Relu", {"x"}, "a");
+    all.resize(8193);
+    std::vector<std::int64_t> some(all.begin(),
+                                   all.begin() + static_cast<std::ptrdiff_t>(selected));
+    some.back() = 0;  // there is no channel 8192
+    add_int_initializer(edge.graph(), "some", some);
+    test::set_int(edge.node("Gather", {"a", "some"}, "y"), "axis", 1);
+    const Status status = read_onnx(test::to_bytes(edge.model())).status();
+    CHECK(status.is_ok() == (selected == 8192));
+    if (status.is_ok()) continue;
+    CHECK(status.code() == kCorrupt);
+    CHECK_MESSAGE(status.message().find("too many to copy one by one") != std::string::npos,
+                  status.message());
+  }
 }
 
 TEST_CASE("tensors that lie about their data") {
