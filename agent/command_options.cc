@@ -96,8 +96,8 @@ void add_model_options(CLI::App& command, CommandOptions& options) {
               options.preference = *parsed;
             }
           },
-          "What to spend less of where the kernels leave a choice: time, or memory at the price "
-          "of time. A profile holds for one of them")
+          "speed: the fastest form of every op; memory: the smaller one where there is a choice, "
+          "at the price of time. A profile holds for one of them")
       ->check(CLI::IsMember({"memory", "speed"}))
       ->default_str("speed");
   command.add_flag("--json", options.json, "Machine-readable output");

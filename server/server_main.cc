@@ -53,8 +53,8 @@ void define_options(CLI::App& app, Arguments& arguments) {
              options.preference = *parsed;
            }
          },
-         "What to spend less of where the kernels leave a choice: time, or memory at the price of "
-         "time")
+         "speed: the fastest form of every op; memory: the smaller one where there is a choice, at "
+         "the price of time")
       ->check(CLI::IsMember({"memory", "speed"}))
       ->default_str("speed");
   app.add_option("--queue", options.queue_capacity,
