@@ -7,7 +7,7 @@
 #include <cstdint>
 #include <span>
 
-#include "engine/importer/quantize.h"
+#include "engine/importer/calibration.h"
 
 namespace cleave::importer {
 

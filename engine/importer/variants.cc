@@ -2,6 +2,7 @@
 #include "engine/importer/variants.h"
 
 #include "engine/importer/calibrate.h"
+#include "engine/importer/equalize.h"
 #include "engine/importer/quantize.h"
 
 namespace cleave::importer {
@@ -24,16 +25,29 @@ Status check(const Graph& graph, const VariantOptions& options) {
   return Status::ok();
 }
 
+Result<Calibration> calibrate_graph(const Graph& graph, std::span<const std::string> pictures) {
+  CLEAVE_ASSIGN_OR_RETURN(const std::vector<std::byte> file, build_model_file(graph));
+  return calibrate(file, pictures);
+}
+
 Result<Graph> make_int8(const Graph& graph, const VariantOptions& options) {
   std::vector<std::string> pictures;
   if (options.calibration_folder) {
     CLEAVE_ASSIGN_OR_RETURN(
         pictures, list_calibration_pictures(*options.calibration_folder, kMostCalibrationPictures));
   }
-  CLEAVE_ASSIGN_OR_RETURN(const std::vector<std::byte> f32_file, build_model_file(graph));
-  CLEAVE_ASSIGN_OR_RETURN(const std::vector<ValueRange> ranges, calibrate(f32_file, pictures));
-  return quantize(graph, ranges,
-                  pictures.empty() ? ScaleSource::kSourceFirst : ScaleSource::kRangesOnly);
+  CLEAVE_ASSIGN_OR_RETURN(Calibration calibration, calibrate_graph(graph, pictures));
+  if (pictures.empty()) {
+    // Nothing is known of the channels by generated pictures, and a source's scales are for the
+    // network as it came.
+    for (std::vector<ChannelRange>& channels : calibration.channels) channels.clear();
+    return quantize(graph, calibration, ScaleSource::kSourceFirst);
+  }
+  Graph equalized = graph;
+  if (equalize(equalized, calibration)) {
+    CLEAVE_ASSIGN_OR_RETURN(calibration, calibrate_graph(equalized, pictures));
+  }
+  return quantize(equalized, calibration, ScaleSource::kRangesOnly);
 }
 
 }  // namespace
