@@ -14,6 +14,7 @@
 
 #include "engine/executor.h"
 #include "engine/image/picture.h"
+#include "engine/importer/channel_statistics.h"
 #include "engine/importer/model_pixels.h"
 #include "engine/importer/synthetic_picture.h"
 #include "engine/importer/value_histogram.h"
@@ -45,6 +46,7 @@ class Calibrator {
                             Weights::create(calibrator->model_, 0, {0, variant.ops()->size()}));
     CLEAVE_ASSIGN_OR_RETURN(calibrator->executor_, Executor::create(std::move(weights), {}));
     calibrator->histograms_.resize(variant.tensors()->size());
+    calibrator->channels_.resize(variant.tensors()->size());
     return calibrator;
   }
 
@@ -59,22 +61,32 @@ class Calibrator {
 
   Status run(std::vector<float> input) {
     values_.clear();
+    channels_[variant().input()].add(input, channels_of(variant().input()));
     values_[variant().input()] = std::move(input);
     for (OpIndex op = 0; op < variant().ops()->size(); ++op) CLEAVE_RETURN_IF_ERROR(run_op(op));
     return Status::ok();
   }
 
-  [[nodiscard]] std::vector<ValueRange> ranges() const {
-    std::vector<ValueRange> ranges;
-    for (const ValueHistogram& histogram : histograms_) ranges.push_back(histogram.best_range());
-    ranges[variant().input()] = input_range();
-    return ranges;
+  [[nodiscard]] Calibration result() const {
+    Calibration result;
+    for (const ValueHistogram& histogram : histograms_) {
+      result.ranges.push_back(histogram.best_range());
+    }
+    result.ranges[variant().input()] = input_range();
+    for (const ChannelStatistics& channels : channels_) {
+      result.channels.push_back(channels.ranges());
+    }
+    return result;
   }
 
  private:
   Calibrator() = default;
 
   [[nodiscard]] const fbs::Variant& variant() const { return *model_->header().variants()->Get(0); }
+
+  [[nodiscard]] std::size_t channels_of(TensorId tensor) const {
+    return variant().tensors()->Get(tensor)->shape()->channels();
+  }
 
   Status run_op(OpIndex op) {
     CLEAVE_RETURN_IF_ERROR(executor_->prepare({op, op + 1}, 1));
@@ -88,6 +100,7 @@ class Calibrator {
       alive[buffer.tensor].assign(buffer.f32().begin(), buffer.f32().end());
     }
     values_ = std::move(alive);
+    channels_[written].add(values_.at(written), channels_of(written));
     if (histograms_[written].add(values_.at(written))) return Status::ok();
     return {StatusCode::kUnsupported, "int8: op " + std::to_string(op) +
                                           " computes values that are not finite; check --mean "
@@ -112,6 +125,7 @@ class Calibrator {
   std::shared_ptr<const ModelFile> model_;
   std::unique_ptr<Executor> executor_;
   std::vector<ValueHistogram> histograms_;
+  std::vector<ChannelStatistics> channels_;
   std::map<TensorId, std::vector<float>> values_;
 };
 
@@ -149,15 +163,15 @@ Result<std::vector<std::string>> list_calibration_pictures(const std::string& fo
   return spaced;
 }
 
-Result<std::vector<ValueRange>> calibrate(std::span<const std::byte> model_file,
-                                          std::span<const std::string> pictures) {
+Result<Calibration> calibrate(std::span<const std::byte> model_file,
+                              std::span<const std::string> pictures) {
   CLEAVE_ASSIGN_OR_RETURN(const auto calibrator, Calibrator::create(model_file));
   if (pictures.empty()) CLEAVE_RETURN_IF_ERROR(run_generated(*calibrator));
   for (const std::string& picture : pictures) {
     CLEAVE_ASSIGN_OR_RETURN(const auto pixels, model_pixels(calibrator->model(), picture));
     CLEAVE_RETURN_IF_ERROR(calibrator->run(pixels));
   }
-  return calibrator->ranges();
+  return calibrator->result();
 }
 
 }  // namespace cleave::importer

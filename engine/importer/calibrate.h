@@ -8,8 +8,7 @@
 #include <string>
 #include <vector>
 
-#include "engine/importer/graph.h"
-#include "engine/importer/quantize.h"
+#include "engine/importer/calibration.h"
 #include "schemas/status.h"
 
 namespace cleave::importer {
@@ -20,11 +19,11 @@ namespace cleave::importer {
 [[nodiscard]] Result<std::vector<std::string>> list_calibration_pictures(const std::string& folder,
                                                                          std::size_t most);
 
-// One range per value of a lowered graph. `model_file` is its f32 model file. Without pictures the
+// The calibration of a lowered graph; `model_file` is its f32 model file. Without pictures the
 // network runs on generated ones (smooth random fields, the same everywhere): good for seeded
 // weights, a guess for trained ones. The network's input has the range of its preprocessing.
 // Errors: those of reading pictures, naming the file; kUnsupported (a value that is not finite).
-[[nodiscard]] Result<std::vector<ValueRange>> calibrate(std::span<const std::byte> model_file,
-                                                        std::span<const std::string> pictures);
+[[nodiscard]] Result<Calibration> calibrate(std::span<const std::byte> model_file,
+                                            std::span<const std::string> pictures);
 
 }  // namespace cleave::importer

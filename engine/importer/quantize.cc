@@ -55,15 +55,28 @@ bool all_finite(const std::vector<float>& values) {
   return std::ranges::all_of(values, [](float v) { return std::isfinite(v); });
 }
 
+// A convolution to one pixel is a fully connected layer, kernel and all.
+bool sees_all_at_once(const Graph& graph, const Node& node) {
+  const Hwc& input = graph.values[node.inputs[0]].shape;
+  const Hwc& output = graph.values[node.output].shape;
+  const Window2D& window = node.window;
+  return node.kind == NodeKind::kConv2D && node.groups == 1 && !node.padding.any() &&
+         output.height == 1 && output.width == 1 && window.height == input.height &&
+         window.width == input.width && window.dilation_height == 1 && window.dilation_width == 1;
+}
+
 // Copies the graph node by node; a value may come to be in an f32 and an int8 form.
 class Quantizer {
  public:
-  Quantizer(const Graph& source, std::span<const ValueRange> ranges, ScaleSource scales)
-      : source_(source), scales_(source.values.size()), forms_(source.values.size()) {
+  Quantizer(const Graph& source, const Calibration& calibration, ScaleSource scales)
+      : source_(source),
+        calibration_(calibration),
+        scales_(source.values.size()),
+        forms_(source.values.size()) {
     for (ValueId value = 0; value < source.values.size(); ++value) {
       const bool from_source = scales == ScaleSource::kSourceFirst &&
                                source_scale(source.values[value].quantization, scales_[value]);
-      if (!from_source) scales_[value] = scale_of_range(ranges[value]);
+      if (!from_source) scales_[value] = scale_of_range(calibration.ranges[value]);
     }
     share_scales();
   }
@@ -185,25 +198,35 @@ class Quantizer {
       return {StatusCode::kUnsupported,
               "int8: node \"" + node.name + "\" has weights that are not finite"};
     }
-    const bool int8 = runs_on_int8(node.kind) && scales_go(node);
     Node copy = node;
+    if (sees_all_at_once(source_, node)) {
+      copy.kind = NodeKind::kFullyConnected;
+      copy.window = {};
+    }
+    const bool int8 = runs_on_int8(copy.kind) && scales_go(node);
     for (ValueId& input : copy.inputs) {
       input = node.kind == NodeKind::kConcat
                   ? read_in_scale(input, scales_[node.output], node.layers)
                   : read(input, int8, node.layers);
     }
     copy.output = form(node.output, int8);
-    const std::size_t channels = source_.values[node.output].shape.channels;
-    if (node.kind == NodeKind::kFullyConnected) {
-      quantize_fully_connected(copy, channels);
-    } else if (!node.kernel.empty()) {
-      quantize_convolution(copy, channels, scales_[node.inputs[0]], scales_[node.output]);
-    }
+    if (!node.kernel.empty()) quantize_weights(copy, node);
     result_.nodes.push_back(std::move(copy));
     return Status::ok();
   }
 
+  void quantize_weights(Node& copy, const Node& node) {
+    const std::size_t channels = source_.values[node.output].shape.channels;
+    const auto& input = calibration_.channels[node.inputs[0]];
+    if (copy.kind == NodeKind::kFullyConnected) {
+      quantize_fully_connected(copy, channels, input);
+    } else {
+      quantize_convolution(copy, channels, input, scales_[node.inputs[0]], scales_[node.output]);
+    }
+  }
+
   const Graph& source_;
+  const Calibration& calibration_;
   std::vector<Int8Scale> scales_;  // by the source's values
   std::vector<Forms> forms_;       // likewise
   Graph result_;
@@ -211,16 +234,23 @@ class Quantizer {
 
 }  // namespace
 
-Result<Graph> quantize(const Graph& graph, std::span<const ValueRange> ranges, ScaleSource scales) {
-  if (ranges.size() != graph.values.size()) {
+Result<Graph> quantize(const Graph& graph, const Calibration& calibration, ScaleSource scales) {
+  const std::size_t values = graph.values.size();
+  if (calibration.ranges.size() != values || calibration.channels.size() != values) {
     return Status{StatusCode::kInternal, "int8: not one range per value"};
   }
-  for (const ValueRange& range : ranges) {
+  for (std::size_t v = 0; v < values; ++v) {
+    const std::size_t known = calibration.channels[v].size();
+    if (known != 0 && known != graph.values[v].shape.channels) {
+      return Status{StatusCode::kInternal, "int8: not one range per channel"};
+    }
+  }
+  for (const ValueRange& range : calibration.ranges) {
     if (!std::isfinite(range.minimum) || !std::isfinite(range.maximum)) {
       return Status{StatusCode::kUnsupported, "int8: a value's range is not finite"};
     }
   }
-  return Quantizer(graph, ranges, scales).run();
+  return Quantizer(graph, calibration, scales).run();
 }
 
 }  // namespace cleave::importer

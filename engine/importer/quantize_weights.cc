@@ -65,11 +65,44 @@ std::vector<float> kernel_scales(const Node& node, const ChannelLayout& layout) 
   return scales;
 }
 
+// The input channel that an element of the kernel is multiplied with.
+std::size_t input_channel_of(const Node& node, const ChannelLayout& layout,
+                             std::size_t input_channels, std::size_t element) {
+  const std::size_t channel = layout.channel_of(element);
+  if (node.kind == NodeKind::kDepthwiseConv2D) return channel / node.multiplier;
+  const std::size_t in_group = input_channels / node.groups;
+  const std::size_t group = channel / (layout.channels / node.groups);
+  return group * in_group + element % in_group;
+}
+
+float rounded(float value, float scale) {
+  return std::clamp(std::nearbyint(value / scale), -128.0F, kLargestInt8);
+}
+
+// Rounding a kernel moves the mean of its outputs, by the error of each element times the mean of
+// what it is multiplied with; the bias moves it back. (At the picture's rim, where some of that is
+// padding, by a little too much.)
+void correct_bias(Node& node, const ChannelLayout& layout, const std::vector<float>& scales,
+                  std::span<const ChannelRange> input) {
+  if (input.empty()) return;
+  std::vector<double> lost(layout.channels, 0.0);
+  for (std::size_t i = 0; i < node.kernel.size(); ++i) {
+    const std::size_t channel = layout.channel_of(i);
+    const double held = static_cast<double>(rounded(node.kernel[i], scales[channel])) *
+                        static_cast<double>(scales[channel]);
+    lost[channel] +=
+        (node.kernel[i] - held) *
+        static_cast<double>(input[input_channel_of(node, layout, input.size(), i)].mean);
+  }
+  if (node.bias.empty()) node.bias.assign(layout.channels, 0.0F);
+  for (std::size_t c = 0; c < layout.channels; ++c) node.bias[c] += static_cast<float>(lost[c]);
+}
+
 void store(Node& node, const ChannelLayout& layout, const std::vector<float>& scales) {
   node.int8_kernel.resize(node.kernel.size());
   for (std::size_t i = 0; i < node.kernel.size(); ++i) {
-    const float steps = std::nearbyint(node.kernel[i] / scales[layout.channel_of(i)]);
-    node.int8_kernel[i] = static_cast<std::int8_t>(std::clamp(steps, -128.0F, kLargestInt8));
+    node.int8_kernel[i] =
+        static_cast<std::int8_t>(rounded(node.kernel[i], scales[layout.channel_of(i)]));
   }
   node.kernel.clear();
   node.kernel_quantization = {.type = QuantizationParameters::Type::kS8,
@@ -93,11 +126,13 @@ void raise_to_least(std::vector<float>& scales, const Node& node, const Int8Scal
 
 }  // namespace
 
-void quantize_convolution(Node& node, std::size_t channels, const Int8Scale& input,
+void quantize_convolution(Node& node, std::size_t channels,
+                          std::span<const ChannelRange> input_channels, const Int8Scale& input,
                           const Int8Scale& output) {
   const ChannelLayout layout = channel_layout(node, channels);
   std::vector<float> scales = kernel_scales(node, layout);
   raise_to_least(scales, node, input, output);
+  correct_bias(node, layout, scales, input_channels);
   node.int32_bias.resize(node.bias.size());
   for (std::size_t c = 0; c < node.bias.size(); ++c) {
     const double unit = static_cast<double>(input.scale) * scales[c];
@@ -108,10 +143,12 @@ void quantize_convolution(Node& node, std::size_t channels, const Int8Scale& inp
   store(node, layout, scales);
 }
 
-void quantize_fully_connected(Node& node, std::size_t channels) {
+void quantize_fully_connected(Node& node, std::size_t channels,
+                              std::span<const ChannelRange> input_channels) {
   const ChannelLayout layout = channel_layout(node, channels);
   std::vector<float> scales = kernel_scales(node, layout);
   for (float& scale : scales) scale = std::max(scale, 0x1p-100F);
+  correct_bias(node, layout, scales, input_channels);
   store(node, layout, scales);
 }
 

@@ -3,6 +3,10 @@
 // Kernels and biases of one node to integers.
 #pragma once
 
+#include <cstddef>
+#include <span>
+
+#include "engine/importer/calibration.h"
 #include "engine/importer/graph.h"
 
 namespace cleave::importer {
@@ -15,12 +19,14 @@ struct Int8Scale {
 };
 
 // Moves the kernel and bias of a convolution with `channels` output channels to integers, given its
-// input's and output's scales. REQUIRES: weights finite.
-void quantize_convolution(Node& node, std::size_t channels, const Int8Scale& input,
+// input's and output's scales. `input_channels` has one entry per input channel, and corrects the
+// bias, or is empty. REQUIRES: weights finite.
+void quantize_convolution(Node& node, std::size_t channels,
+                          std::span<const ChannelRange> input_channels, const Int8Scale& input,
                           const Int8Scale& output);
 
-// Moves a fully connected layer's kernel to integers; values and bias stay f32. REQUIRES: weights
-// finite.
-void quantize_fully_connected(Node& node, std::size_t channels);
+// Moves a fully connected layer's kernel to integers; values and bias stay f32. The rest as above.
+void quantize_fully_connected(Node& node, std::size_t channels,
+                              std::span<const ChannelRange> input_channels);
 
 }  // namespace cleave::importer

@@ -5,6 +5,14 @@
 #include <cmath>
 
 namespace cleave::importer {
+namespace {
+
+// Large values carry the answer, and pictures to come go further than those seen: cutting them off
+// is worse than its square says. (4 instead of 1 took a seventh off the divergence of the scores of
+// torchvision's MobileNetV2, a tenth off SqueezeNet's; 8 no more.)
+constexpr double kBeyondWeight = 4;
+
+}  // namespace
 
 bool ValueHistogram::add(std::span<const float> values) {
   bool finite = true;
@@ -43,7 +51,8 @@ double ValueHistogram::center(std::size_t bin) const {
   return ((static_cast<double>(bin) + 0.5) * 2 / kBins - 1) * static_cast<double>(limit_);
 }
 
-// Within the range an error is spread evenly over a step; outside it is the distance to the range.
+// Within the range an error is spread evenly over a step; outside it is the distance to the range,
+// and weighs more.
 double ValueHistogram::error_of(ValueRange range) const {
   const double step = (static_cast<double>(range.maximum) - range.minimum) / 255;
   double error = 0;
@@ -52,7 +61,7 @@ double ValueHistogram::error_of(ValueRange range) const {
     const double value = center(bin);
     const double beyond = std::max({value - range.maximum, range.minimum - value, 0.0});
     error += static_cast<double>(counts_[bin]) *
-             (beyond > step / 2 ? beyond * beyond : step * step / 12);
+             (beyond > step / 2 ? kBeyondWeight * beyond * beyond : step * step / 12);
   }
   return error;
 }

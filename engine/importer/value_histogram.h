@@ -7,7 +7,7 @@
 #include <cstdint>
 #include <span>
 
-#include "engine/importer/quantize.h"
+#include "engine/importer/calibration.h"
 
 namespace cleave::importer {
 
@@ -17,8 +17,9 @@ class ValueHistogram {
   // False when a value is not finite; the rest is counted all the same.
   bool add(std::span<const float> values);
 
-  // The range, within what was seen, under which 256 steps give the least mean squared error:
-  // beyond it values saturate, so that those within get finer steps. [0, 0] when nothing was added.
+  // The range, within what was seen, under which 256 steps give the least mean squared error, that
+  // of values beyond the range counted four times: they saturate, so that those within get finer
+  // steps. [0, 0] when nothing was added.
   [[nodiscard]] ValueRange best_range() const;
 
  private:

@@ -1,7 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "engine/importer/variants.h"
 
+#include <algorithm>
+#include <span>
+
 #include "engine/importer/calibrate.h"
+#include "engine/importer/equalize.h"
 #include "engine/importer/quantize.h"
 
 namespace cleave::importer {
@@ -24,16 +28,41 @@ Status check(const Graph& graph, const VariantOptions& options) {
   return Status::ok();
 }
 
+Result<Calibration> calibrate_graph(const Graph& graph, std::span<const std::string> pictures) {
+  CLEAVE_ASSIGN_OR_RETURN(const std::vector<std::byte> file, build_model_file(graph));
+  return calibrate(file, pictures);
+}
+
+bool has_depthwise(const Graph& graph) {
+  return std::ranges::any_of(
+      graph.nodes, [](const Node& node) { return node.kind == NodeKind::kDepthwiseConv2D; });
+}
+
+// Biases are corrected by what is known of the channels: not by generated pictures, and not where
+// sums are long. Without depthwise convolutions (SqueezeNet, VGG-6) it takes a little off the
+// scores' error, but fewer answers are those of f32; with them it halves the error of a network
+// trained in f32.
+void forget_channels(Calibration& calibration) {
+  for (std::vector<ChannelRange>& channels : calibration.channels) channels.clear();
+}
+
 Result<Graph> make_int8(const Graph& graph, const VariantOptions& options) {
   std::vector<std::string> pictures;
   if (options.calibration_folder) {
     CLEAVE_ASSIGN_OR_RETURN(
         pictures, list_calibration_pictures(*options.calibration_folder, kMostCalibrationPictures));
   }
-  CLEAVE_ASSIGN_OR_RETURN(const std::vector<std::byte> f32_file, build_model_file(graph));
-  CLEAVE_ASSIGN_OR_RETURN(const std::vector<ValueRange> ranges, calibrate(f32_file, pictures));
-  return quantize(graph, ranges,
-                  pictures.empty() ? ScaleSource::kSourceFirst : ScaleSource::kRangesOnly);
+  CLEAVE_ASSIGN_OR_RETURN(Calibration calibration, calibrate_graph(graph, pictures));
+  if (pictures.empty()) {
+    forget_channels(calibration);
+    return quantize(graph, calibration, ScaleSource::kSourceFirst);
+  }
+  Graph equalized = graph;
+  if (equalize(equalized, calibration)) {
+    CLEAVE_ASSIGN_OR_RETURN(calibration, calibrate_graph(equalized, pictures));
+  }
+  if (!has_depthwise(graph)) forget_channels(calibration);
+  return quantize(equalized, calibration, ScaleSource::kRangesOnly);
 }
 
 }  // namespace

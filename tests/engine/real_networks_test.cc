@@ -56,26 +56,26 @@ struct ImagenetNetwork {
   void (*adjust)(Graph&);
   int least_agreeing, least_right;  // of 150
   // Same top-1 in int8, of 150: calibrated on every third photo, and with the file's own scales.
-  // 145 is the aim; another choice of photos moves it by two or three.
+  // What was reached less 1. 145 is the aim; another choice of photos moves it by two or three.
   int least_as_f32, least_with_own_scales;
 };
 
 constexpr ImagenetNetwork kImagenetNetworks[] = {
     // The file's own quantized input says its preprocessing.
-    {"mobilenet_v2_tf2_ptq.tflite", 0, 1, [](Graph&) {}, 147, 123, 145, 145},
+    {"mobilenet_v2_tf2_ptq.tflite", 0, 1, [](Graph&) {}, 147, 123, 147, 148},
     {"mobilenet_v2_torchvision_ptq.tflite", 1, 0,
      [](Graph& graph) {
        graph.preprocessing.mean = {0.485F * 255, 0.456F * 255, 0.406F * 255};
        graph.preprocessing.deviation = {0.229F * 255, 0.224F * 255, 0.225F * 255};
      },
-     147, 123, 140, 137},
+     147, 123, 143, 138},
     {"squeezenet_v1.1.onnx", 2, 0,
      [](Graph& graph) {
        graph.preprocessing.color_order = GraphPreprocessing::ColorOrder::kBgr;
        graph.preprocessing.mean = {104, 117, 123};
        graph.preprocessing.deviation = {1, 1, 1};
      },
-     147, 90, 140, 0},
+     147, 90, 145, 0},
 };
 
 TEST_CASE("published ImageNet networks answer as the reference does") {
@@ -264,7 +264,7 @@ TEST_CASE("VGG-6 in int8, calibrated on some of the photos, answers as in f32") 
     same += top_1(*f32) == top_1(*int8) ? 1 : 0;
   }
   std::printf("vgg6_cifar10.onnx: int8 gives the answer of f32 on %d of 100\n", same);
-  CHECK(same >= 97);
+  CHECK(same >= 99);
 }
 
 TEST_CASE("VGG-6 is as good on CIFAR-10 as stated") {
