@@ -62,7 +62,8 @@ const Network kNetworks[] = {{"mobilenet_v2",
                               {{"f32", "speed", {2, 4, 9, 17, 38}, 17, 60 * kMegabyte},
                                {"f32", "memory", {4, 17}, 17, 60 * kMegabyte},
                                {"f16", "speed", {}, 17, 60 * kMegabyte},
-                               {"int8", "speed", {}, 17, 25 * kMegabyte}}}};
+                               {"int8", "speed", {}},
+                               {"int8", "memory", {}, 17, 25 * kMegabyte}}}};
 
 bool all_splits() { return std::getenv("CLEAVE_ALL_SPLITS") != nullptr; }
 

@@ -40,8 +40,11 @@ class ZooNetwork {
   // Refers to this.
   VariantGraph variant(const ZooForm& form) {
     if (form.precision == Precision::kInt8 && !int8_) {
-      const std::vector<ValueRange> ranges(graph_.values.size(), {.minimum = -6, .maximum = 6});
-      auto quantized = quantize(graph_, ranges, ScaleSource::kRangesOnly);
+      const std::size_t values = graph_.values.size();
+      const Calibration guessed{
+          .ranges = std::vector<ValueRange>(values, {.minimum = -6, .maximum = 6}),
+          .channels = std::vector<std::vector<ChannelRange>>(values)};
+      auto quantized = quantize(graph_, guessed, ScaleSource::kRangesOnly);
       REQUIRE_MESSAGE(quantized.is_ok(), quantized.status().message());
       int8_ = std::move(*quantized);
     }
