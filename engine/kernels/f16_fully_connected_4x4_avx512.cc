@@ -15,6 +15,13 @@ struct F16Lanes {
   static Vector load_weights(const Weight* from) {
     return _mm512_cvtph_ps(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(from)));
   }
+  // A line of the cache.
+  static constexpr std::size_t kGroup = 2;
+  static constexpr std::size_t kAheadBytes = 512;
+  static void load_weights(const Weight* from, Vector (&to)[kGroup]) {
+#pragma GCC unroll 4
+    for (std::size_t g = 0; g < kGroup; ++g) to[g] = load_weights(from + g * kLanes);
+  }
   static Vector fma(Vector a, Vector b, Vector c) { return _mm512_fmadd_ps(a, b, c); }
   static void store(float* to, Vector value) { _mm512_storeu_ps(to, value); }
   static float widen(Weight weight) { return _cvtsh_ss(weight); }

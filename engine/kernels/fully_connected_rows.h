@@ -5,7 +5,8 @@
 // Lanes: `using Weight`, `static constexpr std::size_t kLanes`, `using Vector`, `zero()`,
 // `load(const float*)`, `load_weights(const Weight*)`, `fma(a, b, c)` = a * b + c,
 // `store(float*, Vector)`, `widen(Weight)`. Where several vectors of weights are cheaper to get at
-// once: `kGroup` of them by `load_weights(const Weight*, Vector (&)[kGroup])`.
+// once: `kGroup` of them by `load_weights(const Weight*, Vector (&)[kGroup])`. Where the core does
+// not run ahead far enough by itself, as streams of narrow weights end early: `kAheadBytes`.
 #pragma once
 
 #include <algorithm>
@@ -35,6 +36,11 @@ concept LoadsGroups = requires {
   Lanes::kGroup;
 };
 
+template <class Lanes>
+concept FetchesAhead = requires {
+  Lanes::kAheadBytes;
+};
+
 // Adds the products of as many whole groups as there are; returns how many inputs those were. In
 // the order in which single vectors are added, so that the sums are the same.
 template <LoadsGroups Lanes, std::size_t kRows>
@@ -48,6 +54,10 @@ std::size_t add_groups(const float* input, const typename Lanes::Weight* weights
 #pragma GCC unroll 4
     for (std::size_t r = 0; r < kRows; ++r) {
       Lanes::load_weights(weights + r * inputs + i, group[r]);
+      if constexpr (FetchesAhead<Lanes>) {
+        const auto* here = reinterpret_cast<const std::byte*>(weights + r * inputs + i);
+        __builtin_prefetch(here + Lanes::kAheadBytes);
+      }
     }
 #pragma GCC unroll 4
     for (std::size_t g = 0; g < Lanes::kGroup; ++g) {

@@ -16,6 +16,13 @@ struct S8Lanes {
     return _mm512_cvtepi32_ps(
         _mm512_cvtepi8_epi32(_mm_loadu_si128(reinterpret_cast<const __m128i*>(from))));
   }
+  // A line of the cache.
+  static constexpr std::size_t kGroup = 4;
+  static constexpr std::size_t kAheadBytes = 512;
+  static void load_weights(const Weight* from, Vector (&to)[kGroup]) {
+#pragma GCC unroll 4
+    for (std::size_t g = 0; g < kGroup; ++g) to[g] = load_weights(from + g * kLanes);
+  }
   static Vector fma(Vector a, Vector b, Vector c) { return _mm512_fmadd_ps(a, b, c); }
   static void store(float* to, Vector value) { _mm512_storeu_ps(to, value); }
   static float widen(Weight weight) { return static_cast<float>(weight); }
