@@ -60,13 +60,13 @@ Operators run one after the other, on all cores. An operator takes at least
     max(multiply-adds / (cores x clock x multiply-adds a cycle), bytes / memory)
 
 and a network their sum. What is counted:
-- **Multiply-adds** are those of the layer, but 3x3 convolutions of stride 1 with at least 16 channels
-  on both sides, where they run on f32 tensors: Winograd's F(4x4, 3x3), 36 multiplications for each 4x4
-  tile of the output, input and output channel, tiles and channels rounded up as the kernels do
-  (channels in by 16, out by 8). Its transforms are left out. Tensors are int8 in the variant int8,
-  except around fully connected layers, which multiply f32 by int8 weights in f32.
+- **Multiply-adds** are those of the layer, but 3x3 and 5x5 convolutions of stride 1 with at least 16
+  channels on both sides, where they run on f32 tensors: Winograd's F(4x4, 3x3) and F(2x2, 5x5), 36
+  multiplications for each tile of the output, input and output channel, tiles and channels rounded up
+  as the kernels do (channels in by 16, out by 8). Its transforms are left out. Tensors are int8 in the
+  variant int8, except around fully connected layers, which multiply f32 by int8 weights in f32.
 - **Bytes** are weights, each read once: as the model file has them for fully connected layers; as they
-  are packed for convolutions: f32 also in the variant f16, and four times f32 for Winograd. Activations
+  are packed for convolutions: f32 also in the variant f16, and 36 values for the 9 or 25 of a kernel for Winograd. Activations
   are left out: they may stay in the caches.
 """
 
@@ -97,22 +97,26 @@ def read_models(importer, files):
         return [make_network(importer, name, folder) for name in NETWORKS]
 
 
-def runs_winograd(op, input_shape, precision):
-    """As engine/ops/winograd_conv2d.cc decides; the window's size follows from the multiply-adds."""
+def winograd_window(op, input_shape, precision):
+    """3, 5, or 0 where the direct form runs, as engine/ops/winograd_conv2d.cc decides on Arm; the
+    window's size follows from the multiply-adds."""
     if op["kind"] != "Conv2D" or precision == "QS8":
-        return False
+        return 0
     height, width, channels = op["output_shape"]
-    return (input_shape == [height, width, input_shape[2]] and min(channels, input_shape[2]) >= 16 and
-            op["multiply_adds"] == 9 * height * width * channels * input_shape[2])
+    if input_shape != [height, width, input_shape[2]] or min(channels, input_shape[2]) < 16:
+        return 0
+    taps = op["multiply_adds"] / (height * width * channels * input_shape[2])
+    return {9: 3, 25: 5}.get(taps, 0)
 
 
 def round_up(value, multiple):
     return -(-value // multiple) * multiple
 
 
-def winograd_cost(op, input_channels):
+def winograd_cost(op, window, input_channels):
     height, width, channels = op["output_shape"]
-    tiles = math.ceil(height / 4) * math.ceil(width / 4)
+    side = 7 - window  # of a tile
+    tiles = math.ceil(height / side) * math.ceil(width / side)
     values = 36 * round_up(input_channels, 16) * round_up(channels, 8)
     return tiles * values, 4 * values
 
@@ -126,8 +130,9 @@ def op_costs(variant):
         if op["multiply_adds"] == 0:
             continue
         input_shape = shapes[op["inputs"][0]]
-        if runs_winograd(op, input_shape, precision):
-            yield *winograd_cost(op, input_shape[2]), False
+        window = winograd_window(op, input_shape, precision)
+        if window:
+            yield *winograd_cost(op, window, input_shape[2]), False
         elif op["kind"] == "FullyConnected":
             yield op["multiply_adds"], op["weight_bytes"], False
         else:
