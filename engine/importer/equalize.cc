@@ -74,10 +74,15 @@ void scale_outputs(Node& node, std::span<const float> factors) {
   node.bias_quantization = {};
   QuantizationParameters& kernel = node.kernel_quantization;
   if (kernel.empty()) return;
+  const int axis = depthwise ? 2 : 0;
+  if (kernel.scale.size() != 1 && (kernel.scale.size() != channels || kernel.axis != axis)) {
+    kernel = {};  // along another axis: no scales of int8 kernels
+    return;
+  }
   if (kernel.scale.size() == 1) {
     kernel.scale.assign(channels, kernel.scale[0]);
     kernel.zero_point.assign(channels, kernel.zero_point[0]);
-    kernel.axis = depthwise ? 2 : 0;
+    kernel.axis = axis;
   }
   for (std::size_t c = 0; c < channels; ++c) kernel.scale[c] *= factors[c];
 }

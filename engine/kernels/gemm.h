@@ -11,6 +11,9 @@ namespace cleave::kernels {
 
 // Depth comes in blocks of this many; shorter ones are filled up with zeros.
 inline constexpr std::size_t kGemmDepthBlock = 16;
+// No table has more rows of a call, or columns of a panel.
+inline constexpr std::size_t kMostGemmRows = 16;
+inline constexpr std::size_t kMostGemmColumns = 32;
 
 // c[r][n] = sum over d of a[r][d] * b[d][n], for all columns n of a panel, added in the order of d,
 // each step one fused multiply-add (two roundings in the scalar kernel).

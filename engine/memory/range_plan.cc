@@ -49,7 +49,7 @@ class Places {
     // Only less at the fullest step makes an arena smaller. Others as full may follow, so the least
     // of all is kept.
     RangePlan best = plan_;
-    for (int shared = 0; shared < kMostShared && share_at_fullest_step(); ++shared) {
+    for (std::size_t shared = 0; shared < most_shared() && share_at_fullest_step(); ++shared) {
       place();
       if (plan_.memory.bytes < best.memory.bytes) best = plan_;
     }
@@ -57,8 +57,13 @@ class Places {
   }
 
  private:
-  // Each costs a plan; networks of the literature are done after one to five.
-  static constexpr int kMostShared = 64;
+  // Each costs a plan; networks of the literature are done after one to five. The more ops, the
+  // fewer: planning a file of thousands must not take hours.
+  [[nodiscard]] std::size_t most_shared() const {
+    constexpr std::size_t kMost = 64;
+    constexpr std::size_t kOpsOfAll = 8192;
+    return std::min(kMost, 1 + kOpsOfAll / (1 + ops_.size()));
+  }
 
   struct Chain {
     std::ptrdiff_t begin = 0;  // from the first byte of its first tensor

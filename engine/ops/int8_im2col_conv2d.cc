@@ -13,11 +13,11 @@ namespace cleave::ops {
 namespace {
 
 using kernels::kGemmDepthBlock;
+using kernels::kMostGemmColumns;
+using kernels::kMostGemmRows;
 
 // Rows are made on the stack of a thread.
 constexpr std::size_t kMostDepth = 512;
-constexpr std::size_t kMostRows = 16;
-constexpr std::size_t kMostColumns = 32;
 constexpr std::size_t kWindowStride = kMostDepth + 2 * kGemmDepthBlock;
 
 const fbs::Conv2D& options_of(const OpSpec& spec) { return *spec.op->options_as_Conv2D(); }
@@ -111,30 +111,30 @@ class Int8Im2colConv2D final : public Op {
   // Output pixels `first` to `first + rows`, at most as many as the product takes.
   void run_pixels(std::size_t first, std::size_t rows) const {
     // Lines of windows are copied in whole blocks: what is too much is written over by the next.
-    alignas(64) std::int16_t windows[kMostRows * kWindowStride];
+    alignas(64) std::int16_t windows[kMostGemmRows * kWindowStride];
     Place place = place_of(first);
     for (std::size_t row = 0; row < rows; ++row, step(place)) {
       copy_window(place, windows + row * kWindowStride);
     }
     // Not row by row: a block is loaded best when the stores that made it have left the core.
-    alignas(64) std::int16_t values[kMostRows * kMostDepth];
+    alignas(64) std::int16_t values[kMostGemmRows * kMostDepth];
     for (std::size_t d = 0, at = 0; d < layout_.filled_depth; d += kGemmDepthBlock) {
       for (std::size_t row = 0; row < rows; ++row, at += kGemmDepthBlock) {
         std::memcpy(values + at, windows + row * kWindowStride + d,
                     kGemmDepthBlock * sizeof(std::int16_t));
       }
     }
-    alignas(64) float products[kMostRows * kMostColumns];
+    alignas(64) float products[kMostGemmRows * kMostGemmColumns];
     const std::size_t panel = layout_.panel;
     std::int8_t* pixels = output_data_ + first * layout_.outputs;
     for (std::size_t column = 0; column < layout_.outputs; column += panel) {
       const std::int16_t* weights = weights_ + column * layout_.filled_depth;
       table_.s16_gemm(rows, layout_.filled_depth / kGemmDepthBlock, values, weights, weights,
-                      scales_ + column, products, kMostColumns);
+                      scales_ + column, products, kMostGemmColumns);
       kernels::Epilogue epilogue = epilogue_;
       epilogue.bias += column;
-      table_.s8_store_rows(rows, std::min(panel, layout_.outputs - column), products, kMostColumns,
-                           epilogue, pixels + column, layout_.outputs);
+      table_.s8_store_rows(rows, std::min(panel, layout_.outputs - column), products,
+                           kMostGemmColumns, epilogue, pixels + column, layout_.outputs);
     }
   }
 

@@ -22,8 +22,9 @@ constexpr std::size_t kMostTiles = 112;
 // With weights of so few bytes, that stay in each core's own cache, threads take blocks of their
 // own.
 constexpr std::size_t kMostSharedBytes = std::size_t{3} << 19;
-constexpr std::size_t kMostBlocksAtOnce = 8;
-constexpr std::size_t kFewestTiles = 28;  // of such a block
+// Together they take no more memory than one that all work on.
+constexpr std::size_t kFewestTiles = 28;
+constexpr std::size_t kMostBlocksAtOnce = kMostTiles / kFewestTiles;
 // Between two positions, so that 36 streams do not fall on the same lines of the cache.
 constexpr std::size_t kPositionPadding = 16;
 
@@ -92,7 +93,7 @@ class WinogradConv2D final : public Op {
     const bool at_once = weight_bytes <= kMostSharedBytes && threads_ > 1 &&
                          threads_ <= kMostBlocksAtOnce && tile_count_ >= 2 * kMostTiles;
     if (!at_once) threads_ = 1;
-    at_once_ = block_shape(std::max(kMostTiles / threads_, kFewestTiles));
+    at_once_ = block_shape(kMostTiles / threads_);
     return at_once ? std::max(in_turn_.bytes(), threads_ * at_once_.bytes()) : in_turn_.bytes();
   }
 
@@ -226,13 +227,17 @@ class WinogradConv2D final : public Op {
     return static_cast<std::ptrdiff_t>(last.picture * element_count(output_) +
                                        ((y - 1) * output_.width() + x) * output_.channels());
   }
-  // Where in the input the patches of `tile` and those after it begin, in elements.
+  // Where in the input the patches of `tile` and those after it begin, in elements. Those of the
+  // next band of tiles may begin in the same row, where the padding holds more than a band.
   [[nodiscard]] std::ptrdiff_t unread_from(std::size_t tile) const {
     const Tile first = tile_at(tile);
     const std::size_t y = first.y - std::min<std::size_t>(first.y, padding_.top());
     const std::size_t x = first.x - std::min<std::size_t>(first.x, padding_.left());
+    const std::size_t band = first.y + output_side_;
+    const std::size_t next_y = band - std::min<std::size_t>(band, padding_.top());
+    const std::size_t pixel = std::min(y * input_.width() + x, next_y * input_.width());
     return static_cast<std::ptrdiff_t>(first.picture * element_count(input_) +
-                                       (y * input_.width() + x) * input_.channels());
+                                       pixel * input_.channels());
   }
 
   void transform_tile_input(const Block& block, std::size_t index) const {

@@ -33,8 +33,8 @@ using test::ModelBuilder;
 using test::Tensor;
 using test::WindowSpec;
 
-// Distinct copies of weights that a stream goes through, so that none is left in a cache.
-constexpr std::size_t kStreamBytes = std::size_t{512} << 20;
+// Of distinct copies of weights that a stream goes through, so that none is left in a cache.
+constexpr std::size_t kStreamMebibytes = 512;
 
 [[noreturn]] void fail(const Status& status) {
   std::fprintf(stderr, "bench_kernels: %s\n", status.message().c_str());
@@ -235,8 +235,8 @@ class Reader {
 };
 
 // The layer over `copies` different sets of weights in memory, one after the other.
-void measure_stream(const char* kernel, fbs::DType dtype, int runs, unsigned threads,
-                    pthreadpool_t pool) {
+void measure_stream(const char* kernel, fbs::DType dtype, std::size_t mebibytes, int runs,
+                    unsigned threads, pthreadpool_t pool) {
   ModelBuilder builder({1, 1, 9216});
   builder.fully_connected(builder.input(), 4096);
   if (dtype != fbs::DType::F32) builder.store_last_kernel(dtype);
@@ -246,7 +246,7 @@ void measure_stream(const char* kernel, fbs::DType dtype, int runs, unsigned thr
   std::vector<std::unique_ptr<Layer>> layers;
   std::vector<Reader> readers;
   const std::vector<std::byte> file = builder.build();
-  for (std::size_t held = 0; held < kStreamBytes; held += bytes) {
+  for (std::size_t held = 0; held < mebibytes << 20; held += bytes) {
     const auto copy = value_of(ModelFile::from_bytes(file));
     layers.push_back(std::make_unique<Layer>(copy, 0, ops::create_fully_connected, pool));
     const fbs::Op& op = *copy->header().variants()->Get(0)->ops()->Get(0);
@@ -403,6 +403,10 @@ int main(int argc, char** argv) {
   app.add_option("--threads", thread_counts, "Numbers of threads")
       ->delimiter(',')
       ->check(CLI::Range(1, 256));
+  std::size_t mebibytes = kStreamMebibytes;
+  app.add_option("--stream", mebibytes, "MiB of weights that fully connected layers go through")
+      ->check(CLI::Range(1, 4096))
+      ->capture_default_str();
   app.footer(
       "Ratios are ours by the other's, of runs side by side: median, and from the 10th to "
       "the 90th percentile.");
@@ -418,9 +422,9 @@ int main(int argc, char** argv) {
     for (const ConvCase& layer : kConvolutions) {
       measure_convolution(layer, runs, threads, pool.handle());
     }
-    measure_stream("fully connected f32", fbs::DType::F32, runs, threads, pool.handle());
-    measure_stream("fully connected f16", fbs::DType::F16, runs, threads, pool.handle());
-    measure_stream("fully connected int8", fbs::DType::S8, runs, threads, pool.handle());
+    measure_stream("fully connected f32", fbs::DType::F32, mebibytes, runs, threads, pool.handle());
+    measure_stream("fully connected f16", fbs::DType::F16, mebibytes, runs, threads, pool.handle());
+    measure_stream("fully connected int8", fbs::DType::S8, mebibytes, runs, threads, pool.handle());
   }
   return 0;
 }

@@ -10,8 +10,13 @@
 
 #include "engine/aligned_buffer.h"
 #include "engine/arena_map.h"
+#include "engine/kernels/dispatch.h"
 #include "engine/memory/range_plan.h"
+#include "engine/memory/weight_cache.h"
+#include "engine/ops/op_registry.h"
+#include "engine/ops/thread_pool.h"
 #include "engine/ops/workspace_plan.h"
+#include "engine/ops/xnnpack_runtime.h"
 #include "tests/engine/engine_harness.h"
 
 namespace cleave::test {
@@ -39,17 +44,17 @@ Values run_apart(const std::shared_ptr<const ModelFile>& model, std::uint32_t ba
   const auto executor = make_executor(model);
   AlignedBuffer from(pixels.size() * sizeof(float));
   std::ranges::copy(pixels, from.f32());
-  std::size_t elements = pixels.size();
+  std::size_t bytes = 0;
   for (OpIndex op = 0; op < op_count(*model); ++op) {
     require_ok(executor->prepare({op, op + 1}, batch));
-    elements = executor->outputs()[0].elements;
-    AlignedBuffer to(elements * sizeof(float));
+    bytes = executor->outputs()[0].bytes();
+    AlignedBuffer to(bytes);
     require_ok(executor->bind_input(0, from.data()));
     require_ok(executor->bind_output(0, to.data()));
     require_ok(executor->run());
     from = std::move(to);
   }
-  return {from.f32(), from.f32() + elements};
+  return {from.f32(), from.f32() + bytes / sizeof(float)};
 }
 
 bool overlap(const ArenaPlacement& a, const ArenaPlacement& b) {
@@ -63,6 +68,66 @@ std::uint64_t bytes_apart(const ModelFile& model, std::uint32_t batch) {
   require_ok(memory.status());
   for (OpMemory& op : *memory) op.output_lead_bytes = OpMemory::kApart;
   return plan_range(first_variant(model), all, batch, *memory).memory.bytes;
+}
+
+struct InPlaceCase {
+  fbs::Shape input;
+  std::uint32_t outputs;
+  WindowSpec window;
+};
+
+// A model of one convolution, between conversions where it is on int8; and its index.
+std::pair<std::shared_ptr<const ModelFile>, OpIndex> one_convolution(const InPlaceCase& c,
+                                                                     bool on_int8) {
+  ModelBuilder b(c.input, 5);
+  if (!on_int8) {
+    b.conv2d(b.input(), c.outputs, c.window);
+    return {open_model(b), 0};
+  }
+  const Tensor x = b.conv2d(b.to_int8(b.input(), 4.0F / 255, -3), c.outputs, c.window);
+  b.int8_last(0.05F, 12);
+  b.to_f32(x);
+  return {open_model(b), 1};
+}
+
+// The output as close before the input as the op allows, or apart from it.
+std::vector<std::byte> run_op(const ModelFile& model, OpIndex index, std::uint32_t batch,
+                              unsigned threads, bool in_place) {
+  auto pool = ops::ThreadPool::create(threads);
+  require_ok(pool.status());
+  PackedWeights entry;
+  ops::OpSpec spec = ops::make_op_spec(first_variant(model), index, Preference::kSpeed);
+  spec.kernel = model.weight_bytes(*spec.op, *spec.op->kernel()).data();
+  spec.bias = model.weight_bytes(*spec.op, *spec.op->bias()).data();
+  spec.entry = &entry;
+  spec.packed = entry.provider();
+  auto created = ops::create_op(spec);
+  require_ok(created.status());
+  ops::Op& op = **created;
+  const auto workspace_bytes = op.reshape(batch, pool->handle());
+  require_ok(workspace_bytes.status());
+  AlignedBuffer workspace(*workspace_bytes);
+  const std::size_t element = dtype_bytes(spec.output_type.dtype);
+  const std::size_t inputs = batch * element_count(spec.inputs[0]) * element;
+  const std::size_t outputs = batch * element_count(spec.output) * element;
+  const std::size_t allowed = op.output_lead_bytes();
+  REQUIRE(allowed != OpMemory::kApart);
+  const std::size_t lead = in_place ? (allowed + 63) / 64 * 64 : (outputs + 191) / 64 * 64;
+  AlignedBuffer memory(lead + std::max(inputs, outputs));
+  std::byte* const input = memory.data() + lead;
+  const Values values = random_values(inputs / element, 31);
+  for (std::size_t i = 0; i < values.size(); ++i) {
+    const auto step = static_cast<std::int8_t>(values[i] * 60);
+    if (element == 1) {
+      input[i] = static_cast<std::byte>(step);
+    } else {
+      std::memcpy(input + i * element, &values[i], element);
+    }
+  }
+  const void* const pixels = input;
+  require_ok(op.setup({{&pixels, 1}, memory.data(), workspace.data()}));
+  require_ok(op.run(pool->handle()));
+  return {memory.data(), memory.data() + outputs};
 }
 
 }  // namespace
@@ -85,6 +150,33 @@ TEST_CASE("convolutions in place give the bits of convolutions apart, in less me
         require_ok(executor->run());
         const auto scores = executor->outputs()[0].f32();
         CHECK(same_bytes({scores.begin(), scores.end()}, apart));
+      }
+    }
+  }
+}
+
+// Wide pictures have several blocks of tiles in a band, narrow ones several bands in a block. With
+// padding of two rows the first two bands begin in the same row.
+TEST_CASE("an output may begin as close before the input as the op says") {
+  require_ok(ops::initialize_xnnpack());
+  const WindowSpec three{.window = 3, .pad = 1}, five{.window = 5, .pad = 2};
+  const std::vector<InPlaceCase> cases = {
+      {{6, 300, 48}, 16, five},  {{6, 300, 16}, 48, five},         {{10, 22, 16}, 16, five},
+      {{10, 22, 16}, 64, five},  {{9, 500, 32}, 16, three},        {{9, 500, 16}, 33, three},
+      {{37, 41, 32}, 17, three}, {{9, 300, 17}, 16, {.window = 5}}};
+  for (const InPlaceCase& c : cases) {
+    for (const bool on_int8 : {false, true}) {
+      if (on_int8 && kernels::active_kernels().s16_gemm == nullptr) continue;
+      const auto [model, index] = one_convolution(c, on_int8);
+      CAPTURE(c.input.width());
+      CAPTURE(c.outputs);
+      CAPTURE(on_int8);
+      for (const std::uint32_t batch : {1U, 3U}) {
+        CAPTURE(batch);
+        const auto apart = run_op(*model, index, batch, 1, false);
+        CHECK(run_op(*model, index, batch, 1, true) == apart);
+        CHECK(run_op(*model, index, batch, 3, true) == apart);
+        CHECK(run_op(*model, index, batch, 3, false) == apart);
       }
     }
   }

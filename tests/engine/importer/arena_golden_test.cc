@@ -105,16 +105,16 @@ void check_promise(const fbs::Model& model, const ZooForm& form) {
   constexpr std::uint64_t kProcessBytes = 8'000'000;
   const bool int8 = form.precision == Precision::kInt8;
   const std::uint64_t most = int8 ? 25'000'000 : 60'000'000;
-  // Winograd's weights take eight times the int8 kernels.
-  const Preference preference = int8 ? Preference::kMemory : form.preference;
+  // Winograd's weights take eight times the int8 kernels: what is promised of them is to be had.
+  if (int8 && form.preference == Preference::kSpeed) return;
   const auto split = parse_split(model, 0, "17");
   REQUIRE(split.is_ok());
   const OpIndex boundary[] = {split->op_boundary};
-  const auto head = plan_head_memory(model, 0, boundary, preference);
+  const auto head = plan_head_memory(model, 0, boundary, form.preference);
   REQUIRE(head.is_ok());
   const std::uint64_t bytes = (*head)[0].total() + kProcessBytes;
   std::printf("VGG-16 to layer 17, %s, preferring %s: %llu bytes\n", form.name,
-              preference_name(preference), static_cast<unsigned long long>(bytes));
+              preference_name(form.preference), static_cast<unsigned long long>(bytes));
   CHECK(bytes <= most);
 }
 

@@ -212,6 +212,23 @@ TEST_CASE("the network's input, a clamp away from zero and unknown channels are 
   CHECK_FALSE(equalize(unknown, calibration));
 }
 
+TEST_CASE("scales along another axis of a kernel are dropped, not written beyond") {
+  struct Odd {
+    std::size_t node;
+    int axis;
+  };
+  // Each axis has three entries: height, inputs, width.
+  for (const Odd& odd : {Odd{0, 1}, Odd{0, 3}, Odd{1, 1}}) {
+    Graph g = behind_stem(depthwise_and_project);
+    g.nodes[odd.node].kernel_quantization = {
+        QuantizationParameters::Type::kS8, {0.1F, 0.2F, 0.3F}, {0, 0, 0}, odd.axis};
+    Graph equalized = g;
+    REQUIRE(equalize(equalized, calibrated(g)));
+    CHECK(equalized.nodes[odd.node].kernel_quantization.empty());
+    check_same_function(g, equalized);
+  }
+}
+
 TEST_CASE("kernels that came with int8 scales keep their integers") {
   Graph g = behind_stem(depthwise_and_project);
   for (const std::size_t node : {0U, 1U}) {

@@ -22,11 +22,12 @@ struct ZooForm {
   Preference preference;
 };
 
-// f16 and int8 with a preference for memory differ from these in nothing that f32 does not show.
+// f16 with a preference for memory differs from these in nothing that f32 does not show.
 inline constexpr ZooForm kZooForms[] = {{"f32", Precision::kF32, Preference::kSpeed},
                                         {"f32", Precision::kF32, Preference::kMemory},
                                         {"f16", Precision::kF16, Preference::kSpeed},
-                                        {"int8", Precision::kInt8, Preference::kSpeed}};
+                                        {"int8", Precision::kInt8, Preference::kSpeed},
+                                        {"int8", Precision::kInt8, Preference::kMemory}};
 
 class ZooNetwork {
  public:

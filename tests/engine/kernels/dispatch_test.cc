@@ -16,6 +16,8 @@ TEST_CASE("the scalar table is always there, and each table is whole") {
     CHECK((table.gemm != nullptr));
     CHECK(table.gemm_rows > 0);
     CHECK(table.gemm_columns % 4 == 0);
+    CHECK(table.gemm_rows <= kernels::kMostGemmRows);
+    CHECK(table.gemm_columns <= kernels::kMostGemmColumns);
     CHECK((table.winograd_input != nullptr));
     CHECK((table.winograd_output_4x3 != nullptr));
     CHECK((table.winograd_output_2x5 != nullptr));
