@@ -105,8 +105,8 @@ class Executor {
 // The arena that prepare(range, batch) of a single-threaded executor plans whose weights were made
 // with `preference`, exactly, without packing or allocating it (for `inspect` and the planner).
 // More threads add a few row buffers to the workspace of depthwise convolutions and average pools
-// with large windows, and a few kilobytes to that of Winograd convolutions. Takes microseconds an op. Errors: as Weights::create and Executor::prepare.
-// Thread-safe.
+// with large windows, and a few kilobytes to that of Winograd convolutions. Takes microseconds an
+// op. Errors: as Weights::create and Executor::prepare. Thread-safe.
 [[nodiscard]] Result<std::uint64_t> plan_arena_bytes(const fbs::Variant& variant, OpRange range,
                                                      std::uint32_t batch,
                                                      OutputPlace outputs = OutputPlace::kArena,
