@@ -5,7 +5,9 @@
 #include <cstdio>
 #include <exception>
 
+#include "agent/codec_option.h"
 #include "agent/commands.h"
+#include "agent/delivery_options.h"
 
 #ifdef CLEAVE_STATIC_AGENT
 // A static binary cannot load the name-service modules that the machine's configuration may name;
@@ -29,7 +31,8 @@ int run(int argc, char** argv) {
       "  cleave-agent run --model m.cleave --server 192.0.2.7:7433 photo.jpg\n"
       "  cleave-agent profile --model m.cleave\n"
       "  cleave-agent plan --model m.cleave --server 192.0.2.7:7433 --bandwidth 2mbit\n"
-      "  cleave-agent doctor --model m.cleave --verify\n"};
+      "  cleave-agent doctor --model m.cleave --verify\n"
+      "  cleave-agent fetch --name mobilenet_v2 --server 192.0.2.7:7433 --output models/v2\n"};
   app.require_subcommand(1);
   app.footer(std::string(exit_code_help()));
   app.fallthrough();
@@ -41,10 +44,19 @@ int run(int argc, char** argv) {
   CLI::App& run = *app.add_subcommand("run", "Classify pictures");
   add_model_options(run, options);
   add_plan_options(run, options);
+  add_caps_period_option(run, options.caps);
   add_cache_options(run, options);
   run.add_option("--split", options.split,
                  "Where to cut: K layers on the device, a layer's name, op:N, all, or auto")
       ->type_name("K|LAYER|op:N|all|auto")
+      ->capture_default_str();
+  run.add_option(
+         "--codec", options.codec,
+         "How the tensors that cross the cut travel: raw: as they are; lossless: compressed, "
+         "the same answers; f16, int8: half and a quarter of the bytes, and answers that may "
+         "differ. Tensors to which it does not apply, and a server that does not decode it, "
+         "get raw")
+      ->check(CLI::IsMember(boundary_codec_names()))
       ->capture_default_str();
   run.add_option("--timeout", options.timeout,
                  "Longest wait for the server's answer, from the start of each picture (units ns, "
@@ -53,36 +65,77 @@ int run(int argc, char** argv) {
                  "not tried")
       ->type_name("TIME")
       ->capture_default_str();
+  run.add_option("--trace", options.trace,
+                 "Write what each decision depended on to this file, for plan --replay");
   run.add_flag("--scores", options.scores, "Print every score as well");
   run.add_option("--top", options.top, "Answers shown per picture")
       ->check(CLI::Range(1U, 1000U))
       ->capture_default_str();
-  run.add_option("IMAGE", options.images, "JPEG or PNG files, or folders of them")->required();
+  add_delivery_options(run, options.delivery);
+  run.add_option("IMAGE", options.images,
+                 "JPEG or PNG files, or folders of them; with --spool there may be none, and only "
+                 "what waits is tried again");
 
   CLI::App& plan = *app.add_subcommand("plan", "Show every split, the front and the choice");
   add_model_options(plan, options);
   add_plan_options(plan, options);
   add_cache_options(plan, options);
+  plan.add_option("--bytes-at", options.bytes_at,
+                  "Which of the sizes that were seen is counted of what is sent. median: the usual "
+                  "picture's; p95: what 95 pictures in 100 stay within")
+      ->check(CLI::IsMember({"median", "p95"}))
+      ->capture_default_str();
+  CLI::Option* what_if =
+      plan.add_option(
+              "--what-if", options.what_if,
+              "Plan as if options had these values, as in bandwidth=2mbit,ram=64MiB, and show the "
+              "choice without them as well")
+          ->type_name("NAME=VALUE,...");
+  CLI::Option* plot = plan.add_option("--plot", options.plot,
+                                      "Draw the latency of every split and the front as SVG")
+                          ->type_name("FILE");
+  plan.add_option("--replay", options.replay,
+                  "Take the decisions of a run's --trace again, without a network, and compare")
+      ->excludes(what_if, plot, plan.get_option("--measure"));
   plan.add_option("IMAGE", options.images,
                   "JPEG or PNG files or folders: what the server-only forms cost is "
                   "measured on them (medians), else estimated");
 
   CLI::App& profile = *app.add_subcommand("profile", "Measure this device, per layer");
   add_model_options(profile, options);
+  add_cap_options(profile, options.caps);
   add_cache_options(profile, options);
   profile.add_option("--runs", options.runs, "Runs to take the median of")
       ->check(CLI::Range(1U, 10'000U))
       ->default_val(15U);
+  profile
+      .add_option("--thread-counts", options.thread_counts,
+                  "Measure with each of these, as in 1,2,4, into one table (default: --threads)")
+      ->delimiter(',')
+      ->check(CLI::Range(1U, 256U));
+  profile.add_option(
+      "IMAGE", options.images,
+      "JPEG or PNG files or folders like those to come: the bytes of their JPEGs are kept in the "
+      "table; and all precisions that are measured classify each of them, to count on how many the "
+      "best class is another than the first precision's (for --disagreement)");
   profile.add_option("--output", options.output, "Where to write (default: FILE.profile)");
 
   CLI::App& doctor = *app.add_subcommand("doctor", "Check this device and a model on it");
   add_model_options(doctor, options);
   add_cache_options(doctor, options);
-  add_cap_options(doctor, options);
+  add_cap_options(doctor, options.caps);
   doctor.add_option("--profile", options.profile_path,
                     "Table of this device to look for (default: FILE.profile beside the model)");
   doctor.add_flag("--verify", options.verify,
                   "Read the whole model file and check the SHA-256 of every weight segment");
+
+  CLI::App& fetch = *app.add_subcommand(
+      "fetch", "Get a model from a server, or the part of it that this device may hold");
+  add_fetch_options(fetch, options);
+
+  CLI::App& update = *app.add_subcommand(
+      "update", "Change a model folder to the server's current version, if its self-test passes");
+  add_update_options(update, options);
 
   try {
     app.parse(argc, argv);
@@ -93,6 +146,8 @@ int run(int argc, char** argv) {
   pin_resolver();
   if (run.parsed()) return run_command(options);
   if (doctor.parsed()) return doctor_command(options);
+  if (fetch.parsed()) return fetch_command(options);
+  if (update.parsed()) return update_command(options);
   return plan.parsed() ? plan_command(options) : profile_command(options);
 }
 

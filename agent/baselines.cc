@@ -7,6 +7,7 @@
 
 #include "engine/image/jpeg_encoder.h"
 #include "planner/fixed_point.h"
+#include "planner/score.h"
 
 namespace cleave::agent {
 namespace {
@@ -17,6 +18,13 @@ std::uint64_t median(std::vector<std::uint64_t> values) {
   const auto middle = values.begin() + static_cast<std::ptrdiff_t>(values.size() / 2);
   std::ranges::nth_element(values, middle);
   return *middle;
+}
+
+// What 95 in 100 do not exceed.
+std::uint64_t percentile_95(std::vector<std::uint64_t> values) {
+  const auto at = values.begin() + static_cast<std::ptrdiff_t>((values.size() * 95 + 99) / 100 - 1);
+  std::ranges::nth_element(values, at);
+  return *at;
 }
 
 // The encoder takes red first; a gray picture has three equal channels.
@@ -45,18 +53,32 @@ Result<Encoded> encode_peer(std::span<const std::uint8_t> rgb, const fbs::Shape&
   return Encoded{file.size(), static_cast<std::uint64_t>(spent.count())};
 }
 
-LinkCost link_cost(std::uint64_t edge_ns, std::uint64_t server_ns, std::uint64_t bytes,
-                   const planner::Link& link) {
-  return {
-      .fixed_ns = planner::saturating_add(planner::saturating_add(edge_ns, server_ns), link.rtt_ns),
-      .bytes = bytes};
+bool is_accepted(const PlannedSplit& row) {
+  return (row.score.broken & planner::kBoundDisagreement) == 0;
 }
 
-LinkCost link_cost(const PlannedSplit& row, const planner::Link& link) {
-  const planner::Candidate& candidate = row.candidate;
-  if (!candidate.needs_server) return {.fixed_ns = candidate.edge_latency_ns, .bytes = 0};
-  return link_cost(candidate.edge_latency_ns, candidate.server_latency_ns, candidate.boundary_bytes,
-                   link);
+// The whole network on the server, in the fastest precision whose answers are accepted.
+std::uint64_t fastest_there_ns(std::span<const SplitPlanner> planners, const Plan& plan,
+                               bool decodes) {
+  std::uint64_t least_ns = UINT64_MAX;
+  for (const SplitPlanner& planner : planners) {
+    const bool accepted = std::ranges::any_of(plan.splits, [&](const PlannedSplit& row) {
+      return row.variant == planner.variant() && is_accepted(row);
+    });
+    if (!accepted || !planner.has_server_profile()) continue;
+    least_ns = std::min(least_ns, planner.server_only_ns(decodes));
+  }
+  return least_ns;
+}
+
+// The whole network on the device, in the fastest precision whose answers are accepted.
+std::uint64_t fastest_alone_ns(const Plan& plan) {
+  std::uint64_t least_ns = UINT64_MAX;
+  for (const PlannedSplit& row : plan.splits) {
+    if (row.candidate.needs_server || !is_accepted(row)) continue;
+    least_ns = std::min(least_ns, row.candidate.edge_latency_ns);
+  }
+  return least_ns;
 }
 
 }  // namespace
@@ -84,7 +106,10 @@ Result<PictureForms> measure_forms(std::span<const std::string> pictures,
     jpeg_bytes.push_back(encoded.bytes);
     encode_ns.push_back(encoded.encode_ns);
   }
-  if (file_bytes.size() == pictures.size()) forms.file_bytes = median(std::move(file_bytes));
+  if (file_bytes.size() == pictures.size()) {
+    forms.file_bytes_p95 = percentile_95(file_bytes);
+    forms.file_bytes = median(std::move(file_bytes));
+  }
   forms.jpeg_bytes = median(std::move(jpeg_bytes));
   forms.jpeg_encode_ns = median(std::move(encode_ns));
   return forms;
@@ -109,6 +134,19 @@ Result<PictureForms> estimate_forms(const fbs::Shape& input) {
   return forms;
 }
 
+LinkCost link_cost(std::uint64_t edge_ns, std::uint64_t server_ns, std::uint64_t bytes,
+                   const planner::Link& link) {
+  return {
+      .fixed_ns = planner::saturating_add(planner::saturating_add(edge_ns, server_ns), link.rtt_ns),
+      .bytes = bytes};
+}
+
+LinkCost link_cost(const PlannedSplit& row, const planner::Link& link) {
+  const planner::Candidate& candidate = row.candidate;
+  if (!candidate.needs_server) return {.fixed_ns = candidate.edge_latency_ns, .bytes = 0};
+  return link_cost(candidate.edge_latency_ns, candidate.server_latency_ns, row.bytes_up, link);
+}
+
 BreakEven break_even(const LinkCost& choice, const LinkCost& other) {
   // The choice is faster where (its fixed time - the other's) < (the other's bytes - its) * 8 / B.
   const bool more_time = choice.fixed_ns > other.fixed_ns;
@@ -123,18 +161,18 @@ BreakEven break_even(const LinkCost& choice, const LinkCost& other) {
           .bandwidth_bps = planner::saturating_muldiv_down(bytes, 8 * planner::kNsPerSecond, ns)};
 }
 
-std::vector<Baseline> list_baselines(const SplitPlanner& planner, const Plan& plan,
+std::vector<Baseline> list_baselines(std::span<const SplitPlanner> planners, const Plan& plan,
                                      const PictureForms& forms, const planner::Link& link,
                                      std::uint64_t max_picture_bytes) {
-  const std::uint64_t input_ns = planner.input_ns();
+  const std::uint64_t input_ns = planners.front().input_ns();
   std::vector<Baseline> baselines{{.name = "edge_only",
                                    .description = "device only",
                                    .needs_server = false,
-                                   .edge_ns = plan.splits.back().candidate.edge_latency_ns}};
+                                   .edge_ns = fastest_alone_ns(plan)}};
   if (forms.file_bytes) {
     baselines.push_back({.name = "file",
                          .description = "server only, the file as it is",
-                         .bytes_source = "measured",
+                         .bytes_source = forms.file_bytes_source,
                          .server_decodes = true,
                          .over_server_limit = *forms.file_bytes > max_picture_bytes,
                          .bytes_up = *forms.file_bytes});
@@ -149,13 +187,13 @@ std::vector<Baseline> list_baselines(const SplitPlanner& planner, const Plan& pl
                        .description = "server only, u8 pixels at model size",
                        .bytes_up = forms.pixel_bytes,
                        .edge_ns = input_ns});
-  const bool server = link.available && planner.has_server_profile();
+  const bool server = link.available && planners.front().has_server_profile();
   for (Baseline& baseline : baselines) {
     LinkCost cost{.fixed_ns = baseline.edge_ns};
     Baseline::Times times{.total_ns = baseline.edge_ns};
     if (baseline.needs_server) {
       if (!server) continue;
-      times.server_ns = planner.server_only_ns(baseline.server_decodes);
+      times.server_ns = fastest_there_ns(planners, plan, baseline.server_decodes);
       times.tx_ns = planner::transmit_ns(baseline.bytes_up, link);
       times.total_ns = planner::saturating_add(
           times.tx_ns, planner::saturating_add(baseline.edge_ns, times.server_ns));

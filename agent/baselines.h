@@ -24,10 +24,14 @@ inline constexpr int kPeerJpegQuality = 90;
 struct PictureForms {
   std::size_t pictures = 0;  // that were measured (medians); 0: the JPEG's bytes are an estimate
   std::optional<std::uint64_t> file_bytes;  // as it is; only when every picture is a JPEG
-  std::uint64_t largest_file_bytes = 0;     // of the pictures, whatever their format; 0 without
-  std::uint64_t jpeg_bytes = 0;             // JPEG quality 90 at model size
-  std::uint64_t jpeg_encode_ns = 0;         // on this device; decoding and resizing not counted
-  std::uint64_t pixel_bytes = 0;            // u8 at model size: always exact
+  const char* file_bytes_source =
+      "measured";                        // or "profile": of the pictures that it was made with
+  std::uint64_t file_bytes_p95 = 0;      // of the same pictures
+  std::uint64_t largest_file_bytes = 0;  // of the pictures, whatever their format; 0 without; of a
+                                         // profile's the 95th percentile
+  std::uint64_t jpeg_bytes = 0;          // JPEG quality 90 at model size
+  std::uint64_t jpeg_encode_ns = 0;      // on this device; decoding and resizing not counted
+  std::uint64_t pixel_bytes = 0;         // u8 at model size: always exact
 };
 
 // Reads, resizes and encodes each picture named. Errors: as decode_to_model_size, with the name.
@@ -56,6 +60,11 @@ struct LinkCost {
 };
 [[nodiscard]] BreakEven break_even(const LinkCost& choice, const LinkCost& other);
 
+// Of device, server and round trip on the one hand and bytes sent on the other; and of a split.
+[[nodiscard]] LinkCost link_cost(std::uint64_t edge_ns, std::uint64_t server_ns,
+                                 std::uint64_t bytes, const planner::Link& link);
+[[nodiscard]] LinkCost link_cost(const PlannedSplit& row, const planner::Link& link);
+
 struct Baseline {
   const char* name = "";         // in JSON
   const char* description = "";  // for a person
@@ -76,9 +85,10 @@ struct Baseline {
 };
 
 // Edge only, the file as it is (if there is one), JPEG quality 90 and u8 pixels at model size, in
-// this order. `max_picture_bytes` is the server's limit.
-[[nodiscard]] std::vector<Baseline> list_baselines(const SplitPlanner& planner, const Plan& plan,
-                                                   const PictureForms& forms,
+// this order; on the server in the fastest of the precisions whose answers the plan accepts.
+// `planners` must not be empty; `max_picture_bytes` is the server's limit.
+[[nodiscard]] std::vector<Baseline> list_baselines(std::span<const SplitPlanner> planners,
+                                                   const Plan& plan, const PictureForms& forms,
                                                    const planner::Link& link,
                                                    std::uint64_t max_picture_bytes);
 

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "agent/command_options.h"
 
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -10,7 +9,7 @@
 #include <random>
 #include <utility>
 
-#include "agent/edge_profile.h"
+#include "agent/model_parts.h"
 #include "engine/executor.h"
 #include "planner/link_estimator.h"
 
@@ -18,8 +17,9 @@ namespace cleave::agent {
 namespace {
 
 // What a run takes after the start besides the memory of its head: the connection, names and
-// output. 0.3 to 0.5 MB were seen on x86.
-constexpr std::uint64_t kLaterOverheadBytes = 512 << 10;
+// output. Resident pages of the program's file differ by 0.5 MB from run to run; with this value
+// plans of 1200 splits were between 0.9 MB too high and 0.5 MB too low on x86.
+constexpr std::uint64_t kLaterOverheadBytes = 320 << 10;
 
 // The server's floor: 1000 bytes a second over a whole attachment.
 constexpr std::uint64_t kSlowestUplinkBitsPerSecond = 8'000;
@@ -28,16 +28,6 @@ std::string host_name() {
   char name[256] = {};
   if (gethostname(name, sizeof(name) - 1) != 0 || name[0] == '\0') return "agent";
   return name;
-}
-
-Result<std::uint32_t> pick_variant(const fbs::Model& model, const std::string& name) {
-  std::string names;
-  for (std::uint32_t i = 0; i < model.variants()->size(); ++i) {
-    const fbs::Variant& variant = *model.variants()->Get(i);
-    if (name.empty() || variant.name()->string_view() == name) return i;
-    names += (names.empty() ? "" : ", ") + variant.name()->str();
-  }
-  return Status(StatusCode::kNotFound, "--variant: the model has no '" + name + "', only " + names);
 }
 
 Result<std::uint64_t> uplink_limit(const std::string& text) {
@@ -57,25 +47,6 @@ std::shared_ptr<WeightCacheFolder> open_cache(const CommandOptions& options) {
   std::fprintf(stderr, "cleave-agent: the weight cache is not used: %s\n",
                cache.status().message().c_str());
   return nullptr;
-}
-
-// Detected, the cap is what is free beside what was put there for models.
-void count_cache(const WeightCacheFolder& cache, const std::string& model_path, Cap& storage) {
-  struct stat folder {
-  }, model{};
-  const bool on_one_disk = ::stat(cache.path().c_str(), &folder) == 0 &&
-                           ::stat(model_path.c_str(), &model) == 0 && folder.st_dev == model.st_dev;
-  if (storage.source == CapSource::kFileSystem && on_one_disk) {
-    storage.bytes += cache.usage().bytes;
-  }
-}
-
-Status override_cap(const std::string& text, const char* flag, Cap& cap) {
-  if (text.empty()) return Status::ok();
-  auto bytes = parse_bytes(text);
-  if (!bytes.is_ok()) return bytes.status().with_context(flag);
-  cap = {*bytes, CapSource::kGiven};
-  return Status::ok();
 }
 
 }  // namespace
@@ -120,13 +91,6 @@ void add_cache_options(CLI::App& command, CommandOptions& options) {
       ->type_name("SIZE");
 }
 
-void add_cap_options(CLI::App& command, CommandOptions& options) {
-  command.add_option("--ram", options.ram, "Memory cap (default: what the system has to give)")
-      ->type_name("SIZE");
-  command.add_option("--storage", options.storage, "Storage cap (default: what is free)")
-      ->type_name("SIZE");
-}
-
 void add_plan_options(CLI::App& command, CommandOptions& options) {
   command.add_option("--server", options.server, "Server to share the work with")
       ->type_name("HOST:PORT");
@@ -139,22 +103,15 @@ void add_plan_options(CLI::App& command, CommandOptions& options) {
           "sco: server only; rs: at random")
       ->check(CLI::IsMember({"lmos", "loa", "eco", "sco", "rs"}))
       ->capture_default_str();
-  command
-      .add_option(
-          "--rank", options.rank,
-          "How lmos picks from the front. factor: deepest within the best latency times "
-          "--latency-factor; budget: deepest within --latency-budget; literal: as published "
-          "(default: budget with --latency-budget, else factor)")
-      ->check(CLI::IsMember({"factor", "budget", "literal"}));
-  command.add_option("--latency-factor", options.latency_factor, "For --rank factor")
-      ->check(CLI::Range(1.0, 1000.0))
-      ->capture_default_str();
-  command.add_option("--latency-budget", options.budget, "For --rank budget, as in 200ms")
-      ->type_name("TIME");
+  add_trade_options(command, options.trade);
   command.add_option("--seed", options.seed, "Of --policy rs")->capture_default_str();
-  command.add_option("--profile", options.profile_path,
-                     "Table of this device (default: FILE.profile beside the model)");
-  add_cap_options(command, options);
+  command.add_option(
+      "--profile", options.profile_path,
+      "Table of this device (default: FILE.profile beside the model; without it times "
+      "are computed from multiply-adds, cores and clock)");
+  command.add_flag("--measure", options.measure,
+                   "Without a profile, measure this device now instead, which takes a while");
+  add_cap_options(command, options.caps);
   command
       .add_option("--min-split", options.min_split,
                   "Privacy floor: at least this many layers stay on the device")
@@ -170,6 +127,70 @@ void add_plan_options(CLI::App& command, CommandOptions& options) {
       .add_option("--uplink-limit", options.uplink_limit,
                   "Send no faster than this, as in 10mbit; at least 8kbit")
       ->type_name("RATE");
+}
+
+void add_fetch_options(CLI::App& command, CommandOptions& options) {
+  command.add_option("--server", options.server, "Server that holds the model")
+      ->required()
+      ->type_name("HOST:PORT");
+  auto* const name = command.add_option("--name", options.model_name,
+                                        "Model to get, by its name: the server's current one");
+  command
+      .add_option("--model-id", options.model_id,
+                  "Model to get, by its identity (64 digits, as `inspect` shows it)")
+      ->excludes(name);
+  command
+      .add_option("--output", options.output,
+                  "Model folder to get it into: made, or completed when it is there. --model takes "
+                  "it like a model file")
+      ->required()
+      ->type_name("DIR");
+  command
+      .add_option(
+          "--split", options.split,
+          "What to hold: the weights of K layers, up to a layer's name, op:N, all (of every "
+          "precision, unless --variant names one), or auto: as deep as --storage allows")
+      ->type_name("K|LAYER|op:N|all|auto")
+      ->capture_default_str();
+  command.add_option("--variant", options.variant, "Precision to hold, by its name in the file");
+  command
+      .add_option("--storage", options.caps.storage,
+                  "Most bytes that the folder, and the packed weights of a run, may take, as in "
+                  "64MiB (default: what is free)")
+      ->type_name("SIZE");
+  command.add_flag("--no-cache", options.no_cache,
+                   "Leave no room for packed weights: this device runs with --no-cache");
+  command.add_option("--device", options.device,
+                     "Name this device gives itself (default: host name)");
+  command.add_flag("--json", options.json, "Machine-readable output");
+}
+
+void add_update_options(CLI::App& command, CommandOptions& options) {
+  command.add_option("--model", options.model_path, "Model folder, as `fetch` makes it")
+      ->required()
+      ->type_name("DIR");
+  auto* const server =
+      command.add_option("--server", options.server, "Server whose current version is taken")
+          ->type_name("HOST:PORT");
+  command
+      .add_flag("--rollback", options.roll_back,
+                "Go back to the version before, and refuse this one from now on")
+      ->excludes(server);
+  command.add_flag("--retry-refused", options.retry_refused,
+                   "Try a version again whose self-test failed");
+  command
+      .add_option("--storage", options.caps.storage,
+                  "Most bytes that the folder may take, both versions counted (default: what is "
+                  "free)")
+      ->type_name("SIZE");
+  command.add_option("--ram", options.caps.ram, "Most memory that the self-test may take")
+      ->type_name("SIZE");
+  command.add_option("--threads", options.threads, "Threads of the self-test")
+      ->check(CLI::Range(1U, 256U))
+      ->capture_default_str();
+  command.add_option("--device", options.device,
+                     "Name this device gives itself (default: host name)");
+  command.add_flag("--json", options.json, "Machine-readable output");
 }
 
 int fail(ExitCode code, const std::string& message) {
@@ -217,17 +238,25 @@ Result<Device> open_device(const CommandOptions& options) {
   auto model = ModelFile::open(options.model_path);
   if (!model.is_ok()) return model.status();
   device.model = std::move(model).value();
-  CLEAVE_ASSIGN_OR_RETURN(device.variant, pick_variant(device.model->header(), options.variant));
+  CLEAVE_ASSIGN_OR_RETURN(device.variant, pick_variant(*device.model, options.variant));
   // Planning makes XNNPACK ready, and that takes memory.
   const fbs::Variant& variant = *device.model->header().variants()->Get(device.variant);
   CLEAVE_RETURN_IF_ERROR(plan_arena_bytes(variant, {0, variant.ops()->size()}, 1).status());
   device.cache = open_cache(options);
   device.overhead_bytes = resident_bytes() + kLaterOverheadBytes;
-  device.caps = detect_caps(options.model_path, device.model->file_bytes());
-  if (device.cache) count_cache(*device.cache, options.model_path, device.caps.storage);
-  CLEAVE_RETURN_IF_ERROR(override_cap(options.ram, "--ram", device.caps.ram));
-  CLEAVE_RETURN_IF_ERROR(override_cap(options.storage, "--storage", device.caps.storage));
+  CLEAVE_RETURN_IF_ERROR(detect_caps(options, device));
   return device;
+}
+
+Status detect_caps(const CommandOptions& options, Device& device) {
+  CLEAVE_ASSIGN_OR_RETURN(const CapsOverrides overrides, read_overrides(options.caps));
+  CLEAVE_ASSIGN_OR_RETURN(device.energy, read_energy(options.caps.energy));
+  CLEAVE_ASSIGN_OR_RETURN(const auto period, caps_period(options.caps));
+  const auto detect = [model = device.model, cache = device.cache, root = options.caps.sysfs_root,
+                       overrides] { return current_caps(*model, cache.get(), root, overrides); };
+  device.caps = detect();
+  device.watch = std::make_shared<CapsWatch>(device.caps, detect, period);
+  return Status::ok();
 }
 
 void warn_of_cache(const Device& device) {
@@ -246,44 +275,34 @@ nlohmann::ordered_json cache_json(const Device& device) {
           {"files_refused", stats.refused}, {"files_written", stats.stored}};
 }
 
-nlohmann::ordered_json cap_json(const Cap& cap) {
-  using Json = nlohmann::ordered_json;
-  return {{"source", cap_source_name(cap.source)},
-          {"bytes", cap.source == CapSource::kUnknown ? Json(nullptr) : Json(cap.bytes)}};
+planner::Caps planner_caps(const Device& device, const CommandOptions& options,
+                           const Trade& trade) {
+  planner::Caps caps = trade.bounds;
+  caps.ram_bytes = device.caps.ram.bytes;
+  caps.storage_bytes = device.caps.storage.bytes;
+  caps.min_split = static_cast<std::uint16_t>(options.min_split);
+  // A variant that is named is what the user wants.
+  if (!options.variant.empty()) caps.disagreement_ppm = UINT32_MAX;
+  return caps;
 }
 
-planner::Caps planner_caps(const Device& device, const CommandOptions& options) {
-  return {.ram_bytes = device.caps.ram.bytes,
-          .storage_bytes = device.caps.storage.bytes,
-          .min_split = static_cast<std::uint16_t>(options.min_split)};
-}
-
-Result<planner::Request> planner_request(const CommandOptions& options) {
+Result<Trade> planner_trade(const CommandOptions& options, const Device& device) {
   static constexpr std::pair<const char*, planner::Policy> kPolicies[] = {
       {"lmos", planner::Policy::kLmos},
       {"loa", planner::Policy::kLatencyOnly},
       {"eco", planner::Policy::kEdgeOnly},
       {"sco", planner::Policy::kServerOnly},
       {"rs", planner::Policy::kRandom}};
-  planner::Request request;
-  for (const auto& [name, policy] : kPolicies) {
-    if (options.policy == name) request.policy = policy;
-  }
-  request.seed = options.seed;
-  request.latency_factor = {static_cast<std::uint32_t>(options.latency_factor * 1000.0 + 0.5),
-                            1000};
-  if (options.rank == "literal") request.rank = planner::Rank::kLiteral;
-  if ((options.rank == "literal" || options.rank == "factor") && !options.budget.empty()) {
+  if (!options.variant.empty() && !options.trade.disagreement.empty()) {
     return Status(StatusCode::kInvalidArgument,
-                  "--rank " + options.rank + " has no --latency-budget");
+                  "--disagreement chooses a precision and --variant names one: give one of them");
   }
-  if (options.rank == "budget" || !options.budget.empty()) {
-    request.rank = planner::Rank::kWithinBudget;
-    auto budget = parse_duration_ns(options.budget);
-    if (!budget.is_ok()) return budget.status().with_context("--latency-budget");
-    request.latency_budget_ns = *budget;
+  CLEAVE_ASSIGN_OR_RETURN(Trade trade, read_trade(options.trade, device.energy));
+  for (const auto& [name, policy] : kPolicies) {
+    if (options.policy == name) trade.request.policy = policy;
   }
-  return request;
+  trade.request.seed = options.seed;
+  return trade;
 }
 
 Result<GivenLink> planner_link(const CommandOptions& options) {
@@ -308,9 +327,7 @@ Result<GivenLink> planner_link(const CommandOptions& options) {
   return given;
 }
 
-Result<std::optional<ConnectionOptions>> connection_options(const CommandOptions& options,
-                                                            const Device& device) {
-  if (options.server.empty()) return std::optional<ConnectionOptions>{};
+Result<ConnectionOptions> server_options(const CommandOptions& options) {
   ConnectionOptions connection;
   CLEAVE_ASSIGN_OR_RETURN(connection.server, parse_endpoint(options.server));
   if (connection.server.host.ends_with(".local")) {
@@ -319,15 +336,22 @@ Result<std::optional<ConnectionOptions>> connection_options(const CommandOptions
                       ": names of multicast DNS are not looked up; give the server's address");
   }
   connection.device = options.device.empty() ? host_name() : options.device;
-  connection.model_identity = device.model->identity();
-  const fbs::Variant& variant = *device.model->header().variants()->Get(device.variant);
-  connection.score_count = element_count(*variant.tensors()->Get(variant.output())->shape());
   if (!options.uplink_limit.empty()) {
     auto bits = uplink_limit(options.uplink_limit);
     if (!bits.is_ok()) return bits.status().with_context("--uplink-limit");
     connection.uplink_bits_per_second = *bits;
   }
   connection.seed = std::random_device{}();
+  return connection;
+}
+
+Result<std::optional<ConnectionOptions>> connection_options(const CommandOptions& options,
+                                                            const Device& device) {
+  if (options.server.empty()) return std::optional<ConnectionOptions>{};
+  CLEAVE_ASSIGN_OR_RETURN(ConnectionOptions connection, server_options(options));
+  connection.model_identity = device.model->identity();
+  const fbs::Variant& variant = *device.model->header().variants()->Get(device.variant);
+  connection.score_count = element_count(*variant.tensors()->Get(variant.output())->shape());
   return std::optional<ConnectionOptions>{connection};
 }
 
@@ -339,30 +363,6 @@ Result<std::chrono::nanoseconds> request_timeout(const CommandOptions& options) 
     return Status(StatusCode::kInvalidArgument, "--timeout: more than 0, and at most a day");
   }
   return std::chrono::nanoseconds(*ns);
-}
-
-Result<ProfileData> edge_profile_for(const CommandOptions& options, const Device& device) {
-  const std::string path = options.profile_path.empty() ? default_profile_path(options.model_path)
-                                                        : options.profile_path;
-  auto loaded = load_profile(path, *device.model, options.threads, options.preference);
-  if (loaded.is_ok()) return loaded;
-  if (!options.profile_path.empty()) {
-    // Exit code "model mismatch" is kept for the two ends of the wire.
-    const Status status = loaded.status();
-    return status.code() == StatusCode::kMismatch
-               ? Status(StatusCode::kInvalidArgument, status.message())
-               : status;
-  }
-  std::fprintf(stderr,
-               "cleave-agent: measuring this device (%s); 'cleave-agent profile' keeps it\n",
-               loaded.status().message().c_str());
-  return measure_profile(device.model,
-                         {.threads = options.threads,
-                          .runs = 3,
-                          .weight_budget_bytes = device.caps.ram.bytes / 4,
-                          .weights = {.cache = device.cache, .preference = options.preference},
-                          .variant = device.variant},
-                         {});
 }
 
 }  // namespace cleave::agent

@@ -12,9 +12,12 @@
 #include <string>
 #include <vector>
 
+#include "agent/caps_options.h"
 #include "agent/connection.h"
-#include "agent/device_caps.h"
+#include "agent/delivery.h"
+#include "agent/edge_times.h"
 #include "agent/split_planner.h"
+#include "agent/trade_options.h"
 #include "engine/preference.h"
 #include "engine/weight_cache_folder.h"
 #include "planner/planner.h"
@@ -27,17 +30,16 @@ namespace cleave::agent {
 // As written on the command line; read by the functions below.
 struct CommandOptions {
   std::string model_path;
-  std::string variant;  // empty: the first that this build runs
+  std::string variant;  // empty: the first, of a model folder the one of which most is held
   std::string server;
   std::string split = "auto";
+  std::string codec = "raw";
   std::string policy = "lmos";
-  std::string rank;    // empty: budget when there is one, else factor
-  std::string budget;  // --latency-budget
-  double latency_factor = 1.1;
+  TradeTexts trade;
   std::uint64_t seed = 1;
   std::string profile_path;
-  std::string ram, storage;  // caps
-  std::string cache_path;    // empty: the user's own
+  CapsTexts caps;
+  std::string cache_path;  // empty: the user's own
   bool no_cache = false;
   std::uint64_t cache_limit_bytes = WeightCacheOptions{}.limit_bytes;
   std::uint32_t min_split = 0;
@@ -47,19 +49,30 @@ struct CommandOptions {
   unsigned threads = 1;
   Preference preference = Preference::kSpeed;
   unsigned runs = 0;
+  std::vector<unsigned> thread_counts;  // of profile; empty: `threads` alone
   std::string output;
+  std::string model_name, model_id;  // of fetch
+  bool roll_back = false;            // of update
+  bool retry_refused = false;
+  std::string what_if, plot;  // of plan
+  std::string trace, replay;  // files; empty: none
+  DeliveryTexts delivery;     // of run
   std::string device;
   bool json = false;
   bool scores = false;
   bool verify = false;
+  bool measure = false;
+  std::string bytes_at = "median";  // or "p95"
   unsigned top = 5;
   std::vector<std::string> images;
 };
 
 void add_model_options(CLI::App& command, CommandOptions& options);
 void add_cache_options(CLI::App& command, CommandOptions& options);
-void add_cap_options(CLI::App& command, CommandOptions& options);
 void add_plan_options(CLI::App& command, CommandOptions& options);
+// Of fetch, and of update.
+void add_fetch_options(CLI::App& command, CommandOptions& options);
+void add_update_options(CLI::App& command, CommandOptions& options);
 
 // One line on standard error; gives back the exit code for `return`.
 int fail(ExitCode code, const std::string& message);
@@ -72,7 +85,9 @@ ExitCode exit_code_of(const Status& status);
 struct Device {
   std::shared_ptr<const ModelFile> model;
   std::uint32_t variant = 0;
-  DeviceCaps caps;
+  DeviceCaps caps;                           // at the start
+  std::shared_ptr<CapsWatch> watch;          // the same while the agent runs
+  std::optional<EnergyConstants> energy;     // only when the user gave the board's
   std::shared_ptr<WeightCacheFolder> cache;  // null: none
   std::uint64_t overhead_bytes = 0;  // RSS before any weights are packed, and what else a run takes
 };
@@ -80,15 +95,15 @@ struct Device {
 // Opens the model, picks the variant, detects the caps and applies the overrides. A weight cache
 // that cannot be used is no error: it is done without, and said so on standard error.
 Result<Device> open_device(const CommandOptions& options);
+// Caps, watch and energy of `device` anew, with the overrides of these options.
+[[nodiscard]] Status detect_caps(const CommandOptions& options, Device& device);
 // Says on standard error why weights that were packed could not be kept, if so.
 void warn_of_cache(const Device& device);
 // Folder, bytes, and what this process did with it; null without one.
 nlohmann::ordered_json cache_json(const Device& device);
-// A cap as every command's JSON has it: its source, and its bytes or null when it is not known.
-nlohmann::ordered_json cap_json(const Cap& cap);
-planner::Caps planner_caps(const Device& device, const CommandOptions& options);
-// Policy, rank and budget. Errors: kInvalidArgument.
-Result<planner::Request> planner_request(const CommandOptions& options);
+planner::Caps planner_caps(const Device& device, const CommandOptions& options, const Trade& trade);
+// Policy, objectives, rank, bounds, energy and prices. Errors: kInvalidArgument.
+Result<Trade> planner_trade(const CommandOptions& options, const Device& device);
 
 struct GivenLink {
   planner::Link link;
@@ -98,6 +113,9 @@ struct GivenLink {
 // --bandwidth and --rtt, else --uplink-limit as the first belief, else the planner's default.
 Result<GivenLink> planner_link(const CommandOptions& options);
 
+// The connection's options but for the model. REQUIRES: a server was named.
+// Errors: kInvalidArgument.
+Result<ConnectionOptions> server_options(const CommandOptions& options);
 // The connection's options, or nothing when no server was named.
 Result<std::optional<ConnectionOptions>> connection_options(const CommandOptions& options,
                                                             const Device& device);
@@ -105,8 +123,14 @@ Result<std::optional<ConnectionOptions>> connection_options(const CommandOptions
 // --timeout. Errors: kInvalidArgument.
 Result<std::chrono::nanoseconds> request_timeout(const CommandOptions& options);
 
-// The device's own table: --profile, else the one beside the model, else measured now (and said so
-// on standard error).
-Result<ProfileData> edge_profile_for(const CommandOptions& options, const Device& device);
+// The device's own times: --profile, else the file beside the model, else measured now with
+// --measure, else computed. What is not from a file is said on standard error, with why.
+// Errors: a file that was named and cannot be used; a measurement that failed.
+Result<EdgeTimes> edge_times_for(const CommandOptions& options, const Device& device);
+// measure_at_clock() of `device`, in a quarter of its memory; a clock that changed meanwhile is
+// said on standard error.
+Result<ProfileData> measure_here(const CommandOptions& options, const Device& device,
+                                 const MeasureOptions& measure,
+                                 const std::function<void(std::size_t, std::size_t)>& progress);
 
 }  // namespace cleave::agent

@@ -10,6 +10,8 @@
 #include <boost/asio/connect.hpp>
 #include <utility>
 
+#include "schemas/protocol.h"
+
 namespace cleave::agent {
 namespace {
 
@@ -98,7 +100,9 @@ asio::awaitable<Status> Connection::handshake() {
 }
 
 asio::awaitable<Status> Connection::exchange_hello() {
-  const FrameBytes hello = make_hello(options_.device, options_.model_identity);
+  const FrameBytes hello = make_hello({.device = options_.device,
+                                       .model_identity = options_.model_identity,
+                                       .features = kFeatureBoundaryCodecs | kFeatureResend});
   if (Status status = co_await send(hello); !status.is_ok()) co_return status;
   Incoming frame;
   if (Status status = co_await receive(frame); !status.is_ok()) co_return status;
@@ -108,6 +112,7 @@ asio::awaitable<Status> Connection::exchange_hello() {
     co_return Status(StatusCode::kCorrupt, "the server did not answer Hello with Welcome");
   }
   max_picture_bytes_ = welcome->max_picture_bytes();
+  takes_codecs_ = (welcome->features() & kFeatureBoundaryCodecs) != 0;
   profile_.reset();
   if (welcome->profile() != nullptr) {
     auto profile = profile_from_message(*welcome->profile());
@@ -148,8 +153,12 @@ asio::awaitable<Status> Connection::exchange(const Outgoing& request, ServerAnsw
   }
   const bool limited = request.latest != Clock::time_point::max();
   const FrameBytes head =
-      make_request(request.request_id, request.variant, request.cut, request.codec,
-                   limited ? ns_between(start, request.latest) : 0, attachment_bytes);
+      make_request({.request_id = request.request_id,
+                    .variant = request.variant,
+                    .cut = request.cut,
+                    .codec = request.codec,
+                    .remaining_ns = limited ? ns_between(start, request.latest) : 0},
+                   attachment_bytes);
   const std::uint64_t before = bytes_out_;
   Status status = co_await send(head);
   for (const auto& part : request.attachment) {

@@ -93,6 +93,8 @@ class Connection {
   [[nodiscard]] std::uint64_t handshakes() const { return handshakes_; }
   // Largest file the server takes, of the last handshake; 0 before one.
   [[nodiscard]] std::uint64_t max_picture_bytes() const { return max_picture_bytes_; }
+  // Whether the server decodes boundary codecs, of the last handshake.
+  [[nodiscard]] bool takes_codecs() const { return takes_codecs_; }
   // When ensure_ready() will really try again; for messages.
   [[nodiscard]] Clock::time_point retry_at() const { return retry_at_; }
   // The end of the pause that the server last asked for, at most longest_pause from when it did.
@@ -139,6 +141,7 @@ class Connection {
   std::optional<ProfileData> profile_;
   std::uint64_t rtt_ns_ = 0;
   std::uint64_t max_picture_bytes_ = 0;
+  bool takes_codecs_ = false;
   std::vector<std::uint64_t> message_storage_;  // 8-byte aligned, as FlatBuffers wants it
 };
 

@@ -1,41 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "agent/device_caps.h"
 
-#include <sched.h>
 #include <sys/statvfs.h>
 
 #include <algorithm>
 #include <filesystem>
 #include <fstream>
-#include <sstream>
+#include <optional>
+
+#include "agent/system_files.h"
 
 namespace cleave::agent {
 namespace {
-
-// The number after `key` in a file of lines that begin with a key.
-std::optional<std::uint64_t> read_field(const std::string& path, const std::string& key) {
-  std::ifstream file(path);
-  for (std::string line; std::getline(file, line);) {
-    if (line.rfind(key, 0) != 0) continue;
-    std::istringstream rest(line.substr(key.size()));
-    std::uint64_t value = 0;
-    if (rest >> value) return value;
-  }
-  return std::nullopt;
-}
-
-// The same of "Key:   number kB" lines, in bytes.
-std::optional<std::uint64_t> read_kib_field(const std::string& path, const std::string& key) {
-  const auto kib = read_field(path, key);
-  return kib ? std::optional(*kib * 1024) : std::nullopt;
-}
-
-std::optional<std::uint64_t> read_number(const std::string& path) {
-  std::ifstream file(path);
-  std::uint64_t value = 0;
-  if (file >> value) return value;
-  return std::nullopt;  // missing, or "max"
-}
 
 // What memory.max and memory.high of one group leave to this process, beside what others in the
 // group hold. `own` bytes of what it holds are this process's; clean file pages that nobody used
@@ -77,15 +53,32 @@ std::optional<std::uint64_t> cgroup_share(const std::string& root) {
   return least;
 }
 
-Cap detect_ram(const std::string& root) {
-  Cap cap;
+// The limit counts what is mapped, resident or not; a plan counts what is resident.
+std::optional<std::uint64_t> address_space(const std::string& root) {
+  const auto limit = read_field(root + "/proc/self/limits", "Max address space");
+  if (!limit) return std::nullopt;  // unlimited
+  const std::uint64_t mapped = read_kib_field(root + "/proc/self/status", "VmSize:").value_or(0);
+  const std::uint64_t not_resident = mapped - std::min(mapped, resident_bytes(root));
+  return *limit - std::min(*limit, not_resident);
+}
+
+// What this process has of the machine's memory. Its pages of files are available to everybody
+// already, as the kernel counts.
+std::uint64_t own_memory(const std::string& root) {
+  const std::string status = root + "/proc/self/status";
+  const auto anonymous = read_kib_field(status, "RssAnon:");
+  if (!anonymous) return resident_bytes(root);  // a kernel that does not tell them apart
+  return *anonymous + read_kib_field(status, "RssShmem:").value_or(0);
+}
+
+std::vector<Cap> ram_bounds(const std::string& root) {
+  std::vector<Cap> bounds;
   if (const auto available = read_kib_field(root + "/proc/meminfo", "MemAvailable:")) {
-    cap = {*available + resident_bytes(root), CapSource::kMemAvailable};
+    bounds.push_back({*available + own_memory(root), CapSource::kMemAvailable});
   }
-  if (const auto share = cgroup_share(root); share && *share < cap.bytes) {
-    cap = {*share, CapSource::kCgroup};
-  }
-  return cap;
+  if (const auto share = cgroup_share(root)) bounds.push_back({*share, CapSource::kCgroup});
+  if (const auto room = address_space(root)) bounds.push_back({*room, CapSource::kAddressSpace});
+  return bounds;
 }
 
 Cap detect_storage(const std::string& model_path, std::uint64_t model_file_bytes) {
@@ -93,33 +86,6 @@ Cap detect_storage(const std::string& model_path, std::uint64_t model_file_bytes
   if (statvfs(model_path.c_str(), &info) != 0) return {};
   const std::uint64_t free_bytes = std::uint64_t{info.f_bavail} * info.f_frsize;
   return {free_bytes + model_file_bytes, CapSource::kFileSystem};
-}
-
-struct Unit {
-  const char* suffix;
-  std::uint64_t factor;
-};
-
-template <std::size_t N>
-Result<std::uint64_t> parse_with_units(const std::string& text, const Unit (&units)[N],
-                                       const char* form) {
-  const Status bad(StatusCode::kInvalidArgument, "'" + text + "' is not " + form);
-  std::istringstream stream(text);
-  stream.imbue(std::locale::classic());
-  double number = 0;
-  std::string suffix;
-  if (!(stream >> number) || number < 0) return bad;
-  stream >> suffix;
-  if (std::string rest; stream >> rest) suffix += " " + rest;
-  std::ranges::transform(suffix, suffix.begin(),
-                         [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
-  for (const Unit& unit : units) {
-    if (suffix != unit.suffix) continue;
-    const double value = number * static_cast<double>(unit.factor);
-    if (value >= 1.8e19) return bad;
-    return static_cast<std::uint64_t>(value + 0.5);
-  }
-  return bad;
 }
 
 }  // namespace
@@ -134,6 +100,8 @@ const char* cap_source_name(CapSource source) {
       return "available memory";
     case CapSource::kCgroup:
       return "control group";
+    case CapSource::kAddressSpace:
+      return "address-space limit";
     case CapSource::kFileSystem:
       return "file system";
   }
@@ -142,7 +110,14 @@ const char* cap_source_name(CapSource source) {
 
 DeviceCaps detect_caps(const std::string& model_path, std::uint64_t model_file_bytes,
                        const std::string& root) {
-  return {.ram = detect_ram(root), .storage = detect_storage(model_path, model_file_bytes)};
+  DeviceCaps caps{.ram = {},
+                  .storage = detect_storage(model_path, model_file_bytes),
+                  .ram_bounds = ram_bounds(root),
+                  .processor = detect_processor(root)};
+  for (const Cap& bound : caps.ram_bounds) {
+    if (bound.bytes < caps.ram.bytes) caps.ram = bound;
+  }
+  return caps;
 }
 
 std::uint64_t resident_bytes(const std::string& root) {
@@ -163,34 +138,6 @@ std::string processor_name(const std::string& root) {
   }
   const unsigned cores = usable_cores();
   return name + ", " + std::to_string(cores) + (cores == 1 ? " core" : " cores");
-}
-
-unsigned usable_cores() {
-  cpu_set_t set;
-  return sched_getaffinity(0, sizeof(set), &set) == 0 ? static_cast<unsigned>(CPU_COUNT(&set)) : 1;
-}
-
-Result<std::uint64_t> parse_bytes(const std::string& text) {
-  static constexpr Unit kUnits[] = {{"", 1},
-                                    {"b", 1},
-                                    {"kb", 1000},
-                                    {"mb", 1000'000},
-                                    {"gb", 1000'000'000},
-                                    {"kib", 1024},
-                                    {"mib", 1024 * 1024},
-                                    {"gib", 1024ULL * 1024 * 1024}};
-  return parse_with_units(text, kUnits, "a size; write for example 64MiB or 500MB");
-}
-
-Result<std::uint64_t> parse_bits_per_second(const std::string& text) {
-  static constexpr Unit kUnits[] = {
-      {"bit", 1}, {"kbit", 1000}, {"mbit", 1000'000}, {"gbit", 1000'000'000}};
-  return parse_with_units(text, kUnits, "a rate; write for example 10mbit or 500kbit");
-}
-
-Result<std::uint64_t> parse_duration_ns(const std::string& text) {
-  static constexpr Unit kUnits[] = {{"ns", 1}, {"us", 1000}, {"ms", 1000'000}, {"s", 1000'000'000}};
-  return parse_with_units(text, kUnits, "a time; write for example 40ms or 2s");
 }
 
 }  // namespace cleave::agent

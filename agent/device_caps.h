@@ -1,18 +1,27 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// What the device really has: memory that can still be used, storage that is still free.
+// What the device really has: memory that can still be used, storage that is still free, and how
+// fast it computes now.
 #pragma once
 
 #include <cstdint>
-#include <optional>
 #include <string>
+#include <vector>
 
-#include "schemas/status.h"
+#include "agent/processor_state.h"
+#include "agent/units.h"
 
 namespace cleave::agent {
 
 // Where a cap came from, for the line that explains a plan.
-enum class CapSource : std::uint8_t { kUnknown, kGiven, kMemAvailable, kCgroup, kFileSystem };
+enum class CapSource : std::uint8_t {
+  kUnknown,
+  kGiven,
+  kMemAvailable,
+  kCgroup,
+  kAddressSpace,  // RLIMIT_AS
+  kFileSystem,
+};
 
 const char* cap_source_name(CapSource source);
 
@@ -24,14 +33,19 @@ struct Cap {
 struct DeviceCaps {
   Cap ram;      // for the whole process: what it may still take, and what it has already
   Cap storage;  // for models: what is free on the model's file system, and the model's own bytes
+  std::vector<Cap> ram_bounds;  // everything that was found to bound `ram`, which is the least
+  ProcessorState processor;
 };
 
-// Reads /proc/meminfo, the process's cgroup v2 and the model's file system. Of each control group
-// from the process's own to the root, what counts is memory.max or memory.high (the smaller) less
-// memory.current, plus its inactive file cache; the least of them and this process's anonymous
-// memory is the cap, unless the whole machine has less available. `root` is put in
-// front of /proc and /sys, so that tests bring a tree of their own; empty for the real one.
-// What cannot be read is left kUnknown and bounds nothing.
+// Reads /proc/meminfo, the process's limits and cgroup v2, the model's file system, and the
+// processor's state. Memory is the least of
+//   - what the machine has available, and what this process holds and nobody else could have;
+//   - of each control group from the process's own to the root, memory.max or memory.high (the
+//     smaller) less memory.current, plus its inactive file cache, plus this process's anonymous
+//     memory;
+//   - RLIMIT_AS less what is mapped and not resident.
+// `root` is put in front of /proc and /sys, so that tests bring a tree of their own; empty for the
+// real one. What cannot be read is left kUnknown and bounds nothing.
 [[nodiscard]] DeviceCaps detect_caps(const std::string& model_path, std::uint64_t model_file_bytes,
                                      const std::string& root = {});
 
@@ -41,16 +55,5 @@ struct DeviceCaps {
 // "model name" or CPU part of /proc/cpuinfo and the number of cores this process may use; ties a
 // profile to a processor.
 [[nodiscard]] std::string processor_name(const std::string& root = {});
-
-// Cores that this process may use.
-[[nodiscard]] unsigned usable_cores();
-
-// Reads a size: a number with an optional suffix B, kB, MB, GB (powers of 1000) or KiB, MiB, GiB.
-// Errors: kInvalidArgument with the form.
-[[nodiscard]] Result<std::uint64_t> parse_bytes(const std::string& text);
-// Reads a rate: a number with a suffix bit, kbit, mbit or gbit (per second; powers of 1000).
-[[nodiscard]] Result<std::uint64_t> parse_bits_per_second(const std::string& text);
-// Reads a time: a number with a suffix ns, us, ms or s. Gives nanoseconds.
-[[nodiscard]] Result<std::uint64_t> parse_duration_ns(const std::string& text);
 
 }  // namespace cleave::agent

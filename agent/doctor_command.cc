@@ -4,6 +4,7 @@
 #include <nlohmann/json.hpp>
 #include <optional>
 
+#include "agent/caps_report.h"
 #include "agent/commands.h"
 #include "agent/edge_profile.h"
 #include "agent/self_test.h"
@@ -17,6 +18,7 @@ using Json = nlohmann::ordered_json;
 struct Findings {
   std::string profile_path;
   std::optional<VariantProfile> profile;            // of this model, variant, processor and threads
+  std::uint32_t profile_clock_khz = 0;              // at which it was measured; 0: not known
   std::string no_profile;                           // why there is none
   std::optional<Status> segments;                   // only with --verify
   std::optional<Result<SelfTestResult>> self_test;  // only when the file has one
@@ -31,6 +33,7 @@ void look_for_profile(const CommandOptions& options, const Device& device, Findi
     findings.no_profile = profile.status().message();
     return;
   }
+  findings.profile_clock_khz = profile->clock_khz;
   const std::string variant = device.model->header().variants()->Get(device.variant)->name()->str();
   for (const VariantProfile& table : profile->variants) {
     if (table.variant == variant) findings.profile = table;
@@ -99,6 +102,13 @@ Json model_json(const Device& device) {
   return json;
 }
 
+Json caps_json(const DeviceCaps& caps) {
+  Json json{{"ram", cap_json(caps.ram)}, {"storage", cap_json(caps.storage)}};
+  json["ram_bounds"] = Json::array();
+  for (const Cap& bound : caps.ram_bounds) json["ram_bounds"].push_back(cap_json(bound));
+  return json;
+}
+
 Json profile_json(const Findings& findings) {
   Json json{{"file", findings.profile_path}, {"found", findings.profile.has_value()}};
   if (!findings.profile) {
@@ -109,6 +119,8 @@ Json profile_json(const Findings& findings) {
   json["threads"] = findings.profile->threads;
   json["runs"] = findings.profile->runs;
   json["total_ns"] = total_ns(*findings.profile);
+  json["clock_khz"] =
+      findings.profile_clock_khz == 0 ? Json(nullptr) : Json(findings.profile_clock_khz);
   return json;
 }
 
@@ -147,39 +159,29 @@ Json self_test_json(const Findings& findings) {
 
 void print_json(const CommandOptions& options, const Device& device, const Findings& findings) {
   const ExitCode code = exit_code(findings);
-  const Json json{
-      {"ok", code == ExitCode::kOk},
-      {"exit_code", static_cast<int>(code)},
-      {"processor", processor_name()},
-      {"cores", usable_cores()},
-      {"kernels", kernel_set_name()},
-      {"prefer", preference_name(options.preference)},
-      {"threads", options.threads},
-      {"caps", {{"ram", cap_json(device.caps.ram)}, {"storage", cap_json(device.caps.storage)}}},
-      {"weight_cache", cache_json(device)},
-      {"model", model_json(device)},
-      {"profile", profile_json(findings)},
-      {"weights", weights_json(device, findings)},
-      {"self_test", self_test_json(findings)}};
+  const Json json{{"ok", code == ExitCode::kOk},
+                  {"exit_code", static_cast<int>(code)},
+                  {"processor", processor_name()},
+                  {"cores", device.caps.processor.usable_cores},
+                  {"kernels", kernel_set_name()},
+                  {"prefer", preference_name(options.preference)},
+                  {"threads", options.threads},
+                  {"caps", caps_json(device.caps)},
+                  {"state", processor_json(device.caps.processor)},
+                  {"energy", energy_json(device.energy)},
+                  {"weight_cache", cache_json(device)},
+                  {"model", model_json(device)},
+                  {"profile", profile_json(findings)},
+                  {"weights", weights_json(device, findings)},
+                  {"self_test", self_test_json(findings)}};
   std::printf("%s\n", json.dump(-1, ' ', false, Json::error_handler_t::replace).c_str());
-}
-
-std::string mib(std::uint64_t bytes) {
-  char text[32];
-  std::snprintf(text, sizeof(text), "%.1f MiB", static_cast<double>(bytes) / (1 << 20));
-  return text;
-}
-
-std::string cap_text(const Cap& cap) {
-  const std::string source = cap_source_name(cap.source);
-  return cap.source == CapSource::kUnknown ? source : mib(cap.bytes) + " (" + source + ")";
 }
 
 std::string cache_text(const Device& device) {
   if (device.cache == nullptr) return "none: weights are packed at every start";
   const WeightCacheUsage usage = device.cache->usage();
-  return device.cache->path() + ": " + std::to_string(usage.files) + " files, " + mib(usage.bytes) +
-         " of " + mib(device.cache->limit_bytes());
+  return device.cache->path() + ": " + std::to_string(usage.files) + " files, " +
+         mebibytes_text(usage.bytes) + " of " + mebibytes_text(device.cache->limit_bytes());
 }
 
 std::string profile_text(const Findings& findings) {
@@ -188,7 +190,7 @@ std::string profile_text(const Findings& findings) {
   std::snprintf(text, sizeof(text), ": %.2f ms for the whole network, %u threads, median of %u",
                 static_cast<double>(total_ns(*findings.profile)) / 1e6, findings.profile->threads,
                 findings.profile->runs);
-  return findings.profile_path + text;
+  return findings.profile_path + text + ", at a clock of " + clock_text(findings.profile_clock_khz);
 }
 
 std::string weights_text(const Device& device, const Findings& findings) {
@@ -225,11 +227,17 @@ void print_text(const CommandOptions& options, const Device& device, const Findi
   line("kernels", std::string(kernel_set_name()) + ", run with " + std::to_string(options.threads) +
                       (options.threads == 1 ? " thread" : " threads") + ", preferring " +
                       preference_name(options.preference));
-  line("memory", cap_text(device.caps.ram));
+  const ProcessorState& processor = device.caps.processor;
+  line("cores", cores_text(processor));
+  line("clock", clock_state_text(processor));
+  line("temperature", zones_text(processor));
+  line("throttling", throttle_state_text(processor));
+  line("memory", ram_text(device.caps));
   line("storage", cap_text(device.caps.storage));
+  line("energy", energy_text(device.energy));
   line("cache", cache_text(device));
   line("model", model.name()->str() + ", " + std::to_string(model.layers()->size()) + " layers, " +
-                    mib(device.model->file_bytes()) + ", identity " +
+                    mebibytes_text(device.model->file_bytes()) + ", identity " +
                     to_hex(device.model->identity()));
   line("profile", profile_text(findings));
   line("weights", weights_text(device, findings));

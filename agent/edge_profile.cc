@@ -1,7 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "agent/edge_profile.h"
 
+#include <malloc.h>
+
 #include <algorithm>
+#include <ranges>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -34,6 +38,7 @@ Result<VariantProfile> measure_variant(
     const OpRange range =
         next_stretch(variant, op, options.weight_budget_bytes, options.weights.preference);
     runner.release();
+    ::malloc_trim(0);  // or the heap keeps the pieces resident beside what comes next
     CLEAVE_RETURN_IF_ERROR(runner.prepare(range));
     CLEAVE_RETURN_IF_ERROR(measure_stretch(runner.executor(), options.runs, profiler));
     op = range.last;
@@ -47,7 +52,30 @@ Result<VariantProfile> measure_variant(
     profile.op_median_ns.push_back(profiler.median_ns(op));
     profile.op_p95_ns.push_back(profiler.percentile_ns(op, 95));
   }
+  OpIndex begin = 0;
+  for (const OpIndex end : *variant.layer_end_ops()) {
+    profile.layer_median_ns.push_back(profiler.percentile_ns(OpRange{begin, end}, 50));
+    profile.layer_p95_ns.push_back(profiler.percentile_ns(OpRange{begin, end}, 95));
+    begin = end;
+  }
   return profile;
+}
+
+// "Some CPU, 4 cores, avx2" without its cores: with how many it is used now scales the times.
+std::string without_cores(const std::string& processor) {
+  std::string kept;
+  for (const auto part : std::views::split(processor, std::string_view(", "))) {
+    const std::string text(part.begin(), part.end());
+    const std::size_t digits = text.find_first_not_of("0123456789");
+    const bool is_count = digits != std::string::npos && digits > 0 &&
+                          (text.substr(digits) == " core" || text.substr(digits) == " cores");
+    if (!is_count) kept += text + ", ";
+  }
+  return kept;
+}
+
+bool is_same_processor(const std::string& a, const std::string& b) {
+  return without_cores(a) == without_cores(b);
 }
 
 // Times hold for a processor and the kernels that ran on it: which they are, the preference decides
@@ -59,11 +87,24 @@ std::string measured_on(Preference preference) {
 
 Status other_processor(const std::string& path, const std::string& processor, Preference wanted) {
   const auto other = wanted == Preference::kMemory ? Preference::kSpeed : Preference::kMemory;
-  if (processor == measured_on(other)) {
+  if (is_same_processor(processor, measured_on(other))) {
     return {StatusCode::kMismatch, path + " was measured with --prefer " + preference_name(other) +
                                        "; profile again with --prefer " + preference_name(wanted)};
   }
   return {StatusCode::kMismatch, path + " was measured on another processor (" + processor + ")"};
+}
+
+// "1, 2 and 4".
+std::string numbers_text(std::vector<std::uint32_t> numbers) {
+  std::ranges::sort(numbers);
+  const auto repeated = std::ranges::unique(numbers);
+  numbers.erase(repeated.begin(), repeated.end());
+  std::string text;
+  for (std::size_t i = 0; i < numbers.size(); ++i) {
+    const bool last = i + 1 == numbers.size();
+    text += (i == 0 ? "" : last ? " and " : ", ") + std::to_string(numbers[i]);
+  }
+  return text;
 }
 
 }  // namespace
@@ -105,15 +146,17 @@ std::string default_profile_path(const std::string& model_path) { return model_p
 Result<ProfileData> load_profile(const std::string& path, const ModelFile& model, unsigned threads,
                                  Preference preference) {
   CLEAVE_ASSIGN_OR_RETURN(ProfileData profile, read_profile(path, model.identity()));
-  if (profile.processor != measured_on(preference)) {
+  if (!is_same_processor(profile.processor, measured_on(preference))) {
     return other_processor(path, profile.processor, preference);
   }
-  for (const VariantProfile& variant : profile.variants) {
-    if (variant.threads != threads) {
-      return Status(StatusCode::kMismatch,
-                    path + " was measured with " + std::to_string(variant.threads) +
-                        " threads; profile again with --threads " + std::to_string(threads));
-    }
+  std::vector<std::uint32_t> counts;
+  for (const VariantProfile& variant : profile.variants) counts.push_back(variant.threads);
+  std::erase_if(profile.variants,
+                [&](const VariantProfile& variant) { return variant.threads != threads; });
+  if (profile.variants.empty()) {
+    return Status(StatusCode::kMismatch, path + " was measured with " + numbers_text(counts) +
+                                             " threads; profile again with --threads " +
+                                             std::to_string(threads));
   }
   return profile;
 }

@@ -39,8 +39,8 @@ Result<ProfileData> measure_profile(const std::shared_ptr<const ModelFile>& mode
 // Where `cleave-agent profile` writes unless told otherwise: beside the model file.
 std::string default_profile_path(const std::string& model_path);
 
-// The table in `path` if it is of this model, this processor, this number of threads and this
-// preference. Errors: kNotFound, kCorrupt, kMismatch (says which).
+// The tables in `path` for this number of threads, if they are of this model, this processor and
+// this preference. Errors: kNotFound, kCorrupt, kMismatch (says which).
 Result<ProfileData> load_profile(const std::string& path, const ModelFile& model, unsigned threads,
                                  Preference preference = Preference::kSpeed);
 

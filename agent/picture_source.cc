@@ -58,4 +58,14 @@ Result<std::vector<std::string>> list_pictures(std::span<const std::string> argu
   return pictures;
 }
 
+Result<std::vector<std::byte>> read_picture_within(const std::string& path, PictureLimits limits,
+                                                   std::uint64_t room_bytes) {
+  const bool room_bounds = room_bytes < limits.max_file_bytes;
+  if (room_bounds) limits.max_file_bytes = room_bytes;
+  auto file = read_picture_file(path, limits);
+  if (file.status().code() != StatusCode::kOutOfRange || !room_bounds) return file;
+  return Status(StatusCode::kResourceExhausted,
+                file.status().message() + ", which is all that the RAM cap leaves");
+}
+
 }  // namespace cleave::agent

@@ -3,10 +3,14 @@
 // The pictures named on the command line.
 #pragma once
 
+#include <cstddef>
+#include <cstdint>
+#include <functional>
 #include <span>
 #include <string>
 #include <vector>
 
+#include "engine/image/picture.h"
 #include "schemas/status.h"
 
 namespace cleave::agent {
@@ -16,5 +20,14 @@ namespace cleave::agent {
 // pictures), kIo.
 [[nodiscard]] Result<std::vector<std::string>> list_pictures(
     std::span<const std::string> arguments);
+
+// Told of each picture that is left out, and why; the reason names the picture.
+using PictureSkipped = std::function<void(const std::string&, const Status&)>;
+
+// read_picture_file(), of a file that takes no more than `room_bytes` of memory.
+// Errors: those, and kResourceExhausted when it is the room that is too small.
+[[nodiscard]] Result<std::vector<std::byte>> read_picture_within(const std::string& path,
+                                                                 PictureLimits limits,
+                                                                 std::uint64_t room_bytes);
 
 }  // namespace cleave::agent

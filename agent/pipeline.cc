@@ -5,16 +5,19 @@
 #include <boost/asio/this_coro.hpp>
 #include <utility>
 
+#include "agent/codec_option.h"
+#include "agent/picture_source.h"
+
 namespace cleave::agent {
 namespace {
 
-// A decision changes at most this often, and only for a gain that pays for packing another head.
-constexpr planner::SwitchRule kSwitchRule{
-    .dwell_ns = 2'000'000'000, .switching_cost_ns = 50'000'000, .requests_per_switch = 20};
-
-const char* codec_name(fbs::Codec codec) {
+const char* sent_name(fbs::Codec codec) {
   switch (codec) {
     case fbs::Codec::Raw:
+    case fbs::Codec::Lossless:
+    case fbs::Codec::F16:
+    case fbs::Codec::Int8:
+    case fbs::Codec::Coded:
       return kSentTensors;
     case fbs::Codec::Jpeg:
       return kSentJpeg;
@@ -26,6 +29,12 @@ const char* codec_name(fbs::Codec codec) {
 
 }  // namespace
 
+OnlineOptions online_options(const PipelineOptions& options) {
+  OnlineOptions online = options.online;
+  online.timeout_ns = static_cast<std::uint64_t>(options.timeout.count());
+  return online;
+}
+
 Pipeline::Pipeline(std::shared_ptr<const ModelFile> model, const PipelineOptions& options,
                    SplitPlanner* planner, Connection* connection)
     : model_(std::move(model)),
@@ -33,45 +42,58 @@ Pipeline::Pipeline(std::shared_ptr<const ModelFile> model, const PipelineOptions
       planner_(planner),
       connection_(connection),
       variant_(*model_->header().variants()->Get(options.variant)),
+      caps_(options.caps),
       op_count_(variant_.ops()->size()),
       input_shape_(*variant_.tensors()->Get(variant_.input())->shape()),
       head_(model_, options.variant, {.threads = options.threads, .outputs = OutputPlace::kCaller},
             options.weights),
       tail_(model_, options.variant, {.threads = options.threads}, options.weights),
       pixels_(element_count(input_shape_)),
-      link_(options.initial_link),
-      hysteresis_(kSwitchRule),
-      random_seed_(options.request.seed) {}
+      online_(planner, online_options(options), options.trace) {}
 
-asio::awaitable<Record> Pipeline::process(std::string image) {
+asio::awaitable<Record> Pipeline::process(PictureTask task) {
   Work work;
-  work.record.image = std::move(image);
+  last_file_.clear();
+  work.record.image = std::move(task.image);
+  work.record.request_id = task.request_id;
+  work.record.drained = task.request_id != 0;
+  work.file = std::move(task.bytes);
   work.started = Clock::now();
   work.latest = work.started + std::chrono::duration_cast<Clock::duration>(options_.timeout);
+  refresh_caps();
   Status status = load(work);
+  work.input_ns = ns_between(work.started, Clock::now());
+  if (status.is_ok()) accept(work);
   if (status.is_ok()) status = co_await choose_split(work);
   if (status.is_ok()) make_room_for(work);
   if (status.is_ok()) status = run_head(work);
   work.record.edge_ns = ns_between(work.started, Clock::now());
-  if (status.is_ok() && work.split.op_boundary < op_count_) status = co_await ask_server(work);
+  if (status.is_ok() && work.split.op_boundary < op_count_) {
+    status = co_await ask_server(work);
+  } else if (status.is_ok()) {
+    learn(work, {});
+  }
   work.record.status = status;
+  work.record.variant = variant_.name()->str();
   work.record.total_ns = ns_between(work.started, Clock::now());
   if (work.record.split > 0) {
     work.record.split_name = model_->header().layers()->Get(work.record.split - 1)->name()->str();
   }
+  last_file_ = std::move(work.file);
   co_return std::move(work.record);
 }
 
+void Pipeline::accept(Work& work) const {
+  if (work.record.request_id != 0 || !options_.accept) return;
+  work.record.request_id = options_.accept(work.record.image, work.file);
+}
+
 Status Pipeline::load(Work& work) const {
-  PictureLimits limits = options_.picture;
   const std::uint64_t room = room_beside(planner_->cost_at(0).edge_ram_bytes);
-  limits.max_file_bytes = std::min(limits.max_file_bytes, room);
-  auto file = read_picture_file(work.record.image, limits);
-  if (file.status().code() == StatusCode::kOutOfRange && room < options_.picture.max_file_bytes) {
-    return {StatusCode::kResourceExhausted,
-            file.status().message() + ", which is all that the RAM cap leaves"};
+  if (work.file.empty()) {
+    CLEAVE_ASSIGN_OR_RETURN(work.file,
+                            read_picture_within(work.record.image, options_.picture, room));
   }
-  CLEAVE_ASSIGN_OR_RETURN(work.file, std::move(file));
   const auto format = detect_format(work.file);
   if (!format.is_ok()) return format.status().with_context(work.record.image);
   work.is_jpeg = *format == PictureFormat::kJpeg;
@@ -81,9 +103,10 @@ Status Pipeline::load(Work& work) const {
 // A head that was deeper, and the tail of a fallback, keep their weights while there is room for
 // them and this picture.
 void Pipeline::make_room_for(const Work& work) {
-  if (ram_bytes_alone(work) > options_.caps.ram_bytes) tail_.release();
+  if (codec_cut_ != work.split.op_boundary) release_codec();
+  if (ram_bytes_alone(work) > caps_.ram_bytes) tail_.release();
   const auto over_cap = [&](OpIndex held) {
-    return planner_->cost_at(held).edge_ram_bytes + work.file.size() > options_.caps.ram_bytes;
+    return planner_->cost_at(held).edge_ram_bytes + work.file.size() > caps_.ram_bytes;
   };
   for (OpIndex op = op_count_; op > work.split.op_boundary; --op) {
     if (!head_.holds_some_of({op - 1, op})) continue;
@@ -95,7 +118,7 @@ void Pipeline::make_room_for(const Work& work) {
 // The picture's own memory comes out of the cap as well: the file, and the whole of those pictures
 // that cannot be decoded by rows.
 std::uint64_t Pipeline::room_beside(std::uint64_t ram_bytes) const {
-  return options_.caps.ram_bytes - std::min(options_.caps.ram_bytes, ram_bytes);
+  return caps_.ram_bytes - std::min(caps_.ram_bytes, ram_bytes);
 }
 
 std::uint64_t Pipeline::ram_bytes_alone(const Work& work) const {
@@ -103,6 +126,7 @@ std::uint64_t Pipeline::ram_bytes_alone(const Work& work) const {
 }
 
 Status Pipeline::prepare_input(Work& work, std::uint64_t ram_bytes, std::span<float> input) {
+  const auto start = Clock::now();
   const fbs::Preprocessing& preprocessing = *model_->header().preprocessing();
   if (!work.has_pixels) {
     PictureLimits limits = options_.picture;
@@ -114,24 +138,34 @@ Status Pipeline::prepare_input(Work& work, std::uint64_t ram_bytes, std::span<fl
     work.has_pixels = true;
   }
   if (!input.empty()) normalize(pixels_, preprocessing, input_shape_.channels(), input);
+  work.input_ns += ns_between(start, Clock::now());
   return Status::ok();
 }
 
 Status Pipeline::run_head(Work& work) {
   if (work.split.op_boundary == 0) {
-    // A JPEG goes as it came, if the server takes one so large; it decodes with the same code.
-    return work.is_jpeg ? Status::ok()
-                        : prepare_input(work, planner_->cost_at(0).edge_ram_bytes, {});
+    // A JPEG may go as it came, if the server takes one so large; it decodes with the same code.
+    if (work.is_jpeg && !work.as_pixels) return Status::ok();
+    const Status decoded = prepare_input(work, planner_->cost_at(0).edge_ram_bytes, {});
+    // What this device has no room to decode, the server may have.
+    const bool no_room = decoded.code() == StatusCode::kOutOfRange ||
+                         decoded.code() == StatusCode::kResourceExhausted;
+    if (!no_room || !server_takes_file(work)) return decoded;
+    work.as_pixels = false;
+    return Status::ok();
   }
   const OpRange range{0, work.split.op_boundary};
   // Weights that a fallback left behind must not be held beside those of a deeper head.
   if (head_.must_pack(range)) tail_.release();
   CLEAVE_RETURN_IF_ERROR(head_.prepare(range));
   CLEAVE_RETURN_IF_ERROR(use_head_buffers());
+  CLEAVE_RETURN_IF_ERROR(prepare_codec(range.last));
   const BoundaryBuffer& input = head_.executor().inputs()[0];
   CLEAVE_RETURN_IF_ERROR(
       prepare_input(work, planner_->cost_at(range.last).edge_ram_bytes, input.f32()));
+  const auto start = Clock::now();
   CLEAVE_RETURN_IF_ERROR(head_.executor().run());
+  work.head_ns = ns_between(start, Clock::now());
   if (range.last == op_count_) {
     const BoundaryBuffer& scores = head_.executor().outputs()[0];
     work.record.scores.assign(scores.f32().begin(), scores.f32().end());
@@ -156,7 +190,7 @@ Status Pipeline::use_head_buffers() {
 
 Outgoing Pipeline::make_request(const Work& work) {
   Outgoing request;
-  request.request_id = next_request_id_++;
+  request.request_id = work.wire_id;
   request.variant = options_.variant;
   request.cut = work.split.op_boundary;
   request.codec = work.codec;
@@ -165,6 +199,8 @@ Outgoing Pipeline::make_request(const Work& work) {
     request.attachment.emplace_back(work.file);
   } else if (work.codec == fbs::Codec::PixelsU8) {
     request.attachment.push_back(std::as_bytes(std::span(pixels_)));
+  } else if (work.codec != fbs::Codec::Raw) {
+    request.attachment.emplace_back(encoded_.data(), work.encoded_bytes);
   } else {
     for (const BoundaryBuffer& output : head_.executor().outputs()) {
       request.attachment.push_back(output.as_bytes());
@@ -181,7 +217,8 @@ bool Pipeline::server_takes_file(const Work& work) const {
 // What travels depends on the server that is there now: its limit is known after the handshake.
 Status Pipeline::choose_form(Work& work) {
   if (work.split.op_boundary > 0) return Status::ok();
-  work.codec = server_takes_file(work) ? fbs::Codec::Jpeg : fbs::Codec::PixelsU8;
+  const bool as_it_is = server_takes_file(work) && !work.as_pixels;
+  work.codec = as_it_is ? fbs::Codec::Jpeg : fbs::Codec::PixelsU8;
   if (work.codec == fbs::Codec::Jpeg || work.has_pixels) return Status::ok();
   const auto start = Clock::now();
   Status status = prepare_input(work, planner_->cost_at(0).edge_ram_bytes, {});
@@ -191,7 +228,7 @@ Status Pipeline::choose_form(Work& work) {
 
 // A device that can answer does so at once; one that cannot waits as long as its picture may.
 asio::awaitable<void> Pipeline::wait_out_pause(const Work& work, std::uint64_t ram_bytes) {
-  if (ram_bytes <= options_.caps.ram_bytes) co_return;
+  if (ram_bytes <= caps_.ram_bytes) co_return;
   if (connection_->quiet_until() <= Clock::now()) co_return;
   asio::steady_timer timer(co_await asio::this_coro::executor,
                            std::min(connection_->quiet_until(), work.latest));
@@ -204,12 +241,19 @@ asio::awaitable<Status> Pipeline::try_server(Work& work, ServerAnswer& answer) {
   if (status.is_ok()) status = choose_form(work);
   if (!status.is_ok()) co_return status;
   const auto start = Clock::now();
+  encode(work);
+  // A request that is sent again is the same one only in the same form.
+  if (work.sent_as != work.codec) {
+    work.sent_as = work.codec;
+    work.wire_id = request_ids_.next();
+  }
   const Outgoing request = make_request(work);
-  work.record.encode_ns = ns_between(start, Clock::now());
+  work.record.encode_ns += ns_between(start, Clock::now());
   status = co_await connection_->exchange(request, answer);
   work.record.bytes_up += answer.attachment_bytes_up;
   if (!status.is_ok()) co_return status;
-  work.record.sent = codec_name(work.codec);
+  work.record.sent = sent_name(work.codec);
+  if (work.split.op_boundary > 0) work.record.codec = boundary_codec_name(work.codec);
   co_return status;
 }
 
@@ -228,7 +272,7 @@ asio::awaitable<Status> Pipeline::ask_server(Work& work) {
       status = co_await try_server(work, answer);
       if (status.code() != StatusCode::kUnavailable || !was_open) break;
     }
-    asked_to_wait = !status.is_ok() && ram_bytes_alone(work) > options_.caps.ram_bytes &&
+    asked_to_wait = !status.is_ok() && ram_bytes_alone(work) > caps_.ram_bytes &&
                     connection_->quiet_until() > Clock::now() &&
                     connection_->quiet_until() < work.latest;
   } while (asked_to_wait);
@@ -240,7 +284,7 @@ asio::awaitable<Status> Pipeline::ask_server(Work& work) {
   // Not even in that time: the link is no faster than this, or its server no quicker.
   if (status.code() == StatusCode::kDeadlineExceeded &&
       answer.attachment_bytes_up > planner::LinkEstimator::kSmallBytes) {
-    observe_link(answer.frame_bytes_up, answer.wait_ns);
+    learn(work, answer);
   }
   if (status.code() == StatusCode::kMismatch) co_return status;
   if (status.code() == StatusCode::kInvalidArgument)
@@ -255,7 +299,7 @@ void Pipeline::take_answer(Work& work, ServerAnswer& answer) {
   const std::uint64_t on_link = answer.wait_ns - record.server_ns;
   record.rx_ns = std::min(connection_->rtt_ns() / 2, on_link);
   record.tx_ns = on_link - record.rx_ns;
-  observe_link(answer.frame_bytes_up, on_link);
+  learn(work, answer);
 }
 
 // No op's weights are held twice: the plan counts each once.
@@ -271,7 +315,11 @@ Status Pipeline::prepare_tail(const Work& work) {
 
 Status Pipeline::finish_locally(Work& work, const Status& why) {
   const auto start = Clock::now();
-  if (ram_bytes_alone(work) > options_.caps.ram_bytes) {
+  if (!planner_->holds(op_count_)) {
+    return {StatusCode::kUnavailable,
+            why.message() + "; the weights of the rest are not on this device"};
+  }
+  if (ram_bytes_alone(work) > caps_.ram_bytes) {
     return {StatusCode::kUnavailable,
             why.message() + "; the whole network does not fit the RAM cap, so it was not run here"};
   }

@@ -13,36 +13,40 @@
 #include <string>
 #include <vector>
 
+#include "agent/caps_options.h"
 #include "agent/connection.h"
+#include "agent/online_planner.h"
+#include "agent/picture_task.h"
 #include "agent/range_runner.h"
 #include "agent/record.h"
+#include "agent/request_ids.h"
 #include "agent/split_planner.h"
 #include "engine/aligned_buffer.h"
+#include "engine/codec/boundary_codec.h"
 #include "engine/image/picture.h"
-#include "planner/hysteresis.h"
-#include "planner/link_estimator.h"
 
 namespace cleave::agent {
 
 struct PipelineOptions {
   std::uint32_t variant = 0;
   unsigned threads = 1;
-  std::optional<Split> fixed_split;  // else planned per picture
-  planner::Request request;          // policy and rank when planned
+  fbs::Codec codec = fbs::Codec::Raw;  // of tensors, where it applies and the server decodes it
+  std::optional<Split> fixed_split;    // else planned per picture
+  OnlineOptions online;                // how it is planned; timeout_ns is taken from `timeout`
+  DecisionTrace* trace = nullptr;      // told of everything that decisions depend on
   planner::Caps caps;
-  planner::Link initial_link;  // what is believed before the first transfer
-  bool keep_link = false;      // the user gave the bandwidth: do not estimate
-  bool keep_rtt = false;       // the user gave the round trip: do not measure
+  // When set, asked before each picture: memory, storage and speed as they are now take the place
+  // of those in `caps` and of the planner's. `caps.min_split` stays.
+  std::shared_ptr<CapsWatch> watch;
   PictureLimits picture;
   WeightsOptions weights;  // the planner's preference
   // From the picture's start to the server's last byte; then the device answers.
   std::chrono::nanoseconds timeout = std::chrono::seconds(60);
-  // One step of the link's estimate back to the initial belief, while nothing is sent.
-  std::chrono::nanoseconds link_drift = std::chrono::seconds(30);
+  AcceptPicture accept;  // null: nobody is told
 };
 
-// Whether an absent server is all that keeps `plan` from a split that `policy` may choose.
-bool only_server_is_missing(const Plan& plan, planner::Policy policy);
+// `options.online` with what the other options say of planning.
+[[nodiscard]] OnlineOptions online_options(const PipelineOptions& options);
 
 class Pipeline {
  public:
@@ -51,7 +55,9 @@ class Pipeline {
            SplitPlanner* planner, Connection* connection);
 
   // Answers one picture. Never fails: what goes wrong is in the record.
-  asio::awaitable<Record> process(std::string image);
+  asio::awaitable<Record> process(PictureTask task);
+  // The file of the picture last processed; empty when it could not be read.
+  [[nodiscard]] std::span<const std::byte> last_file() const { return last_file_; }
 
  private:
   struct Work {
@@ -59,31 +65,37 @@ class Pipeline {
     Clock::time_point started;
     std::vector<std::byte> file;
     bool is_jpeg = false;
+    bool as_pixels = false;  // the plan prefers them to the file
     Split split;
     Clock::time_point latest;            // for the server's answer
     fbs::Codec codec = fbs::Codec::Raw;  // in which form the server is asked
-    bool has_pixels = false;             // pixels_ are this picture's
+    std::optional<fbs::Codec> sent_as;   // and was asked last, under that id
+    std::uint64_t wire_id = 0;
+    std::size_t encoded_bytes = 0;  // in encoded_; 0: not encoded yet
+    bool has_pixels = false;        // pixels_ are this picture's
+    std::uint64_t input_ns = 0;     // reading the file to the input's values, as far as done here
+    std::uint64_t head_ns = 0;      // the head's ops
   };
 
+  void refresh_caps();
   [[nodiscard]] Status load(Work& work) const;
+  void accept(Work& work) const;
   [[nodiscard]] std::uint64_t room_beside(std::uint64_t ram_bytes) const;
   [[nodiscard]] std::uint64_t ram_bytes_alone(const Work& work) const;
   asio::awaitable<Status> choose_split(Work& work);
+  [[nodiscard]] Situation situation_of(const Work& work, const Status& reached) const;
+  Status note_handshake();
   Status plan_split(Work& work, const Status& reached);
-  Status plan_without_server(Work& work, Plan& plan, planner::Request& request,
-                             const PictureCost& picture, const planner::Caps& caps,
-                             const std::string& why) const;
-  [[nodiscard]] std::size_t settle(const Plan& plan, planner::Policy policy);
-  [[nodiscard]] bool is_past_timeout(const PlannedSplit& row) const;
-  [[nodiscard]] planner::Link current_link(bool reached) const;
-  [[nodiscard]] std::uint64_t idle_steps() const;
-  void note_round_trip();
-  void observe_link(std::uint64_t bytes_up, std::uint64_t elapsed_ns);
+  void predict_fixed_split(Work& work);
+  void learn(const Work& work, const ServerAnswer& answer);
   void make_room_for(const Work& work);
   Status run_head(Work& work);
   // Empty input: only the pixels. `ram_bytes` is what is held beside the decoder.
   Status prepare_input(Work& work, std::uint64_t ram_bytes, std::span<float> input);
   Status choose_form(Work& work);
+  Status prepare_codec(OpIndex cut);
+  void release_codec();
+  void encode(Work& work);
   [[nodiscard]] bool server_takes_file(const Work& work) const;
   asio::awaitable<void> wait_out_pause(const Work& work, std::uint64_t ram_bytes);
   asio::awaitable<Status> try_server(Work& work, ServerAnswer& answer);
@@ -99,18 +111,20 @@ class Pipeline {
   SplitPlanner* planner_;
   Connection* connection_;
   const fbs::Variant& variant_;
+  planner::Caps caps_;  // as they were last seen
   const OpIndex op_count_;
   const fbs::Shape input_shape_;
   RangeRunner head_;
-  RangeRunner tail_;                     // only after a fallback
-  std::vector<AlignedBuffer> boundary_;  // what the head writes and the link sends
+  RangeRunner tail_;                      // only after a fallback
+  std::vector<AlignedBuffer> boundary_;   // what the head writes and the link sends
+  std::unique_ptr<BoundaryCodec> codec_;  // of codec_cut_; null: raw
+  OpIndex codec_cut_ = 0;
+  AlignedBuffer encoded_;  // what codec_ writes and the link sends
   std::vector<std::uint8_t> pixels_;
-  planner::LinkEstimator link_;
-  Clock::time_point last_transfer_ = Clock::now();
+  OnlinePlanner online_;
   std::uint64_t handshakes_seen_ = 0;
-  planner::Hysteresis hysteresis_;
-  std::uint64_t next_request_id_ = 1;
-  std::uint64_t random_seed_ = 0;
+  RequestIds request_ids_;
+  std::vector<std::byte> last_file_;
 };
 
 }  // namespace cleave::agent

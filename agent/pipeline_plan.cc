@@ -17,13 +17,13 @@ std::uint64_t monotonic_ns() {
 
 }  // namespace
 
-bool only_server_is_missing(const Plan& plan, planner::Policy policy) {
-  return std::ranges::any_of(plan.splits, [&](const PlannedSplit& row) {
-    const bool may_be_chosen =
-        policy != planner::Policy::kServerOnly || row.split.layers_on_device == 0;
-    return may_be_chosen && policy != planner::Policy::kEdgeOnly &&
-           row.score.broken == planner::kBoundServerAbsent;
-  });
+void Pipeline::refresh_caps() {
+  if (options_.watch == nullptr || !options_.watch->refresh()) return;
+  const DeviceCaps& seen = options_.watch->caps();
+  caps_.ram_bytes = seen.ram.bytes;
+  caps_.storage_bytes = seen.storage.bytes;
+  const DeviceSpeed speed = speed_now(seen.processor);
+  if (speed != planner_->device_speed()) online_.take_speed(speed);
 }
 
 asio::awaitable<Status> Pipeline::choose_split(Work& work) {
@@ -31,9 +31,11 @@ asio::awaitable<Status> Pipeline::choose_split(Work& work) {
   if (options_.fixed_split) {
     work.split = *options_.fixed_split;
     if (planner_->cost_at(work.split.op_boundary).edge_ram_bytes + work.file.size() >
-        options_.caps.ram_bytes) {
+        caps_.ram_bytes) {
       status = {StatusCode::kResourceExhausted,
                 work.record.image + ": with its file this split is over the RAM cap"};
+    } else {
+      predict_fixed_split(work);
     }
   } else {
     Status reached(StatusCode::kUnavailable, "no server was given");
@@ -48,102 +50,71 @@ asio::awaitable<Status> Pipeline::choose_split(Work& work) {
   co_return status;
 }
 
-planner::Link Pipeline::current_link(bool reached) const {
-  planner::Link link = link_.drifted(idle_steps());
-  if (options_.keep_link) {
-    link = options_.initial_link;
-    if (reached) link.rtt_ns = connection_->rtt_ns();
-  }
-  if (options_.keep_rtt) link.rtt_ns = options_.initial_link.rtt_ns;
-  link.available = reached;
-  return link;
+Situation Pipeline::situation_of(const Work& work, const Status& reached) const {
+  Situation situation{.now_ns = monotonic_ns(),
+                      .picture = {server_takes_file(work), work.file.size()},
+                      .file_bytes = work.file.size(),
+                      .caps = caps_,
+                      .has_server = connection_ != nullptr,
+                      .reached = reached.is_ok(),
+                      .unreached_why = reached.message()};
+  situation.caps.ram_bytes -= std::min<std::uint64_t>(situation.caps.ram_bytes, work.file.size());
+  return situation;
 }
 
-std::uint64_t Pipeline::idle_steps() const {
-  return static_cast<std::uint64_t>((Clock::now() - last_transfer_) / options_.link_drift);
-}
-
-void Pipeline::note_round_trip() {
-  if (connection_->handshakes() == handshakes_seen_) return;
+// Each handshake measures the round trip anew, and may be with another server.
+Status Pipeline::note_handshake() {
+  if (connection_ == nullptr || connection_->handshakes() == handshakes_seen_) return Status::ok();
   handshakes_seen_ = connection_->handshakes();
-  link_.observe_round_trip(connection_->rtt_ns());
-}
-
-void Pipeline::observe_link(std::uint64_t bytes_up, std::uint64_t elapsed_ns) {
-  link_.drift(idle_steps());
-  note_round_trip();
-  link_.observe({.bytes_up = bytes_up, .elapsed_ns = elapsed_ns});
-  last_transfer_ = Clock::now();
+  HandshakeSeen seen;
+  seen.rtt_ns = connection_->rtt_ns();
+  if (connection_->server_profile()) {
+    seen.op_ns = planner_->op_ns_in(*connection_->server_profile());
+    seen.input_ns = connection_->server_profile()->input_ns;
+    if (seen.op_ns.empty()) {
+      return {StatusCode::kMismatch, "the server's profile has no table of this variant"};
+    }
+  }
+  return online_.take_handshake(seen);
 }
 
 Status Pipeline::plan_split(Work& work, const Status& reached) {
-  if (reached.is_ok()) {
-    note_round_trip();
-    if (connection_->server_profile()) {
-      CLEAVE_RETURN_IF_ERROR(planner_->set_server_profile(*connection_->server_profile()));
-    }
-  }
-  planner::Request request = options_.request;
-  request.seed = random_seed_++;
-  const PictureCost picture{server_takes_file(work), work.file.size()};
-  const planner::Link link = current_link(reached.is_ok());
-  planner::Caps caps = options_.caps;
-  caps.ram_bytes -= std::min<std::uint64_t>(caps.ram_bytes, work.file.size());
-  Plan plan = planner_->decide(picture, link, caps, request);
-  if (!plan.chosen && !reached.is_ok()) {
-    CLEAVE_RETURN_IF_ERROR(
-        plan_without_server(work, plan, request, picture, caps, reached.message()));
-  }
-  if (!plan.chosen) return {StatusCode::kResourceExhausted, plan.why};
-  if (connection_ != nullptr && !reached.is_ok()) work.record.fallback = reached.message();
-  std::size_t chosen = settle(plan, request.policy);
-  if (is_past_timeout(plan.splits[chosen])) {
-    hysteresis_.reset();  // what was proposed may still be in time
-    chosen = settle(plan, request.policy);
-  }
-  if (is_past_timeout(plan.splits[chosen])) {
-    request.policy = planner::Policy::kEdgeOnly;
-    const Plan alone = planner_->decide(picture, link, caps, request);
-    if (alone.chosen) {  // else the server is asked all the same: the prediction may be wrong
-      work.record.fallback = "the server's answer is expected after " +
-                             std::to_string(plan.splits[chosen].score.latency_ns / 1'000'000) +
-                             " ms, which is past --timeout";
-      hysteresis_.reset();
-      chosen = *alone.chosen;
-    }
-  }
-  work.split = plan.splits[chosen].split;
+  if (reached.is_ok()) CLEAVE_RETURN_IF_ERROR(note_handshake());
+  CLEAVE_ASSIGN_OR_RETURN(const Choice choice, online_.choose(situation_of(work, reached)));
+  work.split = choice.split;
+  work.as_pixels = choice.split.op_boundary == 0 && !choice.sends_file;
+  work.record.fallback = choice.fallback;
+  work.record.bounds_missed = choice.bounds_missed;
+  work.record.predicted = choice.predicted;
   return Status::ok();
 }
 
-// The split of `plan` to use: what was chosen, unless a change to it is not worth it yet.
-// REQUIRES: plan.chosen.
-std::size_t Pipeline::settle(const Plan& plan, planner::Policy policy) {
-  if (policy != planner::Policy::kLmos) return *plan.chosen;
-  std::vector<planner::Score> scores;
-  for (const PlannedSplit& row : plan.splits) scores.push_back(row.score);
-  return hysteresis_.settle(plan.decision, scores, monotonic_ns());
+// A fixed split needs no tables: without them there is no prediction.
+void Pipeline::predict_fixed_split(Work& work) {
+  const bool open = connection_ != nullptr && connection_->is_open() && note_handshake().is_ok();
+  const Status reached = open ? Status::ok() : Status(StatusCode::kUnavailable, "not connected");
+  work.record.predicted = online_.predict(situation_of(work, reached), work.split);
 }
 
-bool Pipeline::is_past_timeout(const PlannedSplit& row) const {
-  return row.candidate.needs_server &&
-         row.score.latency_ns > static_cast<std::uint64_t>(options_.timeout.count());
-}
-
-// The policy finds nothing while the server is not there: the device answers, if the caps allow.
-Status Pipeline::plan_without_server(Work& work, Plan& plan, planner::Request& request,
-                                     const PictureCost& picture, const planner::Caps& caps,
-                                     const std::string& why) const {
-  if ((plan.decision.broken & planner::kBoundServerAbsent) == 0) return Status::ok();
-  const bool server_would_do = only_server_is_missing(plan, request.policy);
-  request.policy = planner::Policy::kEdgeOnly;
-  plan = planner_->decide(picture, current_link(false), caps, request);
-  if (plan.chosen) {
-    work.record.fallback = why;
-  } else if (server_would_do) {
-    return {StatusCode::kUnavailable, why + "; on the device alone, " + plan.why};
-  }
-  return Status::ok();
+// What the picture took corrects what the next is expected to take.
+void Pipeline::learn(const Work& work, const ServerAnswer& answer) {
+  const ServerTimes& times = answer.times;
+  const std::uint64_t residence_ns = std::min(times.residence_ns, answer.wait_ns);
+  // A server whose tables do not fit was refused when it was planned with; a reconnect in the
+  // middle of a request is looked at before the next.
+  (void)note_handshake();
+  online_.observe({.now_ns = monotonic_ns(),
+                   .op_boundary = static_cast<std::uint32_t>(work.split.op_boundary),
+                   .file_bytes = work.file.size(),
+                   .decoded = work.has_pixels,
+                   .input_ns = work.input_ns,
+                   .head_ns = work.head_ns,
+                   .bytes_up = answer.frame_bytes_up,
+                   .link_ns = answer.wait_ns - residence_ns,
+                   .sent_jpeg = work.codec == fbs::Codec::Jpeg,
+                   .residence_ns = residence_ns,
+                   .decode_ns = times.decode_ns,
+                   .compute_ns = times.compute_ns});
 }
 
 }  // namespace cleave::agent

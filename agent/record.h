@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "planner/fixed_point.h"
 #include "schemas/status.h"
 
 namespace cleave::agent {
@@ -17,22 +18,40 @@ inline constexpr const char* kSentJpeg = "jpeg";         // the file as it is
 inline constexpr const char* kSentPixels = "pixels_u8";  // at model size
 inline constexpr const char* kSentTensors = "tensors";   // boundary tensors
 
+// Where a picture's time goes, as it was predicted or as it was.
+struct PartTimes {
+  std::uint64_t edge_ns = 0;    // on the device, with encoding
+  std::uint64_t link_ns = 0;    // both ways
+  std::uint64_t server_ns = 0;  // in the server: waiting, decoding, computing
+  [[nodiscard]] std::uint64_t total_ns() const {
+    return planner::saturating_add(edge_ns, planner::saturating_add(link_ns, server_ns));
+  }
+};
+
 struct Record {
   std::string image;
-  Status status;            // why there is no answer, or ok
-  std::uint32_t split = 0;  // layers that ran on the device, after any fallback
-  std::string split_name;   // name of the last of them
+  std::uint64_t request_id = 0;  // 0: it was not accepted, as its file cannot be read
+  bool drained = false;          // it waited in the spool before
+  bool spooled = false;          // it waits there now
+  std::string dropped;           // why it ended without an answer, in one word; else empty
+  std::string variant;           // precision of the network that answered
+  Status status;                 // why there is no answer, or ok
+  std::uint32_t split = 0;       // layers that ran on the device, after any fallback
+  std::string split_name;        // name of the last of them
   std::uint32_t planned_split = 0;
-  std::string fallback;  // why the device finished alone; empty: as planned
+  std::string fallback;       // why the device finished alone; empty: as planned
+  std::string bounds_missed;  // Choice::bounds_missed
   std::vector<float> scores;
   std::string sent;             // one of the forms above; empty: nothing was sent
-  std::uint64_t bytes_up = 0;   // attachment bytes: what the cut says
+  std::string codec;            // of tensors that were sent: raw, lossless, f16 or int8
+  std::uint64_t bytes_up = 0;   // attachment bytes that travelled, also to no answer
   std::uint64_t edge_ns = 0;    // read, decode, resize, normalize, ops on the device
-  std::uint64_t encode_ns = 0;  // boundary tensors to bytes
+  std::uint64_t encode_ns = 0;  // boundary tensors to bytes, and the request
   std::uint64_t tx_ns = 0;      // estimate: wait - residence - rx
   std::uint64_t server_ns = 0;  // residence, by the server's clock
   std::uint64_t rx_ns = 0;      // estimate: half a round trip, at most wait - residence
   std::uint64_t total_ns = 0;   // file opened to answer known
+  PartTimes predicted;          // for planned_split, before it ran; zeros: no prediction
 };
 
 }  // namespace cleave::agent

@@ -8,6 +8,8 @@
 #include <nlohmann/json.hpp>
 #include <numeric>
 
+#include "agent/spool/result_line.h"
+
 namespace cleave::agent {
 namespace {
 
@@ -53,20 +55,26 @@ std::vector<RankedLabel> rank_scores(std::span<const float> scores, const fbs::M
   return ranked;
 }
 
-std::string record_json(const Record& record, const fbs::Model& model,
-                        const ReportOptions& options) {
+std::string record_json(const Record& record, const fbs::Model& model, const ReportOptions& options,
+                        const std::optional<PartErrors>& errors) {
   nlohmann::ordered_json json;
   json["image"] = record.image;
+  if (record.request_id != 0) json["request"] = request_id_text(record.request_id);
+  if (record.drained) json["drained"] = true;
   if (!record.status.is_ok()) {
+    if (record.spooled) json["spooled"] = true;
+    if (!record.dropped.empty()) json["dropped"] = record.dropped;
     json["error"] = record.status.message();
     json["error_code"] = std::string(status_code_name(record.status.code()));
     return dump(json);
   }
+  json["variant"] = record.variant;
   json["split"] = record.split;
   if (!record.fallback.empty()) {
     json["planned_split"] = record.planned_split;
     json["fallback"] = record.fallback;
   }
+  if (!record.bounds_missed.empty()) json["bounds_missed"] = record.bounds_missed;
   json["top"] = nlohmann::ordered_json::array();
   for (const RankedLabel& entry : rank_scores(record.scores, model, options.top)) {
     json["top"].push_back({{"index", entry.index}, {"label", entry.label}, {"score", entry.score}});
@@ -78,15 +86,30 @@ std::string record_json(const Record& record, const fbs::Model& model,
   json["rx_ns"] = record.rx_ns;
   json["total_ns"] = record.total_ns;
   json["bytes_up"] = record.bytes_up;
+  if (record.predicted.total_ns() > 0) {
+    json["predicted"] = {{"edge_ns", record.predicted.edge_ns},
+                         {"link_ns", record.predicted.link_ns},
+                         {"server_ns", record.predicted.server_ns},
+                         {"total_ns", record.predicted.total_ns()}};
+  }
+  if (errors) {
+    json["prediction_error_ppm"] = {{"edge", errors->edge_ppm},
+                                    {"link", errors->link_ppm},
+                                    {"server", errors->server_ppm},
+                                    {"total", errors->total_ppm}};
+  }
   if (!record.sent.empty()) json["sent"] = record.sent;
+  if (!record.codec.empty()) json["codec"] = record.codec;
   if (options.scores) json["scores"] = record.scores;
   return dump(json);
 }
 
 std::string record_text(const Record& record, const fbs::Model& model,
                         const ReportOptions& options) {
-  if (!record.status.is_ok())
-    return record.image + ": no answer: " + record.status.message() + "\n";
+  if (!record.status.is_ok()) {
+    return record.image + (record.spooled ? ": waits in the spool: " : ": no answer: ") +
+           record.status.message() + "\n";
+  }
   std::string text = record.image + "\n";
   for (const RankedLabel& entry : rank_scores(record.scores, model, options.top)) {
     text += "  " + number("%8.4f", static_cast<double>(entry.score)) + "  " +
@@ -94,15 +117,24 @@ std::string record_text(const Record& record, const fbs::Model& model,
   }
   text += "  split " + std::to_string(record.split);
   if (!record.split_name.empty()) text += " (" + record.split_name + ")";
+  if (!record.variant.empty()) text += " in " + record.variant;
   text += ", " + std::to_string(record.bytes_up) + " bytes up" +
-          (record.sent.empty() ? "" : " as " + record.sent) + "; ms: edge " +
+          (record.sent.empty() ? "" : " as " + record.sent) +
+          (record.codec.empty() ? "" : " (" + record.codec + ")") + "; ms: edge " +
           number("%.2f", milliseconds(record.edge_ns)) + ", encode " +
           number("%.2f", milliseconds(record.encode_ns)) + ", transmit " +
           number("%.2f", milliseconds(record.tx_ns)) + ", server " +
           number("%.2f", milliseconds(record.server_ns)) + ", return " +
           number("%.2f", milliseconds(record.rx_ns)) + ", total " +
-          number("%.2f", milliseconds(record.total_ns)) + "\n";
+          number("%.2f", milliseconds(record.total_ns));
+  if (record.predicted.total_ns() > 0) {
+    text += " (planned " + number("%.2f", milliseconds(record.predicted.total_ns())) + ")";
+  }
+  text += "\n";
   if (!record.fallback.empty()) text += "  finished on the device: " + record.fallback + "\n";
+  if (!record.bounds_missed.empty()) {
+    text += "  expected to break, as every split: " + record.bounds_missed + "\n";
+  }
   if (options.scores) {
     for (std::size_t i = 0; i < record.scores.size(); ++i) {
       text += "  " + std::to_string(i) + " " +
@@ -110,6 +142,18 @@ std::string record_text(const Record& record, const fbs::Model& model,
     }
   }
   return text;
+}
+
+std::string errors_text(const PredictionErrors& errors) {
+  const std::optional<PartErrors> median = errors.median();
+  if (!median) return {};
+  const auto percent = [](std::uint64_t ppm) {
+    return number("%.1f %%", static_cast<double>(ppm) / 1e4);
+  };
+  return "plans were off by " + percent(median->total_ppm) + " of the total (median of " +
+         std::to_string(std::min(errors.pictures(), PredictionErrors::kWindow)) +
+         " pictures; device " + percent(median->edge_ppm) + ", link " + percent(median->link_ppm) +
+         ", server " + percent(median->server_ppm) + ")\n";
 }
 
 ProgressBar::ProgressBar(std::size_t total)

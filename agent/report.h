@@ -5,10 +5,12 @@
 
 #include <cstddef>
 #include <cstdio>
+#include <optional>
 #include <span>
 #include <string>
 #include <vector>
 
+#include "agent/prediction_error.h"
 #include "agent/record.h"
 #include "schemas/generated/model_generated.h"
 
@@ -32,12 +34,16 @@ struct RankedLabel {
 [[nodiscard]] std::vector<RankedLabel> rank_scores(std::span<const float> scores,
                                                    const fbs::Model& model, unsigned count);
 
-// One JSON object, no newline; fields as README.md documents them.
+// One JSON object, no newline; fields as README.md documents them. `errors`: of the run so far.
 [[nodiscard]] std::string record_json(const Record& record, const fbs::Model& model,
-                                      const ReportOptions& options);
+                                      const ReportOptions& options,
+                                      const std::optional<PartErrors>& errors = std::nullopt);
 // Lines for a person, newline included.
 [[nodiscard]] std::string record_text(const Record& record, const fbs::Model& model,
                                       const ReportOptions& options);
+
+// A line on how far predictions were off, newline included; empty when there were none.
+[[nodiscard]] std::string errors_text(const PredictionErrors& errors);
 
 // Redraws one line of standard error while it is a terminal and there is enough to wait for; does
 // nothing otherwise.

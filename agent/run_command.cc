@@ -3,27 +3,28 @@
 
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/io_context.hpp>
+#include <boost/asio/signal_set.hpp>
+#include <boost/asio/steady_timer.hpp>
+#include <csignal>
 #include <cstdio>
 #include <exception>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <utility>
 
+#include "agent/codec_option.h"
 #include "agent/commands.h"
+#include "agent/decision_trace.h"
+#include "agent/picture_run.h"
 #include "agent/picture_source.h"
 #include "agent/pipeline.h"
+#include "agent/plan_inputs.h"
+#include "agent/prediction_error.h"
 #include "agent/report.h"
 
 namespace cleave::agent {
 namespace {
-
-// What the run ends with: the first failure decides the exit code when nothing was answered.
-struct Tally {
-  std::size_t answered = 0;
-  std::size_t failed = 0;
-  Status first_failure;
-  bool output_broken = false;
-};
 
 ExitCode picture_exit_code(const Status& status) {
   switch (status.code()) {
@@ -37,42 +38,68 @@ ExitCode picture_exit_code(const Status& status) {
   }
 }
 
-asio::awaitable<void> process_all(Pipeline& pipeline, Connection* connection,
-                                  const std::vector<std::string>& pictures, const fbs::Model& model,
-                                  const ReportOptions& report, Tally& tally) {
-  ProgressBar progress(pictures.size());
-  Status mismatch;  // the other model will not appear by waiting: every further picture ends so too
-  for (const std::string& picture : pictures) {
-    const bool hopeless = !mismatch.is_ok();
-    Record record;
-    if (hopeless) {
-      record.image = picture;
-      record.status = mismatch;
-    } else {
-      record = co_await pipeline.process(picture);
-    }
-    if (record.status.code() == StatusCode::kMismatch) mismatch = record.status;
-    record.status.is_ok() ? ++tally.answered : ++tally.failed;
-    if (!record.status.is_ok() && tally.first_failure.is_ok()) tally.first_failure = record.status;
-    const std::string text = report.json ? record_json(record, model, report) + "\n"
-                                         : record_text(record, model, report);
-    progress.clear();
-    const bool written = std::fputs(text.c_str(), stdout) >= 0 && std::fflush(stdout) == 0;
-    if (!record.status.is_ok() && !hopeless) {
-      std::fprintf(stderr, "cleave-agent: %s\n", record.status.message().c_str());
-    }
-    progress.advance();
-    if (!written) {
-      tally.output_broken = true;
-      break;
-    }
+// SIGTERM and SIGINT end a run with everything accounted for: after the picture that is under way.
+class StopSignals {
+ public:
+  StopSignals(asio::io_context& io, PictureRun& run) : signals_(io, SIGTERM, SIGINT) {
+    signals_.async_wait([&run](const error_code& error, int) {
+      if (!error) run.stop();
+    });
   }
-  if (connection != nullptr) co_await connection->close();
+  void cancel() { signals_.cancel(); }
+
+ private:
+  asio::signal_set signals_;
+};
+
+// What --sync interval lets wait becomes durable in time also while nothing else happens.
+asio::awaitable<void> keep_syncing(Delivery& delivery, asio::steady_timer& timer,
+                                   const bool& over) {
+  while (!over) {
+    timer.expires_after(std::chrono::milliseconds(100));
+    (void)co_await timer.async_wait(as_result);
+    delivery.tick();
+  }
+}
+
+std::string summary(const Ledger& ledger) {
+  const LedgerCounts& counts = ledger.counts();
+  std::string text = std::to_string(counts.answered) + " answered, " +
+                     std::to_string(ledger.waiting()) + " wait in the spool";
+  for (const auto& [reason, count] : counts.dropped) {
+    text += ", " + std::to_string(count) + " dropped (" + reason + ")";
+  }
+  if (counts.unprotected > 0) {
+    text += "; the spool could not take " + std::to_string(counts.unprotected);
+  }
+  return text;
+}
+
+// What an earlier run left behind, where it did not end in order.
+void tell_of_recovery(const Ledger& ledger) {
+  const SpoolFindings* spool = ledger.spool_findings();
+  if (spool == nullptr) return;
+  if (ledger.counts().recovered > 0) {
+    std::fprintf(stderr, "cleave-agent: %llu pictures of an earlier run wait in the spool\n",
+                 static_cast<unsigned long long>(ledger.counts().recovered));
+  }
+  if (spool->damaged_bytes > 0) {
+    std::fprintf(stderr,
+                 "cleave-agent: %llu bytes of the spool do not check, as after a power cut: what "
+                 "they were is lost\n",
+                 static_cast<unsigned long long>(spool->damaged_bytes));
+  }
+  for (const std::string& why : spool->strange) {
+    std::fprintf(stderr, "cleave-agent: left alone in the spool: %s\n", why.c_str());
+  }
 }
 
 int finish(const Tally& tally) {
   if (tally.output_broken)
     return fail(ExitCode::kIo, "cannot write the answers to standard output");
+  if (!tally.delivery_broken.is_ok()) {
+    return fail(ExitCode::kIo, tally.delivery_broken.message());
+  }
   if (tally.failed == 0) return static_cast<int>(ExitCode::kOk);
   if (tally.answered > 0) return static_cast<int>(ExitCode::kPartial);
   return static_cast<int>(picture_exit_code(tally.first_failure));
@@ -92,6 +119,11 @@ Status check_fixed_split(const SplitPlanner& planner, const Split& split, const 
   if (cost.edge_ram_bytes > caps.ram_bytes) {
     return over("memory", cost.edge_ram_bytes, caps.ram_bytes, device.caps.ram.source);
   }
+  if (!planner.holds(split.op_boundary)) {
+    return {StatusCode::kNotFound, device.model->path() +
+                                       " does not hold the weights of this split; `cleave-agent "
+                                       "fetch --split` gets them, or choose a smaller --split"};
+  }
   if (cost.edge_storage_bytes > caps.storage_bytes) {
     return over("storage", cost.edge_storage_bytes, caps.storage_bytes, device.caps.storage.source,
                 device.cache == nullptr ? "" : ", or --no-cache, which keeps no packed weights");
@@ -104,16 +136,23 @@ Status check_fixed_split(const SplitPlanner& planner, const Split& split, const 
   return Status::ok();
 }
 
-Status configure(const CommandOptions& options, const Device& device, SplitPlanner& planner,
-                 PipelineOptions& pipeline) {
+// `times` are of a planned run alone.
+Status configure(const CommandOptions& options, const Device& device, const EdgeTimes& times,
+                 SplitPlanner& planner, PipelineOptions& pipeline) {
   pipeline.variant = device.variant;
   pipeline.threads = options.threads;
-  pipeline.caps = planner_caps(device, options);
+  CLEAVE_ASSIGN_OR_RETURN(const Trade trade, planner_trade(options, device));
+  pipeline.caps = planner_caps(device, options, trade);
+  pipeline.online.request = trade.request;
+  pipeline.online.pick = trade.pick;
+  pipeline.online.energy = trade.energy;
+  pipeline.online.prices = trade.prices;
+  pipeline.watch = device.watch;
   pipeline.weights = {.cache = device.cache, .preference = options.preference};
   CLEAVE_ASSIGN_OR_RETURN(const GivenLink link, planner_link(options));
-  pipeline.initial_link = link.link;
-  pipeline.keep_link = link.given;
-  pipeline.keep_rtt = link.rtt_given;
+  pipeline.online.initial_link = link.link;
+  pipeline.online.keep_link = link.given;
+  pipeline.online.keep_rtt = link.rtt_given;
   CLEAVE_ASSIGN_OR_RETURN(pipeline.timeout, request_timeout(options));
   if (options.split != "auto") {
     const auto split = parse_split(device.model->header(), device.variant, options.split);
@@ -123,45 +162,152 @@ Status configure(const CommandOptions& options, const Device& device, SplitPlann
     pipeline.fixed_split = *split;
     return Status::ok();
   }
-  CLEAVE_ASSIGN_OR_RETURN(pipeline.request, planner_request(options));
-  CLEAVE_ASSIGN_OR_RETURN(const ProfileData profile, edge_profile_for(options, device));
-  return planner.set_edge_profile(profile);
+  planner.add_overhead(times.kept_bytes);
+  planner.set_device_speed(speed_now(device.caps.processor));
+  return planner.set_edge_profile(times.table);
+}
+
+// What a planned run starts from. With --disagreement the variant is chosen here, one for all
+// pictures: their answers can be compared.
+Status settle_times(const CommandOptions& options, Device& device, EdgeTimes& times) {
+  if (options.split != "auto") return Status::ok();
+  CLEAVE_ASSIGN_OR_RETURN(times, plan_times(options, device));
+  if (!chooses_variant(options)) return Status::ok();
+  CLEAVE_ASSIGN_OR_RETURN(device.variant, choose_variant(options, device, times));
+  return Status::ok();
+}
+
+// Null when none is asked for.
+Result<std::unique_ptr<DecisionTrace>> open_trace(const CommandOptions& options,
+                                                  const Device& device, const SplitPlanner& planner,
+                                                  const PipelineOptions& pipeline) {
+  if (options.trace.empty()) return std::unique_ptr<DecisionTrace>();
+  TraceStart start{.model_identity = device.model->identity(),
+                   .variant = device.variant,
+                   .overhead_bytes = planner.fixed_overhead_bytes(),
+                   .has_weight_cache = device.cache != nullptr,
+                   .preference = options.preference,
+                   .codec = planner.codec(),
+                   .table = planner.edge_table(),
+                   .speed = planner.device_speed(),
+                   .options = online_options(pipeline)};
+  CLEAVE_ASSIGN_OR_RETURN(DecisionTrace trace, DecisionTrace::create(options.trace, start));
+  return std::make_unique<DecisionTrace>(std::move(trace));
+}
+
+ExitCode delivery_exit_code(const Status& status) {
+  return status.code() == StatusCode::kInvalidArgument ? ExitCode::kUsage : ExitCode::kIo;
+}
+
+// Until everything is accounted for. Errors: results or spool could not be made durable.
+Status run_all(asio::io_context& io, PictureRun& run, std::vector<std::string> pictures,
+               Delivery* delivery) {
+  std::unique_ptr<StopSignals> signals;
+  if (delivery != nullptr) signals = std::make_unique<StopSignals>(io, run);
+  asio::steady_timer sync_timer(io);
+  bool over = false;
+  const auto rethrow = [](std::exception_ptr error) {
+    if (error != nullptr) std::rethrow_exception(error);
+  };
+  const auto all = [&]() -> asio::awaitable<void> {
+    co_await run.run(std::move(pictures));
+    over = true;
+    sync_timer.cancel();
+    if (signals != nullptr) signals->cancel();
+  };
+  asio::co_spawn(io, all, rethrow);
+  if (delivery != nullptr) {
+    asio::co_spawn(
+        io, [&] { return keep_syncing(*delivery, sync_timer, over); }, rethrow);
+  }
+  io.run();
+  if (delivery == nullptr) return Status::ok();
+  std::fprintf(stderr, "cleave-agent: %s\n", summary(delivery->ledger()).c_str());
+  return delivery->close();
 }
 
 }  // namespace
 
 int run_command(const CommandOptions& options) {
+  if (options.split != "auto" && !options.trace.empty()) {
+    return fail(ExitCode::kUsage, "--trace is of planned runs: with --split " + options.split +
+                                      " nothing is decided; leave one of them out");
+  }
+  if (options.split != "auto" && chooses_variant(options)) {
+    return fail(ExitCode::kUsage, "--disagreement is of planned runs: with --split " +
+                                      options.split + " name a precision by --variant");
+  }
+  if (options.images.empty() && options.delivery.spool.empty()) {
+    return fail(ExitCode::kUsage, "no picture was named, and there is no --spool to drain");
+  }
+  const fbs::Codec codec = find_boundary_codec(options.codec).value_or(fbs::Codec::Raw);
+  if (!is_exact(codec) && !options.trade.disagreement.empty()) {
+    return fail(ExitCode::kUsage,
+                "--disagreement is of the network's precision; how often --codec " + options.codec +
+                    " changes an answer was not measured: leave one of them out");
+  }
   auto pictures = list_pictures(options.images);
   if (!pictures.is_ok()) {
     return fail(picture_exit_code(pictures.status()), pictures.status().message());
   }
   auto device = open_device(options);
   if (!device.is_ok()) return fail(exit_code_of(device.status()), device.status().message());
+  const auto remote = connection_options(options, *device);
+  if (!remote.is_ok()) return fail(ExitCode::kUsage, remote.status().message());
+  EdgeTimes times;
+  if (const Status status = settle_times(options, *device, times); !status.is_ok()) {
+    return fail(exit_code_of(status), status.message());
+  }
   auto planner = SplitPlanner::create(*device->model, device->variant, device->overhead_bytes,
                                       device->cache != nullptr, options.preference);
   if (!planner.is_ok()) return fail(ExitCode::kInternal, planner.status().message());
-
-  auto remote = connection_options(options, *device);
-  if (!remote.is_ok()) return fail(ExitCode::kUsage, remote.status().message());
   PipelineOptions pipeline_options;
-  if (Status status = configure(options, *device, *planner, pipeline_options); !status.is_ok()) {
+  if (*remote) {
+    if (const Status status = planner->use_codec(*device->model, codec); !status.is_ok()) {
+      return fail(exit_code_of(status), status.message());
+    }
+    pipeline_options.codec = planner->codec();
+  }
+  if (Status status = configure(options, *device, times, *planner, pipeline_options);
+      !status.is_ok()) {
     return fail(exit_code_of(status), status.message());
   }
+  auto trace = open_trace(options, *device, *planner, pipeline_options);
+  if (!trace.is_ok()) return fail(ExitCode::kIo, trace.status().message());
+  pipeline_options.trace = trace->get();
   asio::io_context io(1);
   std::unique_ptr<Connection> connection;
   if (*remote) connection = std::make_unique<Connection>(io.get_executor(), **remote);
+  std::function<void(const Dropped&)> told_of_drops = [](const Dropped& dropped) {
+    std::fprintf(stderr, "cleave-agent: %s: dropped: %s\n", dropped.name.c_str(),
+                 dropped.reason.c_str());
+  };
+  std::unique_ptr<Delivery> delivery;
+  if (options.delivery.any()) {
+    auto opened =
+        Delivery::open(options.delivery, [&](const Dropped& dropped) { told_of_drops(dropped); });
+    if (!opened.is_ok())
+      return fail(delivery_exit_code(opened.status()), opened.status().message());
+    delivery = std::move(opened).value();
+    pipeline_options.accept = [&](const std::string& image, std::span<const std::byte> file) {
+      return delivery->accept(image, file);
+    };
+    tell_of_recovery(delivery->ledger());
+  }
   Pipeline pipeline(device->model, pipeline_options, &*planner, connection.get());
-  Tally tally;
   const ReportOptions report{options.json, options.scores, options.top};
-  asio::co_spawn(
-      io,
-      process_all(pipeline, connection.get(), *pictures, device->model->header(), report, tally),
-      [](std::exception_ptr error) {
-        if (error != nullptr) std::rethrow_exception(error);
-      });
-  io.run();
+  PictureRun run(pipeline, connection.get(), delivery.get(), device->model->header(), report,
+                 *device->watch);
+  told_of_drops = [&run](const Dropped& dropped) { run.note_dropped(dropped); };
+  const Status closed = run_all(io, run, std::move(pictures).value(), delivery.get());
+  if (!closed.is_ok()) return fail(ExitCode::kIo, closed.message());
   warn_of_cache(*device);
-  return finish(tally);
+  if (*trace != nullptr) {
+    if (const Status written = (*trace)->finish(); !written.is_ok()) {
+      return fail(ExitCode::kIo, written.message());
+    }
+  }
+  return finish(run.tally());
 }
 
 }  // namespace cleave::agent

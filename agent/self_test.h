@@ -6,6 +6,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <span>
 #include <string>
 
 #include "engine/preference.h"
@@ -34,9 +35,17 @@ struct SelfTestResult {
 // that `preference` picks.
 // Errors: kNotFound (the file has none), kUnsupported (a variant this build cannot run), and those
 // of Weights::create and Executor::prepare. Other scores are no error: see passed().
+// On a model folder that does not hold all weights: kNotFound, see remote_self_test.h.
 [[nodiscard]] Result<SelfTestResult> run_self_test(const std::shared_ptr<const ModelFile>& model,
                                                    unsigned threads,
                                                    std::uint64_t weight_budget_bytes,
                                                    Preference preference);
+
+// The variant that the self-test is of. Errors: kNotFound (the file has none), kCorrupt.
+[[nodiscard]] Result<std::uint32_t> self_test_variant(const ModelFile& model);
+
+// What `computed`, one score a class, says of `test`.
+[[nodiscard]] SelfTestResult judge_self_test(const fbs::SelfTest& test,
+                                             std::span<const float> computed);
 
 }  // namespace cleave::agent

@@ -3,20 +3,32 @@
 
 #include <algorithm>
 #include <cstdio>
+#include <span>
 #include <utility>
 
+#include "agent/front_picks.h"
+#include "agent/monthly_cost.h"
+#include "agent/trade_options.h"
 #include "engine/executor.h"
 #include "engine/weights.h"
 #include "planner/fixed_point.h"
+#include "planner/pareto.h"
+#include "schemas/generated/wire_generated.h"
 
 namespace cleave::agent {
 namespace {
 
-const VariantProfile* find_variant(const ProfileData& profile, const std::string& name) {
-  for (const VariantProfile& variant : profile.variants) {
-    if (variant.variant == name) return &variant;
-  }
-  return nullptr;
+std::uint64_t sum_of(std::span<const std::uint64_t> times_ns) {
+  std::uint64_t sum = 0;
+  for (const std::uint64_t ns : times_ns) sum = planner::saturating_add(sum, ns);
+  return sum;
+}
+
+std::vector<std::uint64_t> corrected(const std::vector<std::uint64_t>& times_ns,
+                                     const planner::Correction& correction) {
+  std::vector<std::uint64_t> times(times_ns);
+  for (std::uint64_t& ns : times) ns = correction.apply(ns);
+  return times;
 }
 
 std::string milliseconds(std::uint64_t ns) {
@@ -25,7 +37,60 @@ std::string milliseconds(std::uint64_t ns) {
   return text;
 }
 
-std::string describe(const Plan& plan) {
+std::string amount_text(planner::Objective objective, const planner::ObjectivePoint& point) {
+  switch (objective) {
+    case planner::Objective::kLatency:
+      return milliseconds(point.latency_ns);
+    case planner::Objective::kEdgeMemory:
+      return std::to_string(point.memory_bytes) + " bytes";
+    case planner::Objective::kEnergy:
+      return energy_amount_text(point.energy_uj);
+    case planner::Objective::kCost:
+      return "EUR " + euro_text(point.cost_ueur) + " a million pictures";
+  }
+  return "?";
+}
+
+// What the best in an objective is called.
+const char* best_text(planner::Objective objective) {
+  switch (objective) {
+    case planner::Objective::kLatency:
+      return "the fastest";
+    case planner::Objective::kEdgeMemory:
+      return "the deepest";
+    case planner::Objective::kEnergy:
+      return "the one of least energy (modelled)";
+    case planner::Objective::kCost:
+      return "the cheapest";
+  }
+  return "?";
+}
+
+std::string describe_lmos(const Plan& plan, const std::string& name, FrontPick pick) {
+  const planner::Decision& decision = plan.decision;
+  const planner::Objective objective = decision.objectives.optimized;
+  const std::string time = milliseconds(decision.chosen.latency_ns);
+  const std::string amount = objective == planner::Objective::kEdgeMemory
+                                 ? ""
+                                 : " and " + amount_text(objective, decision.chosen);
+  const std::string fastest = "; the fastest takes " + milliseconds(decision.ideal.latency_ns);
+  if (pick == FrontPick::kKnee)
+    return name + " is the knee of the front, at " + time + amount + fastest;
+  if (pick == FrontPick::kBest) {
+    return name + " is " + best_text(objective) + " of all, at " + time + amount + fastest;
+  }
+  if (decision.reason == planner::Reason::kLiteralRank) {
+    return name + " is ranked first by the literal algorithm, at " + time + amount;
+  }
+  const std::string budget = milliseconds(decision.budget);
+  if (decision.reason == planner::Reason::kNothingWithinBudget) {
+    return "nothing is within " + budget + "; " + name + " is the fastest, at " + time + amount;
+  }
+  return name + " is " + best_text(objective) + " within " + budget + ", at " + time + amount +
+         fastest;
+}
+
+std::string describe(const Plan& plan, FrontPick pick) {
   const planner::Decision& decision = plan.decision;
   if (!plan.chosen) {
     if (decision.status == planner::PlanStatus::kInfeasible) {
@@ -34,24 +99,22 @@ std::string describe(const Plan& plan) {
     return "no split to choose from";
   }
   const PlannedSplit& row = plan.splits[*plan.chosen];
+  const std::string of = row.split.op_boundary == 0 ? row.picture_form() : row.layer;
   const std::string name = "split " + std::to_string(row.split.layers_on_device) +
-                           (row.layer.empty() ? "" : " (" + row.layer + ")");
-  const std::string time = milliseconds(decision.latency_ns);
+                           (of.empty() ? "" : " (" + of + ")") +
+                           (row.variant_name.empty() ? "" : " in " + row.variant_name);
+  const std::string time = milliseconds(decision.chosen.latency_ns);
   switch (decision.reason) {
-    case planner::Reason::kDeepestWithinBudget:
-      return name + " is the deepest within " + milliseconds(decision.budget_ns) + ", at " + time +
-             "; the fastest takes " + milliseconds(decision.ideal.latency_ns);
+    case planner::Reason::kBestWithinBudget:
     case planner::Reason::kNothingWithinBudget:
-      return "nothing is within " + milliseconds(decision.budget_ns) + "; " + name +
-             " is the fastest, at " + time;
     case planner::Reason::kLiteralRank:
-      return name + " is ranked first by the literal algorithm, at " + time;
+      return describe_lmos(plan, name, pick);
     case planner::Reason::kLeastLatency:
       return name + " has the least latency, " + time;
     case planner::Reason::kEdgeOnly:
       return "everything on the device, at " + time;
     case planner::Reason::kServerOnly:
-      return "everything on the server, at " + time;
+      return "everything on the server (" + of + "), at " + time;
     case planner::Reason::kRandom:
       return name + " was drawn at random, at " + time;
     case planner::Reason::kNone:
@@ -60,14 +123,52 @@ std::string describe(const Plan& plan) {
   return "no reason";
 }
 
+// The pick takes the place of the rank's choice; what is infeasible stays so.
+void take_pick(FrontPick pick, std::span<const planner::Score> scores,
+               std::span<const planner::CandidateIndex> front, planner::Decision& decision) {
+  if (pick == FrontPick::kByRank || decision.status != planner::PlanStatus::kOk) return;
+  const planner::ObjectivePair& pair = decision.objectives;
+  const auto index = pick == FrontPick::kKnee ? knee_of_front(scores, front, pair)
+                                              : best_on_front(scores, front, pair.optimized);
+  if (!index) return;
+  const planner::Score& score = scores[*index];
+  decision.index = *index;
+  decision.chosen = {score.latency_ns, score.memory_bytes, score.energy_uj, score.cost_ueur};
+  // Nothing bounds the latency of a pick.
+  decision.budget = UINT64_MAX;
+}
+
+std::vector<std::optional<std::size_t>> find_dominating(const Plan& plan) {
+  std::vector<std::optional<std::size_t>> found(plan.splits.size());
+  for (std::size_t i = 0; i < plan.splits.size(); ++i) {
+    const planner::Score& score = plan.splits[i].score;
+    if (score.broken != 0 || score.on_front) continue;
+    const auto by = std::ranges::find_if(plan.front, [&](std::size_t front) {
+      return planner::dominates(plan.splits[front].score, score, plan.decision.objectives);
+    });
+    if (by != plan.front.end()) found[i] = *by;
+  }
+  return found;
+}
+
 }  // namespace
 
-std::string bounds_text(std::uint8_t broken) {
+const char* PlannedSplit::picture_form() const {
+  if (split.op_boundary > 0) return "";
+  return candidate.sends_jpeg ? "the file as it is" : "u8 pixels";
+}
+
+std::string bounds_text(std::uint16_t broken) {
   static constexpr std::pair<planner::Bound, const char*> kNames[] = {
       {planner::kBoundRam, "RAM"},
       {planner::kBoundStorage, "storage"},
       {planner::kBoundServerAbsent, "no server"},
-      {planner::kBoundPrivacyFloor, "privacy floor"}};
+      {planner::kBoundPrivacyFloor, "privacy floor"},
+      {planner::kBoundServerRefused, "server refused"},
+      {planner::kBoundDisagreement, "disagreement"},
+      {planner::kBoundDeadline, "deadline"},
+      {planner::kBoundEnergy, "energy budget"},
+      {planner::kBoundCost, "cost bound"}};
   std::string text;
   for (const auto& [bit, name] : kNames) {
     if ((broken & bit) == 0) continue;
@@ -83,6 +184,8 @@ Result<SplitPlanner> SplitPlanner::create(const ModelFile& model, std::uint32_t 
   const fbs::Variant& variant = *header.variants()->Get(variant_index);
   SplitPlanner planner;
   planner.variant_name_ = variant.name()->str();
+  planner.variant_ = variant_index;
+  planner.fixed_overhead_bytes_ = fixed_overhead_bytes;
   planner.splits_ = list_splits(header, variant_index);
   planner.pixel_bytes_ = element_count(*variant.tensors()->Get(variant.input())->shape());
   const std::vector<Cut> cuts = find_cuts(header, variant_index);
@@ -93,6 +196,7 @@ Result<SplitPlanner> SplitPlanner::create(const ModelFile& model, std::uint32_t 
   for (const Split& split : planner.splits_) boundaries.push_back(split.op_boundary);
   CLEAVE_ASSIGN_OR_RETURN(planner.heads_,
                           plan_head_memory(header, variant_index, boundaries, preference));
+  planner.held_ops_ = held_ops(model, variant_index);
   std::uint64_t stored = 0;
   OpIndex counted = 0;
   for (std::size_t i = 0; i < planner.splits_.size(); ++i) {
@@ -102,12 +206,18 @@ Result<SplitPlanner> SplitPlanner::create(const ModelFile& model, std::uint32_t 
       if (has_weight_cache) stored += weight_cache_bytes(variant, counted, preference);
     }
     const std::uint64_t memory = planner.heads_[i].total();
+    const std::uint64_t besides =
+        planner.pixel_bytes_ + (split.op_boundary == 0 ? kPictureOtherBytes : 0);
     planner.cuts_.push_back({.op_boundary = split.op_boundary,
                              .split = static_cast<std::uint16_t>(split.layers_on_device),
                              .boundary_bytes = cuts[split.op_boundary].boundary_bytes,
                              .edge_memory_bytes = memory,
-                             .edge_ram_bytes = fixed_overhead_bytes + planner.pixel_bytes_ + memory,
-                             .edge_storage_bytes = header_bytes + stored});
+                             .edge_ram_bytes = planner::saturating_add(
+                                 planner::saturating_add(fixed_overhead_bytes, besides), memory),
+                             // What is not here does not fit, whatever the cap.
+                             .edge_storage_bytes = split.op_boundary > planner.held_ops_
+                                                       ? UINT64_MAX
+                                                       : header_bytes + stored});
     planner.layers_.push_back(
         split.layers_on_device == 0
             ? ""
@@ -117,78 +227,221 @@ Result<SplitPlanner> SplitPlanner::create(const ModelFile& model, std::uint32_t 
   return planner;
 }
 
+Status SplitPlanner::use_codec(const ModelFile& model, fbs::Codec codec) {
+  if (codec == fbs::Codec::Raw) return Status::ok();
+  codec_ = codec;
+  for (planner::CutCost& cut : cuts_) {
+    CutCodec& coded = codecs_.emplace_back(CutCodec{.most_bytes = cut.boundary_bytes});
+    const bool crosses = cut.op_boundary > 0 && cut.op_boundary < edge_op_ns_.size();
+    const CodecChoice choice{.codec = codec};
+    const auto applying = codecs_at(model, variant_, cut.op_boundary);
+    if (!crosses || std::ranges::find(applying, choice) == applying.end()) continue;
+    CLEAVE_ASSIGN_OR_RETURN(const auto made,
+                            BoundaryCodec::create(model, variant_, cut.op_boundary, choice));
+    coded = {.codec = codec,
+             .most_bytes = made->max_encoded_bytes(),
+             .ram_bytes = planner::saturating_add(made->held_bytes(), made->max_encoded_bytes())};
+    cut.edge_ram_bytes = planner::saturating_add(cut.edge_ram_bytes, coded.ram_bytes);
+  }
+  return Status::ok();
+}
+
+void SplitPlanner::add_overhead(std::uint64_t bytes) {
+  fixed_overhead_bytes_ = planner::saturating_add(fixed_overhead_bytes_, bytes);
+  for (planner::CutCost& cut : cuts_) {
+    cut.edge_ram_bytes = planner::saturating_add(cut.edge_ram_bytes, bytes);
+  }
+}
+
 const planner::CutCost& SplitPlanner::cost_at(OpIndex op_boundary) const {
   return *std::ranges::lower_bound(cuts_, op_boundary, {}, &planner::CutCost::op_boundary);
 }
 
+bool SplitPlanner::holds(OpIndex op_boundary) const { return op_boundary <= held_ops_; }
+
 std::uint64_t SplitPlanner::ram_bytes_to_finish(OpIndex op_boundary) const {
+  if (!holds(static_cast<OpIndex>(edge_op_ns_.size()))) return UINT64_MAX;
   const planner::CutCost& head = cost_at(op_boundary);
   const auto index = static_cast<std::size_t>(&head - cuts_.data());
-  return cuts_.back().edge_ram_bytes + heads_[index].arena_bytes + head.boundary_bytes;
+  return planner::saturating_add(
+      cuts_.back().edge_ram_bytes,
+      planner::saturating_add(
+          codecs_.empty() ? 0 : codecs_[index].ram_bytes,
+          planner::saturating_add(heads_[index].arena_bytes, head.boundary_bytes)));
 }
 
 Status SplitPlanner::set_edge_profile(const ProfileData& profile) {
   const VariantProfile* variant = find_variant(profile, variant_name_);
-  if (variant == nullptr || variant->op_median_ns.size() != edge_op_ns_.size()) {
+  return set_edge_table({.op_ns = op_ns_in(profile),
+                         .input_ns = profile.input_ns,
+                         .threads = variant == nullptr ? 1 : variant->threads,
+                         .speed = {.clock_khz = profile.clock_khz, .cores = profile.cores}});
+}
+
+Status SplitPlanner::set_edge_table(const EdgeTable& table) {
+  if (table.op_ns.size() != edge_op_ns_.size()) {
     return {StatusCode::kMismatch, "the device's profile has no table of " + variant_name_};
   }
-  edge_op_ns_ = variant->op_median_ns;
-  input_ns_ = profile.input_ns;
+  measured_ = table;
+  scale_edge_times();
   return Status::ok();
+}
+
+void SplitPlanner::set_device_speed(const DeviceSpeed& now) {
+  if (now == speed_) return;
+  speed_ = now;
+  scale_edge_times();
+}
+
+void SplitPlanner::scale_edge_times() {
+  const TimeScale scale = edge_scale();
+  std::ranges::transform(measured_.op_ns, edge_op_ns_.begin(),
+                         [&](std::uint64_t ns) { return scale.apply(ns); });
+  // One thread decodes.
+  input_ns_ = time_scale(measured_.speed, speed_, 1).apply(measured_.input_ns);
 }
 
 Status SplitPlanner::set_server_profile(const ProfileData& profile) {
-  const VariantProfile* variant = find_variant(profile, variant_name_);
-  if (variant == nullptr || variant->op_median_ns.size() != edge_op_ns_.size()) {
+  return set_server_table(op_ns_in(profile), profile.input_ns);
+}
+
+Status SplitPlanner::set_server_table(const std::vector<std::uint64_t>& op_ns,
+                                      std::uint64_t input_ns) {
+  if (op_ns.size() != edge_op_ns_.size()) {
     return {StatusCode::kMismatch, "the server's profile has no table of " + variant_name_};
   }
-  server_op_ns_ = variant->op_median_ns;
-  server_input_ns_ = profile.input_ns;
+  server_op_ns_ = op_ns;
+  server_input_ns_ = input_ns;
   return Status::ok();
 }
 
-std::uint64_t SplitPlanner::server_only_ns(bool decodes) const {
-  std::uint64_t sum = decodes ? server_input_ns_ : 0;
-  for (const std::uint64_t ns : server_op_ns_) sum = planner::saturating_add(sum, ns);
-  return sum;
+std::vector<std::uint64_t> SplitPlanner::op_ns_in(const ProfileData& profile) const {
+  const VariantProfile* variant = find_variant(profile, variant_name_);
+  return variant == nullptr ? std::vector<std::uint64_t>() : variant->op_median_ns;
 }
 
-Plan SplitPlanner::decide(const PictureCost& picture, const planner::Link& link,
-                          const planner::Caps& caps, const planner::Request& request) const {
-  std::vector<planner::CutCost> cuts = cuts_;
-  std::vector<planner::Coding> codings;
-  for (std::uint32_t i = 0; i < cuts.size(); ++i) {
-    const bool whole_picture = cuts[i].op_boundary == 0;
-    // A JPEG goes as it is; everything else is decoded and resized here first.
-    if (!whole_picture || !picture.is_jpeg) cuts[i].edge_fixed_ns = input_ns_;
-    codings.push_back({.cut_index = i,
-                       .coded_bytes = !whole_picture    ? cuts[i].boundary_bytes
-                                      : picture.is_jpeg ? picture.file_bytes
-                                                        : pixel_bytes_,
-                       .decode_ns = whole_picture && picture.is_jpeg ? server_input_ns_ : 0});
-  }
-  // Without a server's table only the device is feasible, and its own times stand in unused.
-  const bool server = link.available && has_server_profile();
-  planner::Link real_link = link;
-  real_link.available = server;
-  const planner::CostTable table{.edge_op_ns = edge_op_ns_,
-                                 .server_op_ns = server ? server_op_ns_ : edge_op_ns_,
-                                 .cuts = cuts,
-                                 .codings = codings};
-  std::vector<planner::Candidate> candidates(cuts.size());
-  const planner::Built built = planner::build_candidates(table, candidates);
-  candidates.resize(built.count);
+std::uint64_t SplitPlanner::edge_ops_ns(OpIndex op_boundary) const {
+  return sum_of(std::span(edge_op_ns_).first(op_boundary));
+}
 
+std::uint64_t SplitPlanner::server_ops_ns(OpIndex op_boundary) const {
+  return has_server_profile() ? sum_of(std::span(server_op_ns_).subspan(op_boundary)) : 0;
+}
+
+std::uint64_t SplitPlanner::server_only_ns(bool decodes) const {
+  return planner::saturating_add(decodes ? server_input_ns_ : 0, server_ops_ns(0));
+}
+
+// In which forms what crosses at the cuts can be sent. At k = 0 the cut's own time is that of
+// reading the file, and decoding and resizing it that of coding pixels.
+std::vector<planner::Coding> SplitPlanner::codings_of(const PictureCost& picture,
+                                                      const TableCorrections& corrections) const {
+  const std::uint64_t input_ns = corrections.edge_input_ns.value_or(input_ns_);
+  std::vector<planner::Coding> codings;
+  for (std::uint32_t i = 0; i < cuts_.size(); ++i) {
+    if (cuts_[i].op_boundary > 0) {
+      const CutCodec raw{.most_bytes = cuts_[i].boundary_bytes};
+      const CutCodec& coded = codecs_.empty() ? raw : codecs_[i];
+      codings.push_back({.cut_index = i,
+                         .codec = static_cast<std::uint8_t>(coded.codec),
+                         .coded_bytes = coded.most_bytes});
+      continue;
+    }
+    codings.push_back({.cut_index = i,
+                       .codec = static_cast<std::uint8_t>(fbs::Codec::PixelsU8),
+                       .coded_bytes = pixel_bytes_,
+                       .encode_ns = planner::saturating_sub(input_ns, corrections.edge_file_ns)});
+    if (!picture.is_jpeg) continue;
+    codings.push_back({.cut_index = i,
+                       .codec = static_cast<std::uint8_t>(fbs::Codec::Jpeg),
+                       .coded_bytes = picture.file_bytes,
+                       .coded_bytes_p95 = picture.file_bytes_p95,
+                       .decode_ns = corrections.server_decode_ns.value_or(server_input_ns_),
+                       .is_jpeg = true});
+  }
+  return codings;
+}
+
+// Appends this variant's splits with their candidates; scores come later.
+void SplitPlanner::append_rows(const PictureCost& picture, bool server,
+                               const TableCorrections& corrections,
+                               std::vector<PlannedSplit>& rows) const {
+  std::vector<planner::CutCost> cuts = cuts_;
+  for (planner::CutCost& cut : cuts) {
+    cut.edge_fixed_ns = cut.op_boundary == 0 ? corrections.edge_file_ns
+                                             : corrections.edge_input_ns.value_or(input_ns_);
+  }
+  const std::vector<planner::Coding> codings = codings_of(picture, corrections);
+  // Without a server's table only the device is feasible, and its own times stand in unused.
+  const std::vector<std::uint64_t> edge = corrected(edge_op_ns_, corrections.edge_ops);
+  const std::vector<std::uint64_t> remote =
+      server ? corrected(server_op_ns_, corrections.server_ops) : edge;
+  const planner::CostTable table{.edge_op_ns = edge,
+                                 .server_op_ns = remote,
+                                 .cuts = cuts,
+                                 .codings = codings,
+                                 .disagreement_ppm = disagreement_ppm_,
+                                 .variant = static_cast<std::uint8_t>(variant_)};
+  std::vector<planner::Candidate> candidates(codings.size());
+  const planner::Built built = planner::build_candidates(table, candidates);
+  std::size_t i = 0;
+  for (const planner::Candidate& candidate : std::span(candidates).first(built.count)) {
+    while (cuts_[i].op_boundary < candidate.cut) ++i;
+    rows.push_back({.variant = variant_,
+                    .variant_name = {},
+                    .split = splits_[i],
+                    .layer = layers_[i],
+                    .candidate = candidate,
+                    .score = {}});
+  }
+}
+
+Plan SplitPlanner::decide(const PictureCost& picture, const planner::Conditions& conditions,
+                          const planner::Request& request, const TableCorrections& corrections,
+                          FrontPick pick) const {
+  const SplitPlanner* alone = this;
+  return decide_among({&alone, 1}, picture, conditions, request, corrections, pick);
+}
+
+Plan SplitPlanner::decide_among(std::span<const SplitPlanner* const> variants,
+                                const PictureCost& picture, const planner::Conditions& conditions,
+                                const planner::Request& request,
+                                const TableCorrections& corrections, FrontPick pick) {
+  planner::Conditions real = conditions;
+  real.link.available = conditions.link.available && variants.front()->has_server_profile();
   Plan plan;
+  for (const SplitPlanner* variant : variants) {
+    const std::size_t begin = plan.splits.size();
+    if (begin + variant->cuts_.size() + 1 > planner::kMaxCandidates) break;
+    const bool server = real.link.available && variant->has_server_profile();
+    variant->append_rows(picture, server, corrections, plan.splits);
+    if (variants.size() == 1) continue;
+    if (real.link.available && !server) {
+      plan.splits.erase(plan.splits.begin() + static_cast<std::ptrdiff_t>(begin),
+                        plan.splits.end() - 1);
+    }
+    for (PlannedSplit& row : std::span(plan.splits).subspan(begin)) {
+      row.variant_name = variant->variant_name_;
+    }
+  }
+  std::vector<planner::Candidate> candidates;
+  for (const PlannedSplit& row : plan.splits) candidates.push_back(row.candidate);
   std::vector<planner::Score> scores(candidates.size());
   std::vector<planner::CandidateIndex> front(candidates.size());
-  plan.decision = planner::plan(candidates, real_link, caps, request, {scores, front});
-  for (std::size_t i = 0; i < candidates.size(); ++i) {
-    plan.splits.push_back({splits_[i], layers_[i], candidates[i], scores[i]});
+  plan.decision = planner::plan(candidates, real, request, {scores, front});
+  front.resize(plan.decision.front_size);
+  if (request.policy == planner::Policy::kLmos) take_pick(pick, scores, front, plan.decision);
+  for (std::size_t i = 0; i < scores.size(); ++i) {
+    const planner::Candidate& candidate = candidates[i];
+    plan.splits[i].score = scores[i];
+    plan.splits[i].bytes_up = conditions.bytes_at == planner::Percentile::kP95
+                                  ? candidate.boundary_bytes_p95
+                                  : candidate.boundary_bytes;
   }
-  plan.front.assign(front.begin(), front.begin() + plan.decision.front_size);
+  plan.front.assign(front.begin(), front.end());
+  plan.dominated_by = find_dominating(plan);
   if (plan.decision.index != planner::kNoCandidate) plan.chosen = plan.decision.index;
-  plan.why = describe(plan);
+  plan.why = describe(plan, pick);
   return plan;
 }
 

@@ -6,12 +6,15 @@
 
 #include <cstdint>
 #include <optional>
+#include <span>
 #include <string>
 #include <vector>
 
-#include "agent/device_caps.h"
+#include "agent/time_scale.h"
+#include "engine/codec/boundary_codec.h"
 #include "engine/cuts.h"
 #include "engine/head_memory.h"
+#include "planner/correction.h"
 #include "planner/cost_model.h"
 #include "planner/planner.h"
 #include "schemas/model_reader.h"
@@ -20,24 +23,69 @@
 
 namespace cleave::agent {
 
-// What crosses at k = 0 for one picture: the JPEG as it came, or u8 pixels at model size.
+// What can cross at k = 0: u8 pixels at model size, and of a JPEG that the server takes the file.
 struct PictureCost {
   bool is_jpeg = false;
-  std::uint64_t file_bytes = 0;
+  std::uint64_t file_bytes = 0;      // of this picture, or the median of several
+  std::uint64_t file_bytes_p95 = 0;  // of several; less than the median counts as that
 };
 
-// One split with what it costs; a row of `cleave-agent plan`.
+// What requests really took, on top of the tables. As it is: the tables are believed.
+struct TableCorrections {
+  std::optional<std::uint64_t> edge_input_ns =
+      std::nullopt;                // of this picture, instead of input_ns()
+  std::uint64_t edge_file_ns = 0;  // reading the file, where nothing else is done with it here
+  planner::Correction edge_ops = {};
+  planner::Correction server_ops = {};
+  std::optional<std::uint64_t> server_decode_ns =
+      std::nullopt;  // of this picture, instead of server_input_ns()
+};
+
+// The device's times as they were measured, and how fast it was then.
+struct EdgeTable {
+  std::vector<std::uint64_t> op_ns;
+  std::uint64_t input_ns = 0;  // decoding and resizing a picture
+  std::uint32_t threads = 1;
+  DeviceSpeed speed;
+};
+
+// One split with what it costs; a row of `cleave-agent plan`. k = 0 has one for each form in which
+// the picture can be sent.
 struct PlannedSplit {
+  std::uint32_t variant = 0;  // index in the model
+  std::string variant_name;   // empty where one variant alone is planned with
   Split split;
   std::string layer;  // name of the last layer on the device; empty at k = 0
   planner::Candidate candidate;
   planner::Score score;
+  std::uint64_t bytes_up = 0;  // that the score counts
+
+  // What crosses at k = 0, for a person; empty where no picture does.
+  [[nodiscard]] const char* picture_form() const;
+};
+
+// How what crosses a cut is coded.
+struct CutCodec {
+  fbs::Codec codec = fbs::Codec::Raw;
+  std::uint64_t most_bytes = 0;  // of its output
+  std::uint64_t ram_bytes = 0;   // beside the tensors: its memory and its output
+};
+
+// What of the front is taken, where the planner's own ranks are not asked.
+enum class FrontPick : std::uint8_t {
+  kByRank,  // planner::Request says
+  kKnee,    // where more latency stops paying
+  kBest,    // the best in the objective that is optimized
 };
 
 struct Plan {
   planner::Decision decision;
-  std::vector<PlannedSplit> splits;   // every distinct split, ascending
-  std::vector<std::size_t> front;     // indices in splits, ascending latency and memory
+  // Every distinct split of each variant, ascending; k = 0 first as pixels.
+  std::vector<PlannedSplit> splits;
+  std::vector<std::size_t> front;  // indices in splits, ascending in the constrained objective
+  // For each split that is feasible and not on the front: the first of the front that dominates it.
+  // Without a value also where the front has its equal.
+  std::vector<std::optional<std::size_t>> dominated_by;
   std::optional<std::size_t> chosen;  // index in splits
   std::string why;                    // one sentence
 };
@@ -53,23 +101,82 @@ class SplitPlanner {
                                      bool has_weight_cache = false,
                                      Preference preference = Preference::kSpeed);
 
+  // What crosses the cuts is coded, where the codec applies to its tensors: bytes up are the most
+  // that the codec can make of a cut, and the codec's own memory and its output count as RAM. Times
+  // are not known here. Call once; raw changes nothing. Errors: those of BoundaryCodec::create().
+  // REQUIRES: `model` is that of create().
+  Status use_codec(const ModelFile& model, fbs::Codec codec);
+  [[nodiscard]] fbs::Codec codec() const { return codec_; }
+
+  // The process has grown since create(): every split needs so much more RAM.
+  void add_overhead(std::uint64_t bytes);
+  [[nodiscard]] std::uint64_t fixed_overhead_bytes() const { return fixed_overhead_bytes_; }
+
   // The device's own table, and the server's when there is one. Errors: kMismatch when a table is
   // not of this variant.
   Status set_edge_profile(const ProfileData& profile);
   Status set_server_profile(const ProfileData& profile);
+  // The same, of this variant's ops. Errors: kMismatch.
+  Status set_edge_table(const EdgeTable& table);
+  Status set_server_table(const std::vector<std::uint64_t>& op_ns, std::uint64_t input_ns);
+  [[nodiscard]] bool server_table_is(const std::vector<std::uint64_t>& op_ns,
+                                     std::uint64_t input_ns) const {
+    return op_ns == server_op_ns_ && input_ns == server_input_ns_;
+  }
+  // This variant's table in a profile; empty when there is none.
+  [[nodiscard]] std::vector<std::uint64_t> op_ns_in(const ProfileData& profile) const;
   [[nodiscard]] bool has_server_profile() const { return !server_op_ns_.empty(); }
-  // Decoding and resizing a picture on this device.
+  // How fast the device is now: the times of its table are scaled from the speed at which they were
+  // measured. What is not known on either side scales nothing.
+  void set_device_speed(const DeviceSpeed& now);
+  [[nodiscard]] const DeviceSpeed& measured_speed() const { return measured_.speed; }
+  [[nodiscard]] const DeviceSpeed& device_speed() const { return speed_; }
+  [[nodiscard]] TimeScale edge_scale() const {
+    return time_scale(measured_.speed, speed_, measured_.threads);
+  }
+  // Decoding and resizing a picture on this device, as fast as it is now.
   [[nodiscard]] std::uint64_t input_ns() const { return input_ns_; }
+  [[nodiscard]] std::uint64_t server_input_ns() const { return server_input_ns_; }
+  [[nodiscard]] const EdgeTable& edge_table() const { return measured_; }
+  // By the tables, without corrections: ops [0, op_boundary) here, and [op_boundary, N) on the
+  // server (0 without its table). REQUIRES: op_boundary <= N.
+  [[nodiscard]] std::uint64_t edge_ops_ns(OpIndex op_boundary) const;
+  [[nodiscard]] std::uint64_t server_ops_ns(OpIndex op_boundary) const;
   // The whole network on the server, with or without decoding a picture there. REQUIRES: there is a
   // server's table.
   [[nodiscard]] std::uint64_t server_only_ns(bool decodes) const;
 
   // Decides for one picture. An infeasible request has no `chosen`, and `why` names the bound.
-  [[nodiscard]] Plan decide(const PictureCost& picture, const planner::Link& link,
-                            const planner::Caps& caps, const planner::Request& request) const;
+  // `pick` is for the policy LMOS.
+  [[nodiscard]] Plan decide(const PictureCost& picture, const planner::Conditions& conditions,
+                            const planner::Request& request,
+                            const TableCorrections& corrections = {},
+                            FrontPick pick = FrontPick::kByRank) const;
+
+  // The same, among the splits of several variants of one model, each with its tables. Without the
+  // first one's table of the server there is no server; of another without it only the split that
+  // needs none is there. `variants` must not be empty.
+  [[nodiscard]] static Plan decide_among(std::span<const SplitPlanner* const> variants,
+                                         const PictureCost& picture,
+                                         const planner::Conditions& conditions,
+                                         const planner::Request& request,
+                                         const TableCorrections& corrections = {},
+                                         FrontPick pick = FrontPick::kByRank);
+
+  // How often this variant's best class is another than the exact one's: held to
+  // Caps::disagreement_ppm. 0 unless set.
+  void set_disagreement_ppm(std::uint32_t ppm) { disagreement_ppm_ = ppm; }
+  [[nodiscard]] std::uint32_t disagreement_ppm() const { return disagreement_ppm_; }
+  [[nodiscard]] const std::string& variant_name() const { return variant_name_; }
+  [[nodiscard]] std::uint32_t variant() const { return variant_; }
+
+  // Whether the weights of ops [0, op_boundary) are on this device: those of a model folder need
+  // not be. A split without them takes UINT64_MAX bytes of storage.
+  [[nodiscard]] bool holds(OpIndex op_boundary) const;
 
   // RAM that the process needs to finish alone after a cut at this boundary: the whole network's
-  // weights, the whole network's arena for the tail's, and what the head still holds.
+  // weights, the whole network's arena for the tail's, and what the head still holds. UINT64_MAX
+  // when those weights are not here.
   [[nodiscard]] std::uint64_t ram_bytes_to_finish(OpIndex op_boundary) const;
   // What running ops [0, op_boundary) here needs, for a boundary of a split; for one between two
   // splits, that of the deeper.
@@ -77,19 +184,34 @@ class SplitPlanner {
   [[nodiscard]] const std::vector<Split>& splits() const { return splits_; }
 
  private:
+  [[nodiscard]] std::vector<planner::Coding> codings_of(const PictureCost& picture,
+                                                        const TableCorrections& corrections) const;
+  void append_rows(const PictureCost& picture, bool server, const TableCorrections& corrections,
+                   std::vector<PlannedSplit>& rows) const;
+
   std::vector<Split> splits_;
   std::vector<std::string> layers_;  // per split
   std::vector<planner::CutCost> cuts_;
   std::vector<HeadMemory> heads_;  // per split
-  std::vector<std::uint64_t> edge_op_ns_;
+  std::vector<CutCodec> codecs_;   // per split; empty: raw
+  fbs::Codec codec_ = fbs::Codec::Raw;
+  OpIndex held_ops_ = 0;
+  void scale_edge_times();
+
+  EdgeTable measured_;
+  DeviceSpeed speed_;
+  std::vector<std::uint64_t> edge_op_ns_;  // the same as fast as the device is now
   std::vector<std::uint64_t> server_op_ns_;
   std::uint64_t input_ns_ = 0;         // on the device
   std::uint64_t server_input_ns_ = 0;  // decoding a picture on the server
-  std::uint64_t pixel_bytes_ = 0;      // u8 at model size
+  std::uint64_t fixed_overhead_bytes_ = 0;
+  std::uint64_t pixel_bytes_ = 0;  // u8 at model size
   std::string variant_name_;
+  std::uint32_t variant_ = 0;
+  std::uint32_t disagreement_ppm_ = 0;
 };
 
-// "RAM", "storage", "server", "privacy floor" joined, of planner::Bound bits.
-std::string bounds_text(std::uint8_t broken);
+// "RAM", "storage", "no server" and so on, joined, of planner::Bound bits.
+std::string bounds_text(std::uint16_t broken);
 
 }  // namespace cleave::agent

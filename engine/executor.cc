@@ -66,6 +66,7 @@ class ExecutorImpl final : public Executor {
     for (const BoundaryBuffer& output : outputs_) {
       if (output.data == nullptr) return {StatusCode::kInternal, "run without a bound output"};
     }
+    pool_.spread();
     for (OpIndex op = range_.first; op < range_.last; ++op) {
       const std::uint64_t start_ns = observer == nullptr ? 0 : now_ns();
       CLEAVE_RETURN_IF_ERROR(op_at(op).run(pool_.handle()));

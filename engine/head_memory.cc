@@ -3,27 +3,12 @@
 
 #include "engine/cuts.h"
 #include "engine/executor.h"
+#include "engine/ops/op_registry.h"
 #include "engine/weights.h"
 
 namespace cleave {
-namespace {
-
-const fbs::Window* pool_window(const fbs::Op& op) {
-  if (const auto* pool = op.options_as_MaxPool2D()) return pool->window();
-  if (const auto* pool = op.options_as_AveragePool2D()) return pool->window();
-  return nullptr;
-}
-
-}  // namespace
-
-std::uint64_t operator_bytes(const fbs::Variant& variant, OpIndex index) {
-  constexpr std::uint64_t kOperatorBytes = 2560;
-  const fbs::Op& op = *variant.ops()->Get(index);
-  const fbs::Window* window = pool_window(op);
-  if (window == nullptr) return kOperatorBytes;
-  const fbs::Shape& output = *variant.tensors()->Get(op.output())->shape();
-  return kOperatorBytes + std::uint64_t{sizeof(void*)} * window->height() * window->width() *
-                              output.height() * output.width();
+std::uint64_t operator_bytes(const fbs::Variant& variant, OpIndex op, Preference preference) {
+  return ops::operator_bytes(ops::make_op_spec(variant, op, preference));
 }
 
 Result<std::vector<HeadMemory>> plan_head_memory(const fbs::Model& header, std::uint32_t index,
@@ -40,7 +25,7 @@ Result<std::vector<HeadMemory>> plan_head_memory(const fbs::Model& header, std::
   for (std::size_t i = 0; i < boundaries.size(); ++i) {
     for (; counted < boundaries[i]; ++counted) {
       weights += weight_ram_bytes(variant, counted, preference);
-      other += operator_bytes(variant, counted);
+      other += operator_bytes(variant, counted, preference);
     }
     if (boundaries[i] == 0) {
       heads.emplace_back();

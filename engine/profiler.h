@@ -28,6 +28,9 @@ class Profiler final : public OpObserver {
 
   // 0 where the op was never run. p in percent, nearest rank.
   [[nodiscard]] std::uint64_t percentile_ns(OpIndex op, unsigned p) const;
+  // Of the sum of a range's ops in each run; runs that not all of them had do not count. An empty
+  // range takes 0.
+  [[nodiscard]] std::uint64_t percentile_ns(OpRange range, unsigned p) const;
   [[nodiscard]] std::uint64_t median_ns(OpIndex op) const { return percentile_ns(op, 50); }
   [[nodiscard]] std::size_t runs(OpIndex op) const { return counts_[op]; }
 

@@ -24,6 +24,31 @@ std::uint64_t weight_cache_bytes(const fbs::Variant& variant, OpIndex op, Prefer
   return ops::is_packed_once(spec) ? weight_cache_file_bytes(ops::weight_ram_bytes(spec)) : 0;
 }
 
+namespace {
+
+bool is_held(const ModelFile& model, const fbs::Op& op) {
+  return op.segment() < 0 || model.has_segment(static_cast<std::uint32_t>(op.segment()));
+}
+
+Status check_held(const ModelFile& model, const fbs::Variant& variant, OpRange range) {
+  for (OpIndex op = range.first; op < range.last; ++op) {
+    if (is_held(model, *variant.ops()->Get(op))) continue;
+    return {StatusCode::kNotFound, model.path() + " does not hold the weights of op " +
+                                       std::to_string(op) + " of " + variant.name()->str() +
+                                       "; `cleave-agent fetch` gets them from the server"};
+  }
+  return Status::ok();
+}
+
+}  // namespace
+
+OpIndex held_ops(const ModelFile& model, std::uint32_t variant) {
+  const auto& ops = *model.header().variants()->Get(variant)->ops();
+  OpIndex held = 0;
+  while (held < ops.size() && is_held(model, *ops.Get(held))) ++held;
+  return held;
+}
+
 Result<std::shared_ptr<const Weights>> Weights::create(std::shared_ptr<const ModelFile> model,
                                                        std::uint32_t variant, OpRange range,
                                                        const WeightsOptions& options) {
@@ -38,6 +63,7 @@ Result<std::shared_ptr<const Weights>> Weights::create(std::shared_ptr<const Mod
                                                std::to_string(range.last) + " of " +
                                                std::to_string(chosen.ops()->size())};
   }
+  CLEAVE_RETURN_IF_ERROR(check_held(*model, chosen, range));
   CLEAVE_RETURN_IF_ERROR(kernels::check_kernel_choice());
   CLEAVE_RETURN_IF_ERROR(ops::initialize_xnnpack());
   auto packed = std::make_shared<ops::PackedModel>(std::move(model), chosen, range, options);

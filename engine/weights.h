@@ -22,8 +22,8 @@ namespace cleave {
 
 // Bytes of memory that the weights of op `op` take once they are ready to run on this CPU: packed,
 // or read from the file in place. More than weight_bytes() where Winograd's transform is used.
-// Within a few percent: XNNPACK fills up its last columns. REQUIRES: an op of `variant`.
-// Thread-safe.
+// Within a few percent: XNNPACK fills up its last columns. `preference`: that of the weights it is
+// for. REQUIRES: an op of `variant`. Thread-safe.
 [[nodiscard]] std::uint64_t weight_ram_bytes(const fbs::Variant& variant, OpIndex op,
                                              Preference preference = Preference::kSpeed);
 
@@ -33,6 +33,10 @@ namespace cleave {
 // an op of `variant`. Thread-safe.
 [[nodiscard]] std::uint64_t weight_cache_bytes(const fbs::Variant& variant, OpIndex op,
                                                Preference preference = Preference::kSpeed);
+
+// How many ops from the first have all their weights in what is held of `model`: all of them, but
+// in a model folder. REQUIRES: variant in range. Thread-safe.
+[[nodiscard]] OpIndex held_ops(const ModelFile& model, std::uint32_t variant);
 
 struct WeightsOptions {
   // May be null: packed in this process, kept nowhere.
@@ -47,9 +51,9 @@ class Weights {
   // Packs ops `range` of `variant`, or maps what the cache has of them, and gives it
   // what it has not: a cache that fails only costs time, and says so in its status(). Reads the
   // model's segments and gives their pages back; those of depthwise convolutions (small) are read
-  // again whenever an executor is created. Errors: kOutOfRange (variant or range), kUnsupported (an
-  // op this engine cannot run), kResourceExhausted. Thread-safe; takes milliseconds to seconds
-  // (VGG-16: all weights once).
+  // again whenever an executor is created. Errors: kOutOfRange (variant or range), kNotFound
+  // (weights that are not held), kUnsupported (an op this engine cannot run), kResourceExhausted.
+  // Thread-safe; takes milliseconds to seconds (VGG-16: all weights once).
   static Result<std::shared_ptr<const Weights>> create(std::shared_ptr<const ModelFile> model,
                                                        std::uint32_t variant, OpRange range,
                                                        const WeightsOptions& options = {});

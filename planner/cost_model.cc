@@ -6,8 +6,6 @@
 namespace cleave::planner {
 namespace {
 
-constexpr std::uint64_t kBitsPerByte = 8;
-
 BuildStatus check_table(const CostTable& table) {
   const std::size_t ops = table.edge_op_ns.size();
   if (table.server_op_ns.size() != ops) return BuildStatus::kOpCountMismatch;
@@ -40,26 +38,33 @@ class Writer {
     c.cut = cut.op_boundary;
     c.split = cut.split;
     c.variant = table_.variant;
+    c.disagreement_ppm = table_.disagreement_ppm;
     c.needs_server = needs_server;
     c.edge_latency_ns = saturating_add(cut.edge_fixed_ns, edge_ns_);
     c.edge_memory_bytes = cut.edge_memory_bytes;
     c.edge_ram_bytes = cut.edge_ram_bytes;
     c.edge_storage_bytes = cut.edge_storage_bytes;
     if (!needs_server) return true;
-    c.boundary_bytes = cut.boundary_bytes;
+    c.boundary_bytes = c.boundary_bytes_p95 = cut.boundary_bytes;
     c.server_latency_ns = table_.server_fixed_ns;
-    if (coding != nullptr) {
-      c.codec = coding->codec;
-      c.boundary_bytes = coding->coded_bytes;
-      c.edge_latency_ns = saturating_add(c.edge_latency_ns, coding->encode_ns);
-      c.server_latency_ns = saturating_add(c.server_latency_ns, coding->decode_ns);
-    }
+    if (coding != nullptr) apply(*coding, c);
     return true;
   }
 
   std::size_t count() const { return count_; }
 
  private:
+  static void apply(const Coding& coding, Candidate& c) {
+    c.codec = coding.codec;
+    c.sends_jpeg = coding.is_jpeg;
+    if (coding.disagreement_ppm > c.disagreement_ppm) c.disagreement_ppm = coding.disagreement_ppm;
+    c.boundary_bytes = coding.coded_bytes;
+    c.boundary_bytes_p95 =
+        coding.coded_bytes_p95 > coding.coded_bytes ? coding.coded_bytes_p95 : coding.coded_bytes;
+    c.edge_latency_ns = saturating_add(c.edge_latency_ns, coding.encode_ns);
+    c.server_latency_ns = saturating_add(c.server_latency_ns, coding.decode_ns);
+  }
+
   void advance(std::uint32_t op_boundary) {
     for (; op_ < op_boundary; ++op_) edge_ns_ = saturating_add(edge_ns_, table_.edge_op_ns[op_]);
   }
@@ -97,15 +102,6 @@ void add_tail_ns(std::span<const std::uint64_t> server_op_ns, std::span<Candidat
   }
 }
 
-std::uint8_t broken_bounds(const Candidate& candidate, bool server_absent, const Caps& caps) {
-  unsigned broken = kBoundNone;
-  if (candidate.edge_ram_bytes > caps.ram_bytes) broken |= kBoundRam;
-  if (candidate.edge_storage_bytes > caps.storage_bytes) broken |= kBoundStorage;
-  if (candidate.needs_server && server_absent) broken |= kBoundServerAbsent;
-  if (candidate.split < caps.min_split) broken |= kBoundPrivacyFloor;
-  return static_cast<std::uint8_t>(broken);
-}
-
 }  // namespace
 
 Built build_candidates(const CostTable& table, std::span<Candidate> out) {
@@ -132,25 +128,6 @@ void literal_op_ns(std::span<const std::uint64_t> multiply_adds, const Processor
     out[i] = until_ns - before_ns;
     before_ns = until_ns;
   }
-}
-
-std::uint64_t transmit_ns(std::uint64_t boundary_bytes, const Link& link) {
-  const std::uint64_t serialization_ns =
-      saturating_muldiv_up(boundary_bytes, kBitsPerByte * kNsPerSecond, link.bandwidth_bps);
-  return saturating_add(serialization_ns, link.rtt_ns);
-}
-
-Score score(const Candidate& candidate, const Link& link, const Caps& caps) {
-  const bool server_absent = !link.available || link.bandwidth_bps == 0;
-  Score result;
-  result.memory_bytes = candidate.edge_memory_bytes;
-  result.broken = broken_bounds(candidate, server_absent, caps);
-  result.latency_ns = candidate.edge_latency_ns;
-  if (!candidate.needs_server) return result;
-  result.tx_ns = server_absent ? kSaturated : transmit_ns(candidate.boundary_bytes, link);
-  result.latency_ns =
-      saturating_add(saturating_add(result.latency_ns, result.tx_ns), candidate.server_latency_ns);
-  return result;
 }
 
 }  // namespace cleave::planner

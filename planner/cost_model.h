@@ -1,11 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// From measured tables to candidates, and from candidates to scores.
+// From measured tables to candidates.
 //
 //   profile of the device, table of the server, cuts, codings --build_candidates()--> Candidate
-//   Candidate, Link, Caps                                     --score()-------------> Score
 //
-// The first step is done once per model and profile, the second at every plan().
+// Done once per model and profile; score.h does the rest at every plan().
 #pragma once
 
 #include <cstddef>
@@ -32,9 +31,12 @@ struct CutCost {
 struct Coding {
   std::uint32_t cut_index = 0;  // into CostTable::cuts
   std::uint8_t codec = 0;
-  std::uint64_t coded_bytes = 0;
-  std::uint64_t encode_ns = 0;  // on the device
-  std::uint64_t decode_ns = 0;  // on the server
+  std::uint64_t coded_bytes = 0;       // median
+  std::uint64_t coded_bytes_p95 = 0;   // at least the median: less counts as that
+  std::uint64_t encode_ns = 0;         // on the device
+  std::uint64_t decode_ns = 0;         // on the server
+  std::uint32_t disagreement_ppm = 0;  // of variant and codec together, against the exact model
+  bool is_jpeg = false;                // of the picture, at k = 0
 };
 
 // The tables of one variant. All spans are read only and owned by the caller.
@@ -42,9 +44,11 @@ struct CostTable {
   std::span<const std::uint64_t> edge_op_ns;    // [N] measured, or from literal_op_ns()
   std::span<const std::uint64_t> server_op_ns;  // [N] of the server, or from literal_op_ns()
   std::span<const CutCost> cuts;                // strictly ascending by op_boundary
-  std::span<const Coding> codings;    // ascending by cut_index; empty: every cut sends its
-                                      // boundary_bytes as they are, codec 0, at no cost
-  std::uint64_t server_fixed_ns = 0;  // of every request that reaches the server: dispatch, queue
+  std::span<const Coding> codings;     // ascending by cut_index; empty: every cut sends its
+                                       // boundary_bytes as they are, codec 0, at no cost
+  std::uint64_t server_fixed_ns = 0;   // work of every request that reaches the server: dispatch;
+                                       // the queue is Link::server_queue_ns
+  std::uint32_t disagreement_ppm = 0;  // of the variant alone; a coding counts as at least that
   std::uint8_t variant = 0;
 };
 
@@ -66,6 +70,8 @@ struct Built {
 //
 // edge_latency = edge_fixed + sum of edge_op_ns[0, c) + encode;
 // server_latency = decode + server_fixed + sum of server_op_ns[c, N); sums saturate.
+// For a model of several variants, once for each, into what is left of one span: plan() then
+// chooses among all of them.
 // O(N + candidates), no allocation. On an error the content of `out` is unspecified.
 [[nodiscard]] Built build_candidates(const CostTable& table, std::span<Candidate> out);
 
@@ -84,14 +90,5 @@ struct Processor {
 // that prefix: rounding does not add up. REQUIRES: out is at least as long as multiply_adds.
 void literal_op_ns(std::span<const std::uint64_t> multiply_adds, const Processor& processor,
                    std::span<std::uint64_t> out);
-
-// T_tx: boundary_bytes * 8e9 / bandwidth_bps, rounded up, plus one round trip: half of it carries
-// the last byte up, half the answer down (an answer is one small message). kSaturated when the
-// bandwidth is 0. The paper's T_tx = U / B is this with rtt_ns = 0.
-[[nodiscard]] std::uint64_t transmit_ns(std::uint64_t boundary_bytes, const Link& link);
-
-// f1, f2 and the broken bounds of one candidate. Without a server to reach, a candidate that needs
-// one has saturated tx_ns and latency_ns.
-[[nodiscard]] Score score(const Candidate& candidate, const Link& link, const Caps& caps);
 
 }  // namespace cleave::planner

@@ -32,8 +32,10 @@ struct Product {
   std::uint64_t low = 0;
 };
 
-// a * b, exactly, by schoolbook multiplication of 32-bit halves.
+// a * b, exactly: by schoolbook multiplication of 32-bit halves where 64 bits do not hold it.
 [[nodiscard]] constexpr Product full_product(std::uint64_t a, std::uint64_t b) {
+  std::uint64_t product = 0;
+  if (!__builtin_mul_overflow(a, b, &product)) return {.high = 0, .low = product};
   constexpr std::uint64_t kHalf = 0xffff'ffff;
   const std::uint64_t low_low = (a & kHalf) * (b & kHalf);
   const std::uint64_t low_high = (a & kHalf) * (b >> 32);
@@ -47,8 +49,8 @@ struct Product {
 
 // a * b, or kSaturated.
 [[nodiscard]] constexpr std::uint64_t saturating_mul(std::uint64_t a, std::uint64_t b) {
-  const Product product = full_product(a, b);
-  return product.high != 0 ? kSaturated : product.low;
+  std::uint64_t product = 0;
+  return __builtin_mul_overflow(a, b, &product) ? kSaturated : product;
 }
 
 // What a division leaves. `value` is kSaturated, with no remainder, when the quotient needs more
@@ -58,7 +60,7 @@ struct Quotient {
   std::uint64_t remainder = 0;
 };
 
-[[nodiscard]] constexpr Quotient divide(Product product, std::uint64_t divisor) {
+[[nodiscard, gnu::noinline]] constexpr Quotient divide(Product product, std::uint64_t divisor) {
   if (product.high >= divisor) return {.value = kSaturated, .remainder = 0};
   if (product.high == 0) {
     return {.value = product.low / divisor, .remainder = product.low % divisor};
@@ -80,16 +82,33 @@ struct Quotient {
 
 // a * b / c with a product of full width, rounded up, or kSaturated when the result does not fit
 // or c is 0. For predicted times: rounding up is never optimistic.
-[[nodiscard]] constexpr std::uint64_t saturating_muldiv_up(std::uint64_t a, std::uint64_t b,
-                                                           std::uint64_t c) {
+[[nodiscard, gnu::noinline]] constexpr std::uint64_t saturating_muldiv_up(std::uint64_t a,
+                                                                          std::uint64_t b,
+                                                                          std::uint64_t c) {
   const Quotient quotient = divide(full_product(a, b), c);
   return saturating_add(quotient.value, quotient.remainder != 0 ? 1 : 0);
 }
 
 // a * b / c as above, rounded down. For budgets and rates, which must not grow by rounding.
-[[nodiscard]] constexpr std::uint64_t saturating_muldiv_down(std::uint64_t a, std::uint64_t b,
-                                                             std::uint64_t c) {
+[[nodiscard, gnu::noinline]] constexpr std::uint64_t saturating_muldiv_down(std::uint64_t a,
+                                                                            std::uint64_t b,
+                                                                            std::uint64_t c) {
   return divide(full_product(a, b), c).value;
+}
+
+// An amount in another unit: amount * factor / divisor, rounded up. 0 when the factor is 0,
+// whatever the amount; a saturated amount stays saturated, since it stands for anything larger.
+template <std::uint64_t divisor>
+[[nodiscard]] constexpr std::uint64_t convert_up(std::uint64_t amount, std::uint64_t factor) {
+  if (factor == 0) return 0;
+  if (amount == kSaturated) return kSaturated;
+  std::uint64_t product = 0;
+  // The common case divides by a constant, which is a multiplication on most machines.
+  if (!__builtin_mul_overflow(amount, factor, &product)) {
+    const std::uint64_t quotient = product / divisor;
+    return quotient + (quotient * divisor != product ? 1 : 0);
+  }
+  return saturating_muldiv_up(amount, factor, divisor);
 }
 
 }  // namespace cleave::planner

@@ -23,12 +23,19 @@ struct SwitchRule {
 //   2. the proposal is the choice in force: keep;
 //   3. less than dwell_ns since the last change: keep;
 //   4. the proposal is faster: switch if what it saves over requests_per_switch requests exceeds
-//      switching_cost_ns;
-//   5. the proposal is not faster (it is deeper): switch if its latency and its share of the
-//      switching cost are together within the decision's budget_ns.
+//      switching_cost_ns, or if it gains in what is optimized;
+//   5. the proposal is not faster: switch if its latency and its share of the switching cost are
+//      together within the decision's bound on the latency (a pick of the front, and a decision
+//      that bounds another objective, have none), and if it gains in what is optimized. Within a
+//      bound on the latency any gain of edge memory will do: the split is deeper. One that
+//      optimizes the latency within another bound is taken.
+// To gain is to be better by more than 1/kLeastGain of what the choice in force has. A decision for
+// the least latency optimizes nothing else.
 // Not safe for use by several threads at once.
 class Hysteresis {
  public:
+  static constexpr std::uint64_t kLeastGain = 32;
+
   explicit Hysteresis(const SwitchRule& rule) : rule_(rule) {}
 
   // The candidate to use now. `proposed` and `scores` come from one plan() over the same candidates

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "planner/link_estimator.h"
 
-#include "planner/cost_model.h"
 #include "planner/fixed_point.h"
+#include "planner/score.h"
 
 namespace cleave::planner {
 namespace {
@@ -10,22 +10,6 @@ namespace {
 constexpr std::uint64_t smaller(std::uint64_t a, std::uint64_t b) { return a < b ? a : b; }
 
 }  // namespace
-
-void LinkEstimator::Window::push(std::uint64_t value) {
-  values_[next_] = value;
-  next_ = (next_ + 1) % kWindow;
-  if (count_ < kWindow) ++count_;
-}
-
-std::uint64_t LinkEstimator::Window::median(bool larger) const {
-  std::array<std::uint64_t, kWindow> sorted{};
-  for (std::size_t n = 0; n < count_; ++n) {
-    std::size_t place = n;
-    for (; place > 0 && sorted[place - 1] > values_[n]; --place) sorted[place] = sorted[place - 1];
-    sorted[place] = values_[n];
-  }
-  return sorted[larger ? count_ / 2 : (count_ - 1) / 2];
-}
 
 LinkEstimator::LinkEstimator(const Link& initial) : initial_(initial), link_(initial) {}
 

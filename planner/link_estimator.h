@@ -17,10 +17,10 @@
 // the longer there is no transfer, the nearer its estimate is taken to the initial one (drifted()).
 #pragma once
 
-#include <array>
 #include <cstddef>
 #include <cstdint>
 
+#include "planner/median_window.h"
 #include "planner/planner.h"
 
 namespace cleave::planner {
@@ -70,28 +70,13 @@ class LinkEstimator {
   [[nodiscard]] const Link& link() const { return link_; }
 
  private:
-  // The last kWindow values, oldest overwritten.
-  class Window {
-   public:
-    void push(std::uint64_t value);
-    void clear() { count_ = next_ = 0; }
-    // The middle value; of an even count the smaller or the larger of the two.
-    // REQUIRES: push() was called.
-    [[nodiscard]] std::uint64_t median(bool larger) const;
-
-   private:
-    std::array<std::uint64_t, kWindow> values_{};
-    std::size_t count_ = 0;
-    std::size_t next_ = 0;
-  };
-
   void observe_rtt(std::uint64_t rtt_ns);
   void observe_goodput(std::uint64_t bandwidth_bps);
 
   Link initial_;
   Link link_;
-  Window rtt_samples_;
-  Window goodput_samples_;
+  MedianWindow<kWindow> rtt_samples_;
+  MedianWindow<kWindow> goodput_samples_;
 };
 
 }  // namespace cleave::planner

@@ -13,14 +13,30 @@ Decision chosen(std::span<const Score> scores, CandidateIndex index, Reason reas
   decision.status = PlanStatus::kOk;
   decision.reason = reason;
   decision.index = index;
-  decision.latency_ns = scores[index].latency_ns;
-  decision.memory_bytes = scores[index].memory_bytes;
+  const Score& s = scores[index];
+  decision.chosen = {.latency_ns = s.latency_ns,
+                     .memory_bytes = s.memory_bytes,
+                     .energy_uj = s.energy_uj,
+                     .cost_ueur = s.cost_ueur};
   return decision;
 }
 
 bool may_choose(Policy policy, const Candidate& candidate) {
-  if (policy == Policy::kEdgeOnly) return !candidate.needs_server;
-  if (policy == Policy::kServerOnly) return candidate.needs_server && candidate.split == 0;
+  const bool server_only = candidate.needs_server && candidate.split == 0;
+  switch (policy) {
+    case Policy::kEdgeOnly:
+      return !candidate.needs_server;
+    case Policy::kServerOnly:
+      return server_only;
+    case Policy::kServerOnlyRaw:
+      return server_only && !candidate.sends_jpeg;
+    case Policy::kServerOnlyJpeg:
+      return server_only && candidate.sends_jpeg;
+    case Policy::kLmos:
+    case Policy::kLatencyOnly:
+    case Policy::kRandom:
+      break;
+  }
   return true;
 }
 
@@ -35,7 +51,7 @@ Decision nothing(std::span<const Candidate> candidates, std::span<const Score> s
     decision.status = PlanStatus::kInfeasible;
     broken |= scores[n].broken;
   }
-  decision.broken = static_cast<std::uint8_t>(broken);
+  decision.broken = static_cast<std::uint16_t>(broken);
   return decision;
 }
 
@@ -66,24 +82,37 @@ CandidateIndex random_feasible(std::span<const Score> scores, std::uint64_t seed
   return static_cast<CandidateIndex>(n);
 }
 
-// Deepest with latency <= budget_ns, else the fast end of the front. REQUIRES: a front.
+// Best in f_i within the bound on f_j, else the end of the front that is best in f_j.
+// REQUIRES: a front.
 Decision choose_within(std::span<const Candidate> candidates, std::span<const Score> scores,
-                       std::span<const CandidateIndex> front, std::uint64_t budget_ns) {
-  const CandidateIndex deepest = solve_epsilon(candidates, scores, Objective::kLatency, budget_ns);
-  Decision decision = deepest != kNoCandidate
-                          ? chosen(scores, deepest, Reason::kDeepestWithinBudget)
+                       std::span<const CandidateIndex> front, const ObjectivePair& objectives,
+                       std::uint64_t budget) {
+  const std::uint64_t epsilon = Minimized(objectives.constrained).turn(budget);
+  const CandidateIndex best = solve_epsilon(candidates, scores, objectives, epsilon);
+  Decision decision = best != kNoCandidate
+                          ? chosen(scores, best, Reason::kBestWithinBudget)
                           : chosen(scores, front.front(), Reason::kNothingWithinBudget);
-  decision.budget_ns = budget_ns;
+  decision.budget = budget;
   return decision;
+}
+
+// Rounded so that the bound never loosens.
+std::uint64_t budget_by_factor(const Score& best, const Request& request) {
+  const Minimized g_j(request.objectives.constrained);
+  const std::uint64_t value = g_j.turn(g_j(best));
+  const Ratio& factor = request.factor;
+  return request.objectives.constrained == Objective::kEdgeMemory
+             ? saturating_muldiv_up(value, factor.denominator, factor.numerator)
+             : saturating_muldiv_down(value, factor.numerator, factor.denominator);
 }
 
 // Step 7 of Algorithm 1 is its first solution: the rest of the enumeration is the front, which is
 // at hand already.
 Decision choose_literal(std::span<const Candidate> candidates, std::span<const Score> scores,
-                        Objective constrained) {
-  const CandidateIndex best = solve_epsilon(candidates, scores, constrained, kSaturated);
+                        const ObjectivePair& objectives) {
+  const CandidateIndex best = solve_epsilon(candidates, scores, objectives, kSaturated);
   Decision decision = chosen(scores, best, Reason::kLiteralRank);
-  decision.budget_ns = kSaturated;
+  decision.budget = Minimized(objectives.constrained).turn(kSaturated);
   return decision;
 }
 
@@ -91,15 +120,12 @@ Decision choose_lmos(std::span<const Candidate> candidates, std::span<const Scor
                      std::span<const CandidateIndex> front, const Request& request) {
   if (front.empty()) return nothing(candidates, scores, Policy::kLmos);
   if (request.rank == Rank::kLiteral) {
-    return choose_literal(candidates, scores, request.constrained);
+    return choose_literal(candidates, scores, request.objectives);
   }
-  if (request.rank == Rank::kWithinBudget) {
-    return choose_within(candidates, scores, front, request.latency_budget_ns);
-  }
-  const std::uint64_t budget_ns =
-      saturating_muldiv_down(scores[front.front()].latency_ns, request.latency_factor.numerator,
-                             request.latency_factor.denominator);
-  return choose_within(candidates, scores, front, budget_ns);
+  const std::uint64_t budget = request.rank == Rank::kWithinBudget
+                                   ? request.budget
+                                   : budget_by_factor(scores[front.front()], request);
+  return choose_within(candidates, scores, front, request.objectives, budget);
 }
 
 Reason baseline_reason(Policy policy) {
@@ -109,6 +135,8 @@ Reason baseline_reason(Policy policy) {
     case Policy::kEdgeOnly:
       return Reason::kEdgeOnly;
     case Policy::kServerOnly:
+    case Policy::kServerOnlyRaw:
+    case Policy::kServerOnlyJpeg:
       return Reason::kServerOnly;
     case Policy::kRandom:
       return Reason::kRandom;
@@ -122,14 +150,11 @@ Reason baseline_reason(Policy policy) {
 
 bool is_valid(const Request& request) {
   if (request.policy > Policy::kRandom || request.rank > Rank::kLiteral) return false;
-  if (request.policy != Policy::kLmos) return true;
-  if (request.rank == Rank::kLiteral) {
-    return request.constrained == Objective::kLatency ||
-           request.constrained == Objective::kEdgeMemory;
-  }
-  if (request.rank == Rank::kWithinBudget) return true;
-  return request.latency_factor.denominator != 0 &&
-         request.latency_factor.numerator >= request.latency_factor.denominator;
+  const auto known = [](Objective o) { return o >= Objective::kLatency && o <= Objective::kCost; };
+  const auto& [optimized, constrained] = request.objectives;
+  if (!known(optimized) || !known(constrained) || optimized == constrained) return false;
+  if (request.policy != Policy::kLmos || request.rank != Rank::kWithinFactor) return true;
+  return request.factor.denominator != 0 && request.factor.numerator >= request.factor.denominator;
 }
 
 Decision choose(std::span<const Candidate> candidates, std::span<const Score> scores,

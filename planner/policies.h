@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The five policies: LMOS and the baselines it is compared with (LOA, ECO, SCO, RS).
+// The policies: LMOS and the baselines it is compared with (LOA, ECO, SCO, RS).
 #pragma once
 
 #include <cstdint>
@@ -10,14 +10,15 @@
 
 namespace cleave::planner {
 
-// Chooses by Request::policy among scored candidates. `front` is the Pareto front, ascending in
-// latency. Fills status (kOk, kInfeasible or kNoCandidates), reason, broken, index, latency_ns,
-// memory_bytes and budget_ns of the result and leaves the rest.
+// Chooses by Request::policy among scored candidates. `front` is what pareto_front()
+// gives for the request's objectives. Fills status (kOk, kInfeasible or kNoCandidates), reason,
+// broken, index, budget and chosen of the result and leaves the rest.
 // REQUIRES: is_valid(request); scores as long as candidates, at most kMaxCandidates.
 [[nodiscard]] Decision choose(std::span<const Candidate> candidates, std::span<const Score> scores,
                               std::span<const CandidateIndex> front, const Request& request);
 
-// Whether the enumerators are known and the factor is at least 1 where the rank uses it.
+// Whether the enumerators are known, the objectives are two, and the factor is at least 1 where the
+// rank uses it.
 [[nodiscard]] bool is_valid(const Request& request);
 
 // SplitMix64 (Steele, Lea, Flood, 2014): a 64-bit generator whose state is one counter. Public so

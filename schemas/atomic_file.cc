@@ -8,6 +8,8 @@
 #include <atomic>
 #include <cstdint>
 #include <cstdio>
+#include <cstdlib>
+#include <memory>
 #include <utility>
 
 namespace cleave {
@@ -32,6 +34,21 @@ Status sync_folder(const std::string& folder) {
   if (!directory.is_open()) return os_error("cannot open its folder");
   if (::fsync(directory.get()) == 0 || errno == EINVAL) return Status::ok();
   return os_error("cannot sync its folder");
+}
+
+// Where a file that is written to `path` ends up: behind symbolic links, so that they stay. What is
+// there and is no regular file, as a device, must not be renamed over.
+Result<std::string> final_path(const std::string& path) {
+  struct stat info {};
+  if (::lstat(path.c_str(), &info) != 0)
+    return path;  // to be made; or its folder says what is wrong
+  if (S_ISREG(info.st_mode)) return path;
+  const std::unique_ptr<char, decltype(&std::free)> target(::realpath(path.c_str(), nullptr),
+                                                           &std::free);
+  if (target == nullptr) return os_error("cannot follow").with_context(path);
+  if (::lstat(target.get(), &info) != 0) return os_error("cannot stat").with_context(path);
+  if (S_ISREG(info.st_mode)) return std::string(target.get());
+  return Status(StatusCode::kIo, path + ": is there, and is no regular file to be replaced");
 }
 
 Status write_error(const char* action, const std::string& path) {
@@ -86,10 +103,11 @@ Result<AtomicFile> AtomicFile::create(const std::string& path, unsigned mode) {
   if (::stat(path.c_str(), &info) == 0 && S_ISDIR(info.st_mode)) {
     return Status(StatusCode::kIo, "cannot write: it is a folder; name a file").with_context(path);
   }
-  std::string temporary = temporary_name(path);
+  CLEAVE_ASSIGN_OR_RETURN(std::string target, final_path(path));
+  std::string temporary = temporary_name(target);
   FileDescriptor file(::open(temporary.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, mode));
   if (!file.is_open()) return write_error("cannot create", path);
-  return AtomicFile(std::move(file), std::move(temporary), path);
+  return AtomicFile(std::move(file), std::move(temporary), std::move(target));
 }
 
 Status AtomicFile::write_at(std::span<const std::byte> bytes, std::size_t offset) {
@@ -121,7 +139,11 @@ Status AtomicFile::commit_unsynced() {
 Status AtomicFile::commit() {
   CLEAVE_RETURN_IF_ERROR(sync());
   CLEAVE_RETURN_IF_ERROR(commit_unsynced());
-  return sync_folder(folder_of(path_)).with_context(path_);
+  return sync_folder_of(path_);
+}
+
+Status sync_folder_of(const std::string& path) {
+  return sync_folder(folder_of(path)).with_context(path);
 }
 
 Status write_file_atomically(const std::string& path, std::span<const std::byte> bytes) {

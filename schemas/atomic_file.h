@@ -20,8 +20,10 @@ namespace cleave {
 
 // A file under a temporary name beside `path` that takes the name once it is complete: a reader, or
 // a machine that lost power, finds the old content or the new. Dropped without a trace unless
-// committed. `mode` less the umask. Errors carry the path: kIo, or kNotFound where
-// its folder is missing. Used by one thread; of two writers of one path the last to commit wins.
+// committed. `mode` less the umask. A symbolic link stays, and the file that it names is replaced;
+// what is there and is no regular file, as a device, is left alone: kIo. Errors carry the path:
+// kIo, or kNotFound where its folder is missing. Used by one thread; of two writers of one path the
+// last to commit wins.
 class AtomicFile {
  public:
   static Result<AtomicFile> create(const std::string& path, unsigned mode = 0666);
@@ -52,5 +54,8 @@ class AtomicFile {
 // Thread-safe.
 [[nodiscard]] Status write_file_atomically(const std::string& path,
                                            std::span<const std::byte> bytes);
+
+// Makes durable what was renamed, made or removed in the folder that `path` is in. Errors: kIo.
+[[nodiscard]] Status sync_folder_of(const std::string& path);
 
 }  // namespace cleave

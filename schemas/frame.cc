@@ -41,7 +41,7 @@ Result<FrameHeader> decode_frame_header(std::span<const std::byte, kFrameHeaderB
   }
   FrameHeader header;
   header.version = load_little_endian<std::uint16_t>(bytes, kVersionOffset);
-  if (header.version != kProtocolVersion) {
+  if (header.version < kLowestProtocolVersion || header.version > kProtocolVersion) {
     return Status(StatusCode::kMismatch, "frame: the peer speaks protocol version " +
                                              std::to_string(header.version) + ", this build " +
                                              std::to_string(kProtocolVersion));

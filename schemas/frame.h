@@ -22,7 +22,9 @@
 
 namespace cleave {
 
-inline constexpr std::uint16_t kProtocolVersion = 1;
+inline constexpr std::uint16_t kProtocolVersion = 2;
+// The oldest version that this build still reads and writes.
+inline constexpr std::uint16_t kLowestProtocolVersion = 2;
 inline constexpr std::size_t kFrameHeaderBytes = 24;
 
 // A server's largest message is a Welcome with a profile of 16 variants of 4096 ops: two times of 8
@@ -48,7 +50,8 @@ struct FrameHeader {
     const FrameHeader& header);
 
 // Reads a header. Errors: kCorrupt (magic, flags, reserved, empty message),
-// kMismatch (another protocol version), kOutOfRange (over `limits`). Allocates nothing on success.
+// kMismatch (a protocol version that this build does not speak), kOutOfRange (over `limits`).
+// Allocates nothing on success.
 [[nodiscard]] Result<FrameHeader> decode_frame_header(
     std::span<const std::byte, kFrameHeaderBytes> bytes, const FrameLimits& limits);
 

@@ -217,4 +217,21 @@ Result<const fbs::Model*> check_model_header(std::span<const std::byte> header,
   return &model;
 }
 
+Result<std::uint64_t> checked_model_file_bytes(std::span<const std::byte> header) {
+  CLEAVE_ASSIGN_OR_RETURN(const fbs::Model* const model, verify(header));
+  std::uint64_t bytes = kModelPreambleBytes + header.size();
+  if (model->segments() != nullptr && model->segments()->size() > 0) {
+    if (!elements_aligned(*model->segments(), alignof(fbs::Segment))) {
+      return corrupt("the segment table is not aligned");
+    }
+    const fbs::Segment& last = *model->segments()->Get(model->segments()->size() - 1);
+    if (last.offset() > kMaxModelFileBytes || last.bytes() > kMaxModelFileBytes - last.offset()) {
+      return corrupt("longer than a model file may be");
+    }
+    bytes = last.offset() + last.bytes();
+  }
+  CLEAVE_RETURN_IF_ERROR(check_model_header(header, bytes).status());
+  return bytes;
+}
+
 }  // namespace cleave

@@ -25,4 +25,8 @@ inline constexpr std::size_t kMaxLicenceBytes = 1u << 20;
 [[nodiscard]] Result<const fbs::Model*> check_model_header(std::span<const std::byte> header,
                                                            std::uint64_t file_bytes);
 
+// The length of the file that `header` is the header of: where its last segment ends. The header is
+// verified and checked as above. REQUIRES, errors: likewise.
+[[nodiscard]] Result<std::uint64_t> checked_model_file_bytes(std::span<const std::byte> header);
+
 }  // namespace cleave

@@ -12,10 +12,11 @@ namespace cleave {
 namespace {
 
 constexpr std::size_t kMaxTextBytes = 1024;
-// 16 variants of 4096 ops, two times of 8 bytes each, and their names.
-constexpr std::size_t kMaxProfileFileBytes = 2u << 20;
+// 16 variants of 4096 ops and as many layers, two times of 8 bytes each; 48 codings of 4097 cuts,
+// 20 bytes each; and their names.
+constexpr std::size_t kMaxProfileFileBytes = 8u << 20;
 constexpr std::uint32_t kMaxVerifierDepth = 8;
-constexpr std::uint32_t kMaxVerifierTables = 64;
+constexpr std::uint32_t kMaxVerifierTables = 128;
 
 Status corrupt(std::string message) { return {StatusCode::kCorrupt, std::move(message)}; }
 
@@ -24,6 +25,122 @@ Status check_times(const flatbuffers::Vector<std::uint64_t>& times) {
   const bool sound =
       std::ranges::all_of(times, [](std::uint64_t ns) { return ns <= kMaxProfileNs; });
   return sound ? Status::ok() : corrupt("an op's time is over an hour");
+}
+
+std::size_t size_of(const flatbuffers::Vector<std::uint64_t>* vector) {
+  return vector == nullptr ? 0 : vector->size();
+}
+
+Status check_layers(const fbs::VariantProfile& variant) {
+  const std::size_t layers = size_of(variant.layer_median_ns());
+  if (layers > kMaxProfileLayers || size_of(variant.layer_p95_ns()) != layers) {
+    return corrupt("not 0.." + std::to_string(kMaxProfileLayers) +
+                   " medians of layers and as many 95th percentiles");
+  }
+  if (layers == 0) return Status::ok();
+  CLEAVE_RETURN_IF_ERROR(check_times(*variant.layer_median_ns()).with_context("layer"));
+  return check_times(*variant.layer_p95_ns()).with_context("layer");
+}
+
+Status check_coded(const fbs::CodedBytes& coded) {
+  CLEAVE_RETURN_IF_ERROR(check_text(coded.variant()->string_view(), kMaxTextBytes));
+  const auto& cuts = *coded.op_boundary();
+  if (cuts.size() < 1 || cuts.size() > kMaxProfileOps + 1 ||
+      coded.median_bytes()->size() != cuts.size() || coded.p95_bytes()->size() != cuts.size()) {
+    return corrupt("not 1.." + std::to_string(kMaxProfileOps + 1) +
+                   " cuts and as many medians and 95th percentiles");
+  }
+  if (!elements_aligned(cuts, alignof(std::uint32_t)) ||
+      !elements_aligned(*coded.median_bytes(), alignof(std::uint64_t)) ||
+      !elements_aligned(*coded.p95_bytes(), alignof(std::uint64_t))) {
+    return corrupt("bytes are not aligned");
+  }
+  for (flatbuffers::uoffset_t i = 0; i < cuts.size(); ++i) {
+    if (i > 0 && cuts.Get(i) <= cuts.Get(i - 1)) return corrupt("cuts are not ascending");
+    if (cuts.Get(i) > kMaxProfileOps) return corrupt("a cut beyond the last op");
+    if (coded.median_bytes()->Get(i) > kMaxCodedBytes ||
+        coded.p95_bytes()->Get(i) > kMaxCodedBytes) {
+      return corrupt("more bytes than a picture can have");
+    }
+  }
+  return Status::ok();
+}
+
+// What version 2 brought.
+Status check_additions(const fbs::Profile& profile) {
+  const std::size_t coded = profile.coded() == nullptr ? 0 : profile.coded()->size();
+  if (coded > kMaxProfileCoded) {
+    return corrupt(std::to_string(coded) + " codings, at most " + std::to_string(kMaxProfileCoded));
+  }
+  for (flatbuffers::uoffset_t i = 0; i < coded; ++i) {
+    CLEAVE_RETURN_IF_ERROR(check_coded(*profile.coded()->Get(i)).with_context("coding"));
+  }
+  for (const fbs::VariantProfile* variant : *profile.variants()) {
+    CLEAVE_RETURN_IF_ERROR(check_layers(*variant).with_context("variant"));
+  }
+  return Status::ok();
+}
+
+bool has_comparison(const fbs::Profile& profile) {
+  return std::ranges::any_of(*profile.variants(), [](const fbs::VariantProfile* variant) {
+    return variant->compared_pictures() != 0 || variant->differing_pictures() != 0;
+  });
+}
+
+// What version 3 brought.
+Status check_comparisons(const fbs::Profile& profile) {
+  for (const fbs::VariantProfile* variant : *profile.variants()) {
+    if (variant->compared_pictures() > kMaxComparedPictures ||
+        variant->differing_pictures() > variant->compared_pictures()) {
+      return corrupt("more pictures differ than were compared, or over " +
+                     std::to_string(kMaxComparedPictures));
+    }
+  }
+  return Status::ok();
+}
+
+Status check_no_repetition(const fbs::Profile& profile) {
+  const auto& variants = *profile.variants();
+  for (flatbuffers::uoffset_t i = 0; i < variants.size(); ++i) {
+    for (flatbuffers::uoffset_t j = 0; j < i; ++j) {
+      if (variants.Get(i)->threads() == variants.Get(j)->threads() &&
+          variants.Get(i)->variant()->string_view() == variants.Get(j)->variant()->string_view()) {
+        return corrupt("a variant is there twice with the same number of threads");
+      }
+    }
+  }
+  return Status::ok();
+}
+
+bool has_additions(const fbs::Profile& profile) {
+  if (profile.clock_khz() != 0 || profile.cores() != 0 || profile.sample_pictures() != 0 ||
+      profile.coded() != nullptr) {
+    return true;
+  }
+  return std::ranges::any_of(*profile.variants(), [](const fbs::VariantProfile* variant) {
+    return variant->layer_median_ns() != nullptr || variant->layer_p95_ns() != nullptr;
+  });
+}
+
+// The lowest version that holds what is there. Version 1 has one number of threads for a variant.
+std::uint32_t version_of(const ProfileData& profile) {
+  const auto was_compared = [](const VariantProfile& variant) {
+    return variant.compared_pictures != 0 || variant.differing_pictures != 0;
+  };
+  if (std::ranges::any_of(profile.variants, was_compared)) return 3;
+  if (profile.clock_khz != 0 || profile.cores != 0 || profile.sample_pictures != 0 ||
+      !profile.coded.empty()) {
+    return 2;
+  }
+  for (std::size_t i = 0; i < profile.variants.size(); ++i) {
+    const VariantProfile& variant = profile.variants[i];
+    const auto before = std::span(profile.variants).first(i);
+    if (!variant.layer_median_ns.empty() || !variant.layer_p95_ns.empty() ||
+        std::ranges::find(before, variant.variant, &VariantProfile::variant) != before.end()) {
+      return 2;
+    }
+  }
+  return 1;
 }
 
 Status check_variant_profile(const fbs::VariantProfile& variant) {
@@ -38,12 +155,29 @@ Status check_variant_profile(const fbs::VariantProfile& variant) {
   return check_times(*variant.op_p95_ns());
 }
 
+std::vector<std::uint64_t> values(const flatbuffers::Vector<std::uint64_t>* vector) {
+  if (vector == nullptr) return {};
+  return {vector->begin(), vector->end()};
+}
+
 VariantProfile to_data(const fbs::VariantProfile& variant) {
   return {.variant = variant.variant()->str(),
           .threads = variant.threads(),
           .runs = variant.runs(),
           .op_median_ns = {variant.op_median_ns()->begin(), variant.op_median_ns()->end()},
-          .op_p95_ns = {variant.op_p95_ns()->begin(), variant.op_p95_ns()->end()}};
+          .op_p95_ns = {variant.op_p95_ns()->begin(), variant.op_p95_ns()->end()},
+          .layer_median_ns = values(variant.layer_median_ns()),
+          .layer_p95_ns = values(variant.layer_p95_ns()),
+          .compared_pictures = variant.compared_pictures(),
+          .differing_pictures = variant.differing_pictures()};
+}
+
+CodedBytes to_data(const fbs::CodedBytes& coded) {
+  return {.variant = coded.variant()->str(),
+          .codec = coded.codec(),
+          .op_boundary = {coded.op_boundary()->begin(), coded.op_boundary()->end()},
+          .median_bytes = values(coded.median_bytes()),
+          .p95_bytes = values(coded.p95_bytes())};
 }
 
 flatbuffers::Offset<fbs::VariantProfile> add_variant(flatbuffers::FlatBufferBuilder& builder,
@@ -51,13 +185,39 @@ flatbuffers::Offset<fbs::VariantProfile> add_variant(flatbuffers::FlatBufferBuil
   const auto name = builder.CreateString(variant.variant);
   const auto median = builder.CreateVector(variant.op_median_ns);
   const auto p95 = builder.CreateVector(variant.op_p95_ns);
-  return fbs::CreateVariantProfile(builder, name, variant.threads, variant.runs, median, p95);
+  flatbuffers::Offset<flatbuffers::Vector<std::uint64_t>> layer_median, layer_p95;
+  if (!variant.layer_median_ns.empty() || !variant.layer_p95_ns.empty()) {
+    layer_median = builder.CreateVector(variant.layer_median_ns);
+    layer_p95 = builder.CreateVector(variant.layer_p95_ns);
+  }
+  return fbs::CreateVariantProfile(builder, name, variant.threads, variant.runs, median, p95,
+                                   layer_median, layer_p95, variant.compared_pictures,
+                                   variant.differing_pictures);
+}
+
+flatbuffers::Offset<fbs::CodedBytes> add_coded(flatbuffers::FlatBufferBuilder& builder,
+                                               const CodedBytes& coded) {
+  const auto name = builder.CreateString(coded.variant);
+  const auto cuts = builder.CreateVector(coded.op_boundary);
+  const auto median = builder.CreateVector(coded.median_bytes);
+  const auto p95 = builder.CreateVector(coded.p95_bytes);
+  return fbs::CreateCodedBytes(builder, name, coded.codec, cuts, median, p95);
+}
+
+using CodedVector = flatbuffers::Vector<flatbuffers::Offset<fbs::CodedBytes>>;
+
+flatbuffers::Offset<CodedVector> add_all_coded(flatbuffers::FlatBufferBuilder& builder,
+                                               const std::vector<CodedBytes>& all) {
+  if (all.empty()) return {};
+  std::vector<flatbuffers::Offset<fbs::CodedBytes>> offsets;
+  for (const CodedBytes& coded : all) offsets.push_back(add_coded(builder, coded));
+  return builder.CreateVector(offsets);
 }
 
 }  // namespace
 
 Status check_profile(const fbs::Profile& profile) {
-  if (profile.format_version() != kProfileFormatVersion) {
+  if (profile.format_version() < 1 || profile.format_version() > kProfileFormatVersion) {
     return {StatusCode::kUnsupported, "profile format version " +
                                           std::to_string(profile.format_version()) +
                                           ": measure again with this build"};
@@ -76,7 +236,18 @@ Status check_profile(const fbs::Profile& profile) {
   for (const fbs::VariantProfile* variant : *profile.variants()) {
     CLEAVE_RETURN_IF_ERROR(check_variant_profile(*variant).with_context("variant"));
   }
-  return Status::ok();
+  CLEAVE_RETURN_IF_ERROR(check_no_repetition(profile));
+  if (profile.format_version() < 3 && has_comparison(profile)) {
+    return corrupt("version 1 or 2 with fields of version 3");
+  }
+  CLEAVE_RETURN_IF_ERROR(check_comparisons(profile));
+  if (profile.format_version() >= 2) return check_additions(profile);
+  return has_additions(profile) ? corrupt("version 1 with fields of version 2") : Status::ok();
+}
+
+const VariantProfile* find_variant(const ProfileData& profile, std::string_view name) {
+  const auto found = std::ranges::find(profile.variants, name, &VariantProfile::variant);
+  return found == profile.variants.end() ? nullptr : &*found;
 }
 
 Result<ProfileData> profile_from_message(const fbs::Profile& profile) {
@@ -88,6 +259,11 @@ Result<ProfileData> profile_from_message(const fbs::Profile& profile) {
   for (const fbs::VariantProfile* variant : *profile.variants()) {
     data.variants.push_back(to_data(*variant));
   }
+  data.clock_khz = profile.clock_khz();
+  data.cores = profile.cores();
+  data.sample_pictures = profile.sample_pictures();
+  if (profile.coded() == nullptr) return data;
+  for (const fbs::CodedBytes* coded : *profile.coded()) data.coded.push_back(to_data(*coded));
   return data;
 }
 
@@ -101,8 +277,10 @@ flatbuffers::Offset<fbs::Profile> build_profile(flatbuffers::FlatBufferBuilder& 
   const auto identity =
       builder.CreateVector(profile.model_identity.data(), profile.model_identity.size());
   const auto processor = builder.CreateString(clean_text(profile.processor, kMaxTextBytes));
-  return fbs::CreateProfile(builder, kProfileFormatVersion, identity, processor, profile.input_ns,
-                            variant_vector);
+  const auto coded = add_all_coded(builder, profile.coded);
+  return fbs::CreateProfile(builder, version_of(profile), identity, processor, profile.input_ns,
+                            variant_vector, profile.clock_khz, profile.cores,
+                            profile.sample_pictures, coded);
 }
 
 Result<ProfileData> parse_profile(std::span<const std::byte> bytes) {

@@ -8,6 +8,7 @@
 #include <cstdint>
 #include <span>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "schemas/generated/profile_generated.h"
@@ -16,9 +17,14 @@
 
 namespace cleave {
 
-inline constexpr std::uint32_t kProfileFormatVersion = 1;
+inline constexpr std::uint32_t kProfileFormatVersion =
+    3;  // the newest; older ones are read as well
 inline constexpr std::size_t kMaxProfileVariants = 16;
 inline constexpr std::size_t kMaxProfileOps = 4096;  // the most that a variant can have
+inline constexpr std::size_t kMaxProfileLayers = 4096;
+inline constexpr std::size_t kMaxProfileCoded = 48;  // each of a variant and a codec
+inline constexpr std::uint32_t kMaxComparedPictures = 1'000'000;
+inline constexpr std::uint64_t kMaxCodedBytes = std::uint64_t{1} << 40;
 // No op or input takes an hour; sums over all ops then stay far inside 64 bits.
 inline constexpr std::uint64_t kMaxProfileNs = 3'600'000'000'000;
 
@@ -27,18 +33,38 @@ struct VariantProfile {
   std::string variant;
   std::uint32_t threads = 1;
   std::uint32_t runs = 0;  // how many runs the figures come from
-  std::vector<std::uint64_t> op_median_ns;
-  std::vector<std::uint64_t> op_p95_ns;  // as many
+  std::vector<std::uint64_t> op_median_ns = {};
+  std::vector<std::uint64_t> op_p95_ns = {};  // as many
+  // Of the model's layers: each run's sum of a layer's ops. As many of each; none in version 1.
+  std::vector<std::uint64_t> layer_median_ns = {}, layer_p95_ns = {};
+  // Pictures whose best class was compared with the first variant's, and those where it is another.
+  std::uint32_t compared_pictures = 0, differing_pictures = 0;
   friend bool operator==(const VariantProfile&, const VariantProfile&) = default;
+};
+
+// What crosses at some cuts of a variant in one codec, over the sample pictures.
+struct CodedBytes {
+  std::string variant;
+  std::uint8_t codec = 0;                  // fbs::Codec; a number that is not known here is kept
+  std::vector<std::uint32_t> op_boundary;  // strictly ascending
+  std::vector<std::uint64_t> median_bytes, p95_bytes;  // as many
+  friend bool operator==(const CodedBytes&, const CodedBytes&) = default;
 };
 
 struct ProfileData {
   Sha256Digest model_identity{};
   std::string processor;       // what the kernel calls the CPU, and its core count
   std::uint64_t input_ns = 0;  // decode + resize + normalize of one sample picture, median
-  std::vector<VariantProfile> variants;
+  std::vector<VariantProfile> variants;  // none twice with the same number of threads
+  std::uint32_t clock_khz = 0;           // at which the times were measured; 0: not known
+  std::uint32_t cores = 0;               // that the process could use then; 0: not known
+  std::uint32_t sample_pictures = 0;     // behind `coded`
+  std::vector<CodedBytes> coded = {};
   friend bool operator==(const ProfileData&, const ProfileData&) = default;
 };
+
+// The table of the variant of that name, which lives as long as `profile`; null without one.
+[[nodiscard]] const VariantProfile* find_variant(const ProfileData& profile, std::string_view name);
 
 // What can be said of a verified profile without its model: version, lengths, caps, texts, at least
 // one thread and variant. Errors: kCorrupt, kUnsupported (another format version).
@@ -49,8 +75,8 @@ struct ProfileData {
 // Errors: as check_profile().
 [[nodiscard]] Result<ProfileData> profile_from_message(const fbs::Profile& profile);
 
-// Adds `profile` to a message under construction. The processor text is cleaned
-// (schemas/text_check.h).
+// Adds `profile` to a message under construction, as the lowest version that holds it. The
+// processor text is cleaned (schemas/text_check.h).
 [[nodiscard]] flatbuffers::Offset<fbs::Profile> build_profile(
     flatbuffers::FlatBufferBuilder& builder, const ProfileData& profile);
 

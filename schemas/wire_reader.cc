@@ -29,16 +29,26 @@ Status check_alignment(std::span<const std::byte> bytes) {
   return {StatusCode::kInternal, "message: buffer is not aligned to 8"};
 }
 
+bool is_digest(const flatbuffers::Vector<std::uint8_t>& bytes) {
+  return bytes.size() == std::tuple_size_v<Sha256Digest>;
+}
+
 Status check_hello(const fbs::Hello& hello) {
-  if (hello.model_identity()->size() != std::tuple_size_v<Sha256Digest>) {
-    return corrupt("Hello: model_identity is not 32 bytes");
+  if (!is_digest(*hello.model_identity())) return corrupt("Hello: model_identity is not 32 bytes");
+  if (hello.lowest_version() > hello.protocol_version()) {
+    return corrupt("Hello: lowest_version is above protocol_version");
   }
+  CLEAVE_RETURN_IF_ERROR(check_string(hello.token(), "Hello: token"));
+  CLEAVE_RETURN_IF_ERROR(check_string(hello.model_name(), "Hello: model_name"));
   return check_string(hello.device(), "Hello: device");
 }
 
 Status check_welcome(const fbs::Welcome& welcome) {
   CLEAVE_RETURN_IF_ERROR(check_string(welcome.server(), "Welcome: server"));
   if (welcome.max_inflight() == 0) return corrupt("Welcome: max_inflight is 0");
+  if (welcome.current_model() != nullptr && !is_digest(*welcome.current_model())) {
+    return corrupt("Welcome: current_model is not 32 bytes");
+  }
   if (welcome.profile() == nullptr) return Status::ok();
   return check_profile(*welcome.profile()).with_context("Welcome: profile");
 }
@@ -46,8 +56,23 @@ Status check_welcome(const fbs::Welcome& welcome) {
 Status check_request(const fbs::Request& request) {
   if (request.request_id() == 0) return corrupt("Request: request_id is 0");
   if (request.codec() > fbs::Codec::MAX) return corrupt("Request: unknown codec");
-  if (request.codec() != fbs::Codec::Raw && request.cut() != 0) {
+  const bool is_picture =
+      request.codec() == fbs::Codec::Jpeg || request.codec() == fbs::Codec::PixelsU8;
+  if (is_picture && request.cut() != 0) {
     return corrupt("Request: a picture can only be sent at cut 0");
+  }
+  if (request.quality() != 0 && request.codec() != fbs::Codec::Coded) {
+    return corrupt("Request: a quality for a codec that has none");
+  }
+  return Status::ok();
+}
+
+Status check_fetch(const fbs::Fetch& fetch) {
+  if (fetch.fetch_id() == 0) return corrupt("Fetch: fetch_id is 0");
+  if (!is_digest(*fetch.sha256())) return corrupt("Fetch: sha256 is not 32 bytes");
+  if (fetch.bytes() < 1 || fetch.bytes() > kMaxPieceBytes) {
+    return corrupt("Fetch: " + std::to_string(fetch.bytes()) + " bytes, must be 1.." +
+                   std::to_string(kMaxPieceBytes));
   }
   return Status::ok();
 }
@@ -86,6 +111,14 @@ Status check_message(const fbs::Envelope& envelope) {
       return Status::ok();
     case fbs::Message::Goodbye:
       return check_string(envelope.message_as_Goodbye()->reason(), "Goodbye: reason");
+    case fbs::Message::Cancel:
+      if (envelope.message_as_Cancel()->request_id() != 0) return Status::ok();
+      return corrupt("Cancel: request_id is 0");
+    case fbs::Message::Fetch:
+      return check_fetch(*envelope.message_as_Fetch());
+    case fbs::Message::Piece:
+      if (envelope.message_as_Piece()->fetch_id() != 0) return Status::ok();
+      return corrupt("Piece: fetch_id is 0");
     case fbs::Message::NONE:
       break;
   }
@@ -108,11 +141,11 @@ Result<const fbs::Envelope*> parse_message(std::span<const std::byte> bytes) {
 }
 
 Status check_attachment(const fbs::Envelope& envelope, std::uint64_t attachment_bytes) {
-  const bool expected = envelope.message_type() == fbs::Message::Request;
+  const bool expected = envelope.message_type() == fbs::Message::Request ||
+                        envelope.message_type() == fbs::Message::Piece;
   if (expected == (attachment_bytes > 0)) return Status::ok();
-  return corrupt(expected ? "Request: without an attachment"
-                          : std::string(fbs::EnumNameMessage(envelope.message_type())) +
-                                ": with an attachment");
+  return corrupt(std::string(fbs::EnumNameMessage(envelope.message_type())) +
+                 (expected ? ": without an attachment" : ": with an attachment"));
 }
 
 }  // namespace cleave

@@ -30,11 +30,17 @@ FrameBytes finish_frame(FlatBufferBuilder& builder, fbs::Message type, Offset<vo
   return frame;
 }
 
-FrameBytes make_hello(std::string_view device, std::span<const std::uint8_t, 32> model_identity) {
+FrameBytes make_hello(const HelloFields& fields) {
   FlatBufferBuilder builder;
-  const auto device_text = add_text(builder, device);
-  const auto identity = builder.CreateVector(model_identity.data(), model_identity.size());
-  const auto hello = fbs::CreateHello(builder, kProtocolVersion, device_text, identity);
+  const auto device = add_text(builder, fields.device);
+  const auto identity =
+      builder.CreateVector(fields.model_identity.data(), fields.model_identity.size());
+  Offset<flatbuffers::String> token;
+  if (!fields.token.empty()) token = add_text(builder, fields.token);
+  Offset<flatbuffers::String> model_name;
+  if (!fields.model_name.empty()) model_name = add_text(builder, fields.model_name);
+  const auto hello = fbs::CreateHello(builder, kProtocolVersion, device, identity,
+                                      fields.lowest_version, fields.features, token, model_name);
   return finish_frame(builder, fbs::Message::Hello, hello.Union());
 }
 
@@ -43,25 +49,51 @@ FrameBytes make_welcome(const WelcomeFields& fields) {
   const auto server = add_text(builder, fields.server);
   Offset<fbs::Profile> profile;
   if (fields.profile != nullptr) profile = build_profile(builder, *fields.profile);
-  const auto welcome = fbs::CreateWelcome(builder, kProtocolVersion, server, fields.session_id,
-                                          fields.max_inflight, fields.max_picture_bytes, profile);
+  Offset<flatbuffers::Vector<std::uint8_t>> current_model;
+  if (!fields.current_model.empty()) {
+    current_model = builder.CreateVector(fields.current_model.data(), fields.current_model.size());
+  }
+  const auto welcome = fbs::CreateWelcome(
+      builder, fields.protocol_version, server, fields.session_id, fields.max_inflight,
+      fields.max_picture_bytes, profile, fields.features, fields.heartbeat_ms, current_model);
   return finish_frame(builder, fbs::Message::Welcome, welcome.Union());
 }
 
-FrameBytes make_request(std::uint64_t request_id, std::uint32_t variant, std::uint32_t cut,
-                        fbs::Codec codec, std::uint64_t remaining_ns,
-                        std::uint64_t attachment_bytes) {
+FrameBytes make_request(const RequestFields& fields, std::uint64_t attachment_bytes) {
   FlatBufferBuilder builder;
-  const auto request = fbs::CreateRequest(builder, request_id, variant, cut, codec, remaining_ns);
+  const auto request = fbs::CreateRequest(builder, fields.request_id, fields.variant, fields.cut,
+                                          fields.codec, fields.remaining_ns, fields.quality);
   return finish_frame(builder, fbs::Message::Request, request.Union(), attachment_bytes);
 }
 
+FrameBytes make_cancel(std::uint64_t request_id) {
+  FlatBufferBuilder builder;
+  return finish_frame(builder, fbs::Message::Cancel,
+                      fbs::CreateCancel(builder, request_id).Union());
+}
+
+FrameBytes make_fetch(const FetchFields& fields) {
+  FlatBufferBuilder builder;
+  const auto sha256 = builder.CreateVector(fields.sha256.data(), fields.sha256.size());
+  const auto fetch =
+      fbs::CreateFetch(builder, fields.fetch_id, sha256, fields.offset, fields.bytes);
+  return finish_frame(builder, fbs::Message::Fetch, fetch.Union());
+}
+
+FrameBytes make_piece(std::uint64_t fetch_id, std::uint64_t total_bytes,
+                      std::uint32_t attachment_bytes) {
+  FlatBufferBuilder builder;
+  const auto piece = fbs::CreatePiece(builder, fetch_id, total_bytes);
+  return finish_frame(builder, fbs::Message::Piece, piece.Union(), attachment_bytes);
+}
+
 FrameBytes make_answer(std::uint64_t request_id, std::span<const float> scores,
-                       const ServerTimes& times) {
+                       const ServerTimes& times, bool repeated) {
   FlatBufferBuilder builder;
   const auto values = builder.CreateVector(scores.data(), scores.size());
-  const auto answer = fbs::CreateAnswer(builder, request_id, values, times.residence_ns,
-                                        times.queue_ns, times.decode_ns, times.compute_ns);
+  const auto answer =
+      fbs::CreateAnswer(builder, request_id, values, times.residence_ns, times.queue_ns,
+                        times.decode_ns, times.compute_ns, repeated);
   return finish_frame(builder, fbs::Message::Answer, answer.Union());
 }
 

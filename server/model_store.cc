@@ -7,6 +7,7 @@
 #include "engine/executor.h"
 #include "engine/image/prepare_timing.h"
 #include "engine/profiler.h"
+#include "schemas/text_check.h"
 #include "schemas/wire_reader.h"
 
 namespace cleave::server {
@@ -34,6 +35,24 @@ Result<VariantProfile> measure(const LoadedVariant& variant, unsigned threads, u
   return profile;
 }
 
+// A codec that its own model file spoils is an error of the file, found before anybody asks for it.
+Status find_codecs(std::uint32_t index, LoadedModel& loaded, LoadedVariant& variant) {
+  for (const Cut& cut : variant.cuts) {
+    std::vector<CodecLimit>& limits = variant.codecs.emplace_back();
+    for (const CodecChoice& choice : codecs_at(*loaded.file, index, cut.op_boundary)) {
+      CLEAVE_ASSIGN_OR_RETURN(const auto codec,
+                              BoundaryCodec::create(*loaded.file, index, cut.op_boundary, choice));
+      const std::uint64_t most = codec->max_encoded_bytes();
+      limits.push_back({.choice = choice, .max_encoded_bytes = most});
+      const bool is_raw = choice.codec == fbs::Codec::Raw;
+      loaded.max_attachment_bytes = std::max(loaded.max_attachment_bytes, most);
+      loaded.max_payload_bytes =
+          std::max(loaded.max_payload_bytes, most + (is_raw ? 0 : cut.boundary_bytes));
+    }
+  }
+  return Status::ok();
+}
+
 Result<std::unique_ptr<LoadedModel>> load_one(const std::string& path, unsigned threads,
                                               unsigned profile_runs,
                                               const WeightsOptions& weights) {
@@ -56,9 +75,7 @@ Result<std::unique_ptr<LoadedModel>> load_one(const std::string& path, unsigned 
     LoadedVariant variant;
     variant.cuts = find_cuts(model, v);
     variant.input_shape = *header.tensors()->Get(header.input())->shape();
-    for (const Cut& cut : variant.cuts) {
-      loaded->max_boundary_bytes = std::max(loaded->max_boundary_bytes, cut.boundary_bytes);
-    }
+    CLEAVE_RETURN_IF_ERROR(find_codecs(v, *loaded, variant).with_context(path));
     VariantProfile profile;
     CLEAVE_ASSIGN_OR_RETURN(variant.weights,
                             Weights::create(loaded->file, v, {0, header.ops()->size()}, weights));
@@ -72,6 +89,11 @@ Result<std::unique_ptr<LoadedModel>> load_one(const std::string& path, unsigned 
 
 }  // namespace
 
+const CodecLimit* LoadedVariant::find_codec(OpIndex cut, const CodecChoice& choice) const {
+  const auto found = std::ranges::find(codecs[cut], choice, &CodecLimit::choice);
+  return found == codecs[cut].end() ? nullptr : &*found;
+}
+
 Result<std::unique_ptr<ModelStore>> ModelStore::load(std::span<const std::string> paths,
                                                      unsigned threads, unsigned profile_runs,
                                                      const WeightsOptions& weights) {
@@ -83,9 +105,21 @@ Result<std::unique_ptr<ModelStore>> ModelStore::load(std::span<const std::string
       return Status(StatusCode::kInvalidArgument,
                     path + ": the same model was given twice; name each model once");
     }
-    store->models_.push_back(std::move(loaded).value());
+    store->add(std::move(loaded).value());
   }
   return store;
+}
+
+void ModelStore::add(std::unique_ptr<LoadedModel> model) {
+  const ModelFile& file = *model->file;
+  contents_[file.identity()] = {&file, file.header_bytes()};
+  const auto* segments = file.header().segments();
+  for (std::uint32_t i = 0; segments != nullptr && i < segments->size(); ++i) {
+    Sha256Digest digest;
+    std::ranges::copy(*segments->Get(i)->sha256(), digest.begin());
+    contents_[digest] = {&file, file.segment(i)};
+  }
+  models_.push_back(std::move(model));
 }
 
 const LoadedModel* ModelStore::find(std::span<const std::uint8_t> identity) const {
@@ -93,6 +127,21 @@ const LoadedModel* ModelStore::find(std::span<const std::uint8_t> identity) cons
     if (std::ranges::equal(model->file->identity(), identity)) return model.get();
   }
   return nullptr;
+}
+
+const LoadedModel* ModelStore::current(std::string_view name) const {
+  const auto has_name = [&](const auto& model) {
+    return clean_text(model->file->header().name()->string_view(), kMaxTextBytes) == name;
+  };
+  const auto last = std::ranges::find_if(models_.rbegin(), models_.rend(), has_name);
+  return last == models_.rend() ? nullptr : last->get();
+}
+
+FetchableContent ModelStore::find_content(std::span<const std::uint8_t, 32> sha256) const {
+  Sha256Digest digest;
+  std::ranges::copy(sha256, digest.begin());
+  const auto found = contents_.find(digest);
+  return found == contents_.end() ? FetchableContent{} : found->second;
 }
 
 }  // namespace cleave::server

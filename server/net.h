@@ -10,6 +10,7 @@
 #include <boost/asio/steady_timer.hpp>
 #include <boost/asio/use_awaitable.hpp>
 #include <chrono>
+#include <optional>
 
 namespace cleave::server {
 
@@ -24,6 +25,14 @@ inline constexpr auto as_result = asio::as_tuple(asio::use_awaitable);
 inline std::uint64_t nanoseconds_between(Clock::time_point from, Clock::time_point to) {
   const auto span = std::chrono::duration_cast<std::chrono::nanoseconds>(to - from).count();
   return span < 0 ? 0 : static_cast<std::uint64_t>(span);
+}
+
+// The moment at which `remaining_ns` of a request that `arrived` are used up; nothing when it has
+// no deadline. A longer wait than a day is none, and must not overflow the clock.
+inline std::optional<Clock::time_point> deadline_after(Clock::time_point arrived,
+                                                       std::uint64_t remaining_ns) {
+  if (remaining_ns == 0 || remaining_ns >= 86'400'000'000'000ULL) return std::nullopt;
+  return arrived + std::chrono::nanoseconds(remaining_ns);
 }
 
 }  // namespace cleave::server

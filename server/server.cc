@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "server/server.h"
 
-#include <spdlog/spdlog.h>
-
 #include <algorithm>
 #include <boost/asio/co_spawn.hpp>
 #include <exception>
@@ -19,6 +17,19 @@ constexpr std::chrono::milliseconds kAcceptPause{100};
 // All sessions read what nobody wants into the same bytes; the size only saves system calls.
 constexpr std::size_t kScrapBytes = 64 * 1024;
 
+AddressKey key_of(const asio::ip::address& address) {
+  const auto v6 = address.is_v4() ? asio::ip::make_address_v6(asio::ip::v4_mapped, address.to_v4())
+                                  : address.to_v6();
+  const auto bytes = v6.to_bytes();
+  AddressKey whole{};
+  std::copy(bytes.begin(), bytes.end(), whole.begin());
+  return address_key(whole);
+}
+
+void log_refused(const asio::ip::address& address, std::string_view why) {
+  log_event(LogLevel::kInfo, "refused_connection", {{"peer", address.to_string()}, {"why", why}});
+}
+
 // Without its acceptor a server is deaf: better an end that is seen.
 void rethrow(std::exception_ptr error) {
   if (error != nullptr) std::rethrow_exception(error);
@@ -33,7 +44,10 @@ Server::Server(asio::io_context& io, const ModelStore& models, const ServerOptio
       payloads_(PayloadPool::create(options_.payload_budget_bytes)),
       scrap_(kScrapBytes),
       pool_(options_),
-      context_{models, pool_, options_, stats_, *payloads_, scrap_},
+      desk_(io.get_executor(), pool_, stats_, options_.answers),
+      devices_(options_.device),
+      addresses_(options_.address),
+      context_{models, pool_, options_, stats_, *payloads_, desk_, devices_, scrap_},
       doorman_(scrap_),
       acceptor_(io),
       drain_timer_(io) {}
@@ -42,7 +56,7 @@ Server::Server(asio::io_context& io, const ModelStore& models, const ServerOptio
 Status Server::check_payload_budget() const {
   std::uint64_t largest = options_.picture.max_file_bytes;
   for (const auto& model : models_.models()) {
-    largest = std::max(largest, model->max_boundary_bytes);
+    largest = std::max(largest, model->max_payload_bytes);
   }
   if (largest <= options_.payload_budget_bytes) return Status::ok();
   return {StatusCode::kInvalidArgument,
@@ -54,6 +68,7 @@ Status Server::check_payload_budget() const {
 ServerStats Server::stats() const {
   ServerStats stats = stats_;
   stats.peak_payload_bytes = payloads_->peak_held_bytes();
+  stats.answers_evicted = desk_.answers().evicted();
   return stats;
 }
 
@@ -75,7 +90,8 @@ Status Server::listen() {
   error = listen_on_first(acceptor_, addresses);
   if (error) return failed(error);
   if (!acceptor_.local_endpoint(error).address().is_loopback()) {
-    spdlog::warn("listening beyond loopback without encryption: use a trusted network or a tunnel");
+    log_event(LogLevel::kWarn, "unencrypted",
+              {{"why", "listening beyond loopback: use a trusted network or a tunnel"}});
   }
   asio::co_spawn(
       io_, [this]() { return accept_loop(); }, rethrow);
@@ -93,32 +109,66 @@ asio::awaitable<void> Server::accept_loop() {
     auto [error, socket] = co_await acceptor_.async_accept(as_result);
     if (error) {
       if (!acceptor_.is_open()) break;
-      spdlog::warn("cannot accept a connection: {}", error.message());
+      log_event(LogLevel::kWarn, "cannot_accept", {{"why", error.message()}});
       asio::steady_timer pause(io_, kAcceptPause);
       co_await pause.async_wait(as_result);
       continue;
     }
+    AddressPass pass;
+    if (!has_place(socket, pass)) continue;  // the socket closes here
     if (sessions_.size() >= options_.max_connections) {
       ++stats_.refused_connections;
+      log_event(LogLevel::kInfo, "refused_connection", {{"why", "over --max-connections"}});
       doorman_.turn_away(std::move(socket));
       continue;
     }
-    admit(std::move(socket));
+    admit(std::move(socket), std::move(pass));
   }
 }
 
-void Server::admit(tcp::socket socket) {
+bool Server::has_place(const tcp::socket& socket, AddressPass& pass) {
+  error_code error;
+  const asio::ip::address address = socket.remote_endpoint(error).address();
+  if (error) return false;  // gone already
+  try {
+    switch (addresses_.admit(key_of(address), Clock::now(), pass)) {
+      case AddressLimiter::Limit::kNone:
+        return true;
+      case AddressLimiter::Limit::kRate:
+        ++stats_.refused_address_rate;
+        log_refused(address, "over --address-rate");
+        break;
+      case AddressLimiter::Limit::kHandshakes:
+        ++stats_.refused_address_handshakes;
+        log_refused(address, "over --address-handshakes");
+        break;
+      case AddressLimiter::Limit::kConnections:
+        ++stats_.refused_address_connections;
+        log_refused(address, "over --address-connections");
+        break;
+    }
+  } catch (const std::exception&) {
+    ++stats_.out_of_memory;
+    log_event(LogLevel::kError, "out_of_memory", {});
+  }
+  return false;
+}
+
+void Server::admit(tcp::socket socket, AddressPass pass) {
   ++stats_.connections;
   const std::uint64_t id = next_session_id_++;
   try {
     auto session = std::make_shared<Session>(std::move(socket), id, context_);
     sessions_.emplace(id, session);
-    session->start([this](std::uint64_t closed) {
-      sessions_.erase(closed);
-      if (shutting_down_ && sessions_.empty()) drain_timer_.cancel();
-    });
+    session->start(
+        [this](std::uint64_t closed) {
+          sessions_.erase(closed);
+          if (shutting_down_ && sessions_.empty()) drain_timer_.cancel();
+        },
+        std::move(pass));
   } catch (const std::exception&) {
-    spdlog::error("no memory for another connection, closed");
+    ++stats_.out_of_memory;
+    log_event(LogLevel::kError, "out_of_memory", {{"session", id}});
   }
 }
 
@@ -128,7 +178,7 @@ void Server::shutdown() {
   error_code ignored;
   acceptor_.close(ignored);
   doorman_.end();
-  spdlog::info("shutting down: {} connections to finish", sessions_.size());
+  log_event(LogLevel::kInfo, "shutting_down", {{"connections", sessions_.size()}});
   // drain() may end a session at once and so change the map.
   auto sessions = sessions_;
   for (auto& [id, session] : sessions) session->drain("the server is shutting down");
@@ -142,7 +192,7 @@ asio::awaitable<void> Server::drain() {
     co_await drain_timer_.async_wait(as_result);  // cancelled when the last session ends
   }
   if (!sessions_.empty()) {
-    spdlog::warn("{} connections did not finish in time", sessions_.size());
+    log_event(LogLevel::kWarn, "drain_timeout", {{"connections", sessions_.size()}});
     abort_all();
   }
   on_drained_();

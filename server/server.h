@@ -45,7 +45,9 @@ class Server {
 
  private:
   asio::awaitable<void> accept_loop();
-  void admit(tcp::socket socket);
+  void admit(tcp::socket socket, AddressPass pass);
+  // Whether the connection's address may have one more; counts and logs when not.
+  [[nodiscard]] bool has_place(const tcp::socket& socket, AddressPass& pass);
   asio::awaitable<void> drain();
   void abort_all();
   [[nodiscard]] Status check_payload_budget() const;
@@ -57,6 +59,9 @@ class Server {
   std::shared_ptr<PayloadPool> payloads_;
   std::vector<std::byte> scrap_;
   TailPool pool_;
+  RequestDesk desk_;
+  DeviceLimiter devices_;
+  AddressLimiter addresses_;
   SessionContext context_;
   Doorman doorman_;
   tcp::acceptor acceptor_;

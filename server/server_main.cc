@@ -1,6 +1,4 @@
 // SPDX-License-Identifier: Apache-2.0
-#include <spdlog/sinks/stdout_color_sinks.h>
-#include <spdlog/spdlog.h>
 #include <sys/resource.h>
 
 #include <CLI/CLI.hpp>
@@ -12,6 +10,7 @@
 #include <thread>
 
 #include "schemas/exit_code.h"
+#include "server/event_log.h"
 #include "server/server.h"
 
 namespace cleave::server {
@@ -25,7 +24,62 @@ struct Arguments {
   std::uint64_t max_megapixels = 100;
   std::uint64_t payload_budget_mib = 1024;
   bool no_cache = false;
+  bool log_json = false;
+  std::uint32_t heartbeat_ms = 5'000;
+  std::uint64_t answers_mib = 64;
+  std::uint32_t answers_seconds = 600;
 };
+
+// What strangers, and single devices, may take of the server.
+void define_limits(CLI::App& app, Arguments& arguments) {
+  ServerOptions& options = arguments.options;
+  const CLI::Range any_count(0U, 1'000'000U);
+  app.add_option(
+         "--address-rate", options.address.connections_per_second,
+         "Connections a second from one address (IPv6: a /64), four seconds' worth at once; "
+         "more are closed without a word; 0: no limit, as behind a proxy")
+      ->check(any_count)
+      ->capture_default_str();
+  app.add_option("--address-handshakes", options.address.max_handshakes,
+                 "Connections of one address that have not been welcomed yet; 0: no limit")
+      ->check(any_count)
+      ->capture_default_str();
+  app.add_option("--address-connections", options.address.max_connections,
+                 "Connections of one address; 0: no limit")
+      ->check(any_count)
+      ->capture_default_str();
+  const CLI::Range any_rate(std::uint64_t{0}, TokenBucket::kMostUnits);
+  app.add_option("--device-rate", options.device.requests_per_second,
+                 "Requests a second of one device, a second's worth at once; more are answered "
+                 "Busy; 0: no limit")
+      ->check(any_rate)
+      ->capture_default_str();
+  app.add_option("--device-bytes", options.device.bytes_per_second,
+                 "Attachment bytes a second of one device, likewise; 0: no limit")
+      ->transform(CLI::AsSizeValue(/*kb_is_1000=*/true))
+      ->check(any_rate)
+      ->type_name("SIZE")
+      ->capture_default_str();
+  app.add_option("--device-inflight", options.device.max_inflight,
+                 "Requests of one device under way, over all its connections; 0: no limit")
+      ->check(any_count)
+      ->capture_default_str();
+  app.add_option("--answers", options.answers.max_entries,
+                 "Answers kept for agents that resend a request; 0: none")
+      ->check(CLI::Range(0U, 10'000'000U))
+      ->capture_default_str();
+  app.add_option("--answers-bytes", arguments.answers_mib, "Memory of these answers, MiB")
+      ->check(CLI::Range(1U, 1U << 20))
+      ->capture_default_str();
+  app.add_option("--answers-ttl", arguments.answers_seconds, "How long they are kept, seconds")
+      ->check(CLI::Range(1U, 86'400U))
+      ->capture_default_str();
+  app.add_option("--heartbeat", arguments.heartbeat_ms,
+                 "How often an agent that can gives a sign of life, ms; one that was silent for "
+                 "three times as long is taken for gone; 0: none is asked for")
+      ->check(CLI::Range(0U, 600'000U))
+      ->capture_default_str();
+}
 
 void define_options(CLI::App& app, Arguments& arguments) {
   ServerOptions& options = arguments.options;
@@ -93,7 +147,9 @@ void define_options(CLI::App& app, Arguments& arguments) {
   app.add_option("--log-level", arguments.log_level, "What is logged on standard error")
       ->check(CLI::IsMember({"debug", "info", "warn", "error", "off"}))
       ->capture_default_str();
+  app.add_flag("--log-json", arguments.log_json, "The log as JSON lines");
   app.add_flag("--json", arguments.json, "Events on standard output as JSON lines");
+  define_limits(app, arguments);
   app.allow_config_extras(CLI::config_extras_mode::error);
   app.set_config("--config", "", "Read options from a file of `name = value` lines");
 }
@@ -144,7 +200,7 @@ std::shared_ptr<WeightCacheFolder> open_cache(const ServerOptions& options) {
   auto cache = WeightCacheFolder::open(
       {.path = options.cache_path, .limit_bytes = options.cache_limit_bytes});
   if (cache.is_ok()) return std::move(cache).value();
-  spdlog::warn("the weight cache is not used: {}", cache.status().message());
+  log_event(LogLevel::kWarn, "weight_cache_unused", {{"why", cache.status().message()}});
   return nullptr;
 }
 
@@ -178,19 +234,17 @@ void announce(const Arguments& arguments, const ModelStore& models, const Weight
   std::fflush(stdout);
 }
 
+nlohmann::ordered_json counters_json(std::string_view event, const ServerStats& stats) {
+  nlohmann::ordered_json line{{"event", event}};
+  for (const ServerCounter& counter : kServerCounters) {
+    line[std::string(counter.name)] = stats.*counter.value;
+  }
+  return line;
+}
+
 void report(const Arguments& arguments, const ServerStats& stats) {
   if (arguments.json) {
-    const nlohmann::ordered_json line{{"event", "stopped"},
-                                      {"connections", stats.connections},
-                                      {"requests", stats.requests},
-                                      {"answers", stats.answers},
-                                      {"errors", stats.errors},
-                                      {"busy", stats.busy},
-                                      {"busy_payloads", stats.busy_payloads},
-                                      {"peak_payload_bytes", stats.peak_payload_bytes},
-                                      {"refused_connections", stats.refused_connections},
-                                      {"bytes_in", stats.bytes_in}};
-    std::printf("%s\n", dump(line).c_str());
+    std::printf("%s\n", dump(counters_json("stopped", stats)).c_str());
   } else {
     std::printf(
         "stopped after %llu connections, %llu answers, %llu busy, %llu errors; at most %llu bytes "
@@ -206,6 +260,7 @@ int serve(const Arguments& arguments) {
   // Signals from here on wait until they can be answered in order.
   asio::io_context io(1);
   asio::signal_set signals(io, SIGINT, SIGTERM);
+  asio::signal_set queries(io, SIGUSR1);
   const std::shared_ptr<WeightCacheFolder> cache = open_cache(arguments.options);
   auto models = ModelStore::load(arguments.options.model_paths, arguments.options.threads,
                                  arguments.options.profile_runs,
@@ -214,7 +269,7 @@ int serve(const Arguments& arguments) {
     return fail(exit_code_of_load(models.status()), models.status().message());
   }
   if (cache != nullptr && !cache->status().is_ok()) {
-    spdlog::warn("the weight cache was not filled: {}", cache->status().message());
+    log_event(LogLevel::kWarn, "weight_cache_not_filled", {{"why", cache->status().message()}});
   }
   Server server(io, **models, arguments.options);
   if (const Status status = server.listen(); !status.is_ok()) {
@@ -230,11 +285,21 @@ int serve(const Arguments& arguments) {
     });
   };
   wait_for_signal();
+  std::function<void()> wait_for_query = [&] {
+    queries.async_wait([&](const error_code& error, int) {
+      if (error || drained) return;
+      wait_for_query();
+      log_counters(server.stats());
+    });
+  };
+  wait_for_query();
   server.on_drained([&] {
     drained = true;
     signals.cancel();
+    queries.cancel();
   });
   io.run();
+  log_counters(server.stats());
   report(arguments, server.stats());
   return static_cast<int>(ExitCode::kOk);
 }
@@ -255,12 +320,13 @@ int run(int argc, char** argv) {
   if (arguments.options.cache_path.empty() && !arguments.no_cache) {
     arguments.options.cache_path = default_weight_cache_path().value_or("");
   }
+  arguments.options.heartbeat = std::chrono::milliseconds(arguments.heartbeat_ms);
+  arguments.options.answers.max_bytes = arguments.answers_mib << 20;
+  arguments.options.answers.time_to_live = std::chrono::seconds(arguments.answers_seconds);
   arguments.options.picture.max_file_bytes = arguments.max_picture_mib << 20;
   arguments.options.payload_budget_bytes = arguments.payload_budget_mib << 20;
   arguments.options.picture.max_pixels = arguments.max_megapixels * 1'000'000;
-  spdlog::set_default_logger(spdlog::stderr_color_mt("cleave-server"));
-  spdlog::set_level(
-      spdlog::level::from_str(arguments.log_level == "warn" ? "warning" : arguments.log_level));
+  start_log(arguments.log_json ? LogFormat::kJson : LogFormat::kText, arguments.log_level);
   raise_descriptor_limit();
   return serve(arguments);
 }

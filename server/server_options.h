@@ -12,6 +12,9 @@
 #include "engine/image/picture.h"
 #include "engine/preference.h"
 #include "engine/weight_cache_folder.h"
+#include "server/address_limiter.h"
+#include "server/answer_store.h"
+#include "server/device_limiter.h"
 
 namespace cleave::server {
 
@@ -30,6 +33,10 @@ struct ServerOptions {
   std::chrono::milliseconds idle_timeout{60'000};   // silence between frames
   std::chrono::milliseconds stall_timeout{15'000};  // no byte moved within a frame
   std::chrono::milliseconds drain_timeout{10'000};
+  std::chrono::milliseconds heartbeat{5'000};  // of agents that can; 0: none is asked for
+  AddressLimits address;
+  DeviceLimits device{.max_inflight = 32};
+  AnswerStoreLimits answers;
   unsigned profile_runs = 5;  // runs behind the table sent to agents
   std::string cache_path;     // folder for packed weights; empty: none
   Preference preference = Preference::kSpeed;

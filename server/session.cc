@@ -1,11 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "server/session.h"
 
-#include <spdlog/spdlog.h>
-
+#include <algorithm>
 #include <array>
+#include <boost/asio/buffer.hpp>
 #include <boost/asio/co_spawn.hpp>
-#include <boost/asio/write.hpp>
 #include <tuple>
 #include <utility>
 
@@ -13,6 +12,9 @@ namespace cleave::server {
 namespace {
 
 constexpr std::chrono::seconds kLingerTimeout{2};
+
+// Of one connection, waiting to be written: 16 of the largest are 4 MiB, none of it a copy.
+constexpr std::size_t kMaxFetches = 16;
 
 std::string peer_name(const tcp::socket& socket) {
   error_code error;
@@ -30,6 +32,7 @@ Session::Session(tcp::socket socket, std::uint64_t id, const SessionContext& con
       watchdog_(socket_),
       outbox_signal_(socket_.get_executor()),
       outbox_drained_(socket_.get_executor()),
+      protocol_(context.models, context.options),
       peer_(peer_name(socket_)) {
   error_code ignored;
   socket_.set_option(tcp::no_delay(true), ignored);
@@ -37,8 +40,9 @@ Session::Session(tcp::socket socket, std::uint64_t id, const SessionContext& con
   outbox_drained_.expires_at(Clock::time_point::max());
 }
 
-void Session::start(std::function<void(std::uint64_t)> on_closed) {
+void Session::start(std::function<void(std::uint64_t)> on_closed, AddressPass pass) {
   on_closed_ = std::move(on_closed);
+  address_pass_ = std::move(pass);
   const auto executor = socket_.get_executor();
   const auto self = shared_from_this();
   handshake_deadline_ = Clock::now() + context_.options.handshake_timeout;
@@ -58,7 +62,8 @@ void Session::start(std::function<void(std::uint64_t)> on_closed) {
 // Only allocation can throw; the session ends, the server goes on.
 void Session::fail(std::exception_ptr error) {
   if (error == nullptr) return;
-  spdlog::error("{} {}: out of resources, closed", peer_, device_);
+  ++context_.stats.out_of_memory;
+  log(LogLevel::kError, "out_of_memory");
   close();
 }
 
@@ -66,59 +71,91 @@ void Session::close() {
   abort();
   watchdog_.stop();
   // Whichever loop failed, the others end by themselves; only the first end is told.
-  if (const auto on_closed = std::exchange(on_closed_, nullptr)) on_closed(id_);
+  if (const auto on_closed = std::exchange(on_closed_, nullptr)) {
+    log(protocol_.welcomed() ? LogLevel::kInfo : LogLevel::kDebug, "closed");
+    on_closed(id_);
+  }
 }
 
 void Session::drain(std::string_view reason) {
   if (draining_ || closing_) return;
   draining_ = true;
+  protocol_.drain();
   try {
     send(make_goodbye(reason));
   } catch (const std::exception&) {
     return fail(std::current_exception());
   }
-  if (inflight_ == 0) {
-    closing_ = true;
-    outbox_signal_.cancel();
-  }
+  close_when_done();
+}
+
+void Session::close_when_done() {
+  if (!draining_ || under_way() > 0) return;
+  closing_ = true;
+  outbox_signal_.cancel();
 }
 
 void Session::abort() {
   closing_ = true;
   error_code ignored;
   socket_.close(ignored);
-  *gone_ = true;
+  leave_desk();
   outbox_signal_.cancel();
   outbox_drained_.cancel();
 }
 
-asio::awaitable<void> Session::run() {
-  if (co_await handshake()) {
-    const FrameLimits limits{
-        .max_message_bytes = kMaxMessageToServerBytes,
-        .max_attachment_bytes =
-            std::max(model_->max_boundary_bytes, context_.options.picture.max_file_bytes)};
-    // One co_await a statement: GCC 12 does not stop at a false left side of && between two.
-    while (!closing_) {
-      Incoming frame;
-      const bool received = co_await read_frame(limits, frame);
-      if (!received) break;
-      const bool go_on = co_await handle(frame);
-      if (!go_on) break;
-      co_await outbox_below_bound();
-    }
+void Session::leave_desk() {
+  context_.stats.unanswered += pending_.size();
+  while (!pending_.empty()) {
+    const Pending request = pending_.back();
+    pending_.pop_back();
+    context_.desk.leave(request.ticket, *this);
+    log(LogLevel::kInfo, "unanswered", request.request_id);
   }
-  if (watchdog_.fired()) spdlog::info("{} {}: silent or stalled, closed", peer_, device_);
+}
+
+asio::awaitable<void> Session::run() {
+  // One co_await a statement: GCC 12 does not stop at a false left side of && between two.
+  while (!closing_) {
+    Incoming frame;
+    const bool received = co_await read_frame(frame);
+    if (!received) break;
+    const bool go_on = co_await handle(frame);
+    if (!go_on) break;
+    co_await outbox_below_bound();
+  }
+  if (watchdog_.fired()) count_silence();
   watchdog_.read_done();
   reading_ended_ = true;
   closing_ = true;
   outbox_signal_.cancel();
 }
 
+void Session::count_silence() {
+  ServerStats& stats = context_.stats;
+  if (watchdog_.fired_on_write()) {
+    ++stats.stalled_writes;
+    log(LogLevel::kInfo, "stalled_write");
+  } else if (!protocol_.welcomed()) {
+    ++stats.handshake_timeouts;
+    log(LogLevel::kInfo, "handshake_timeout");
+  } else if (silence_ == Silence::kWithinFrame) {
+    ++stats.stalled_reads;
+    log(LogLevel::kInfo, "stalled_read");
+  } else if (protocol_.heartbeat_ms() > 0) {
+    ++stats.half_open;
+    log(LogLevel::kInfo, "half_open");
+  } else {
+    ++stats.idle_closed;
+    log(LogLevel::kInfo, "idle_closed");
+  }
+}
+
 // A peer that sends and never reads must not make the outbox grow: reading waits for it.
 asio::awaitable<void> Session::outbox_below_bound() {
   const std::size_t bound = 2 * std::size_t{context_.options.max_inflight} + 4;
-  while (outbox_.size() > bound && !closing_ && !hung_up_ && socket_.is_open()) {
+  const auto over_bound = [&] { return outbox_.size() > bound || pieces_.size() > kMaxFetches; };
+  while (over_bound() && !closing_ && !hung_up_ && socket_.is_open()) {
     co_await outbox_drained_.async_wait(as_result);
   }
 }
@@ -126,26 +163,53 @@ asio::awaitable<void> Session::outbox_below_bound() {
 asio::awaitable<void> Session::write_loop() {
   bool failed = false;
   while (socket_.is_open()) {
-    if (outbox_.empty()) {
+    if (outbox_.empty() && pieces_.empty()) {
       // Answers of a draining session are still coming; otherwise a closing one is done.
-      if (closing_ && (inflight_ == 0 || !draining_)) break;
+      if (closing_ && (under_way() == 0 || !draining_)) break;
       co_await outbox_signal_.async_wait(as_result);
       continue;
     }
-    const FrameBytes frame = std::move(outbox_.front());
-    outbox_.pop_front();
-    watchdog_.expect_write(context_.options.stall_timeout);
-    const auto [error, written] =
-        co_await asio::async_write(socket_, asio::buffer(frame.data(), frame.size()), as_result);
-    watchdog_.write_done();
+    const bool written = co_await write_frame(take_outbound());
     outbox_drained_.cancel();
-    failed = static_cast<bool>(error);
+    failed = !written;
     if (failed) break;
+    if (awaiting_frame_) expect_frame();
   }
-  *gone_ = true;
+  leave_desk();
   co_await end_reading();
   if (!failed) co_await linger();
   close();
+}
+
+// A piece of a model waits for whatever else there is to say.
+Session::Outbound Session::take_outbound() {
+  Outbound next;
+  if (!outbox_.empty()) {
+    next.frame = std::move(outbox_.front());
+    outbox_.pop_front();
+  } else {
+    next = std::move(pieces_.front());
+    pieces_.pop_front();
+  }
+  return next;
+}
+
+// Each byte that the system takes is progress: over a slow link a piece needs a minute.
+asio::awaitable<bool> Session::write_frame(Outbound outbound) {
+  std::array<asio::const_buffer, 2> parts{
+      asio::buffer(outbound.frame.data(), outbound.frame.size()),
+      asio::buffer(outbound.attachment.data(), outbound.attachment.size())};
+  while (asio::buffer_size(parts) > 0) {
+    watchdog_.expect_write(context_.options.stall_timeout);
+    const auto [error, count] = co_await socket_.async_write_some(parts, as_result);
+    watchdog_.write_done();
+    context_.stats.bytes_out += count;
+    if (error) co_return false;
+    const std::size_t of_frame = std::min(count, parts[0].size());
+    parts[0] += of_frame;
+    parts[1] += count - of_frame;
+  }
+  co_return true;
 }
 
 // Only one may read the socket: what lingers waits for the reader's end.
@@ -174,11 +238,14 @@ void Session::send(FrameBytes frame) {
   outbox_signal_.cancel();
 }
 
-void Session::refuse(fbs::ErrorCode code, std::string_view text) {
-  spdlog::info("{} {}: refused: {}", peer_, device_, text);
-  ++context_.stats.errors;
-  send(make_error(0, code, text));
-  closing_ = true;
+void Session::log(LogLevel level, std::string_view event, std::uint64_t request_id,
+                  std::string_view why) const {
+  log_event(level, event,
+            {{"session", id_},
+             {"peer", peer_},
+             {"device", protocol_.device()},
+             {"request", request_id},
+             {"why", why}});
 }
 
 }  // namespace cleave::server

@@ -13,6 +13,7 @@ constexpr std::uint64_t kSlowestBytesPerSecond = 1000;
 }  // namespace
 
 asio::awaitable<bool> Session::read_exactly(std::span<std::byte> bytes, Clock::time_point latest) {
+  silence_ = Silence::kWithinFrame;
   while (!bytes.empty()) {
     if (hung_up_) co_return false;
     watchdog_.expect_read_until(std::min(latest, Clock::now() + context_.options.stall_timeout));
@@ -28,19 +29,24 @@ asio::awaitable<bool> Session::read_exactly(std::span<std::byte> bytes, Clock::t
 
 asio::awaitable<std::size_t> Session::await_frame(std::span<std::byte> header) {
   if (hung_up_) co_return 0;
+  silence_ = Silence::kBetweenFrames;
   awaiting_frame_ = true;
+  heard_ = Clock::now();
   expect_frame();
   const auto [error, count] =
       co_await socket_.async_read_some(asio::buffer(header.data(), header.size()), as_result);
   awaiting_frame_ = false;
   watchdog_.read_done();
+  if (!error) context_.stats.bytes_in += count;
   co_return error ? 0 : count;
 }
 
 void Session::expect_frame() {
-  if (model_ == nullptr) {
+  if (!protocol_.welcomed()) {
     watchdog_.expect_read_until(handshake_deadline_);
-  } else if (inflight_ == 0) {
+  } else if (protocol_.heartbeat_ms() > 0) {
+    watchdog_.expect_read_until(heard_ + kHeartbeatsBeforeGone * context_.options.heartbeat);
+  } else if (under_way() == 0 && pieces_.empty()) {
     watchdog_.expect_read(context_.options.idle_timeout);
   } else {
     watchdog_.read_done();  // the agent waits for us; silence is its right
@@ -48,7 +54,7 @@ void Session::expect_frame() {
 }
 
 Clock::time_point Session::frame_deadline() const {
-  return model_ == nullptr ? handshake_deadline_ : Clock::now() + context_.options.stall_timeout;
+  return protocol_.welcomed() ? Clock::now() + context_.options.stall_timeout : handshake_deadline_;
 }
 
 Clock::time_point Session::attachment_deadline(std::uint64_t bytes) const {
@@ -56,18 +62,16 @@ Clock::time_point Session::attachment_deadline(std::uint64_t bytes) const {
          std::chrono::seconds(bytes / kSlowestBytesPerSecond);
 }
 
-asio::awaitable<bool> Session::read_frame(const FrameLimits& limits, Incoming& frame) {
+asio::awaitable<bool> Session::read_frame(Incoming& frame) {
   std::array<std::byte, kFrameHeaderBytes> header{};
   const std::size_t begun = co_await await_frame(header);
   if (begun == 0) co_return false;
   const Clock::time_point latest = frame_deadline();
   const bool complete = co_await read_exactly(std::span(header).subspan(begun), latest);
   if (!complete) co_return false;
-  const auto decoded = decode_frame_header(header, limits);
+  const auto decoded = decode_frame_header(header, protocol_.limits());
   if (!decoded.is_ok()) {
-    const bool version = decoded.status().code() == StatusCode::kMismatch;
-    refuse(version ? fbs::ErrorCode::VersionMismatch : fbs::ErrorCode::Protocol,
-           decoded.status().message());
+    refuse(protocol_.take_unreadable(decoded.status()));
     co_return false;
   }
   frame.header = *decoded;
@@ -77,12 +81,12 @@ asio::awaitable<bool> Session::read_frame(const FrameLimits& limits, Incoming& f
   if (!co_await read_exactly(message, latest)) co_return false;
   const auto envelope = parse_message(message);
   if (!envelope.is_ok()) {
-    refuse(fbs::ErrorCode::Protocol, envelope.status().message());
+    refuse(protocol_.take_unreadable(envelope.status()));
     co_return false;
   }
   const Status attachment = check_attachment(**envelope, frame.header.attachment_bytes);
   if (!attachment.is_ok()) {
-    refuse(fbs::ErrorCode::Protocol, attachment.message());
+    refuse(protocol_.take_unreadable(attachment));
     co_return false;
   }
   frame.envelope = *envelope;

@@ -4,7 +4,6 @@
 // by the session. Exactly one of them owns it at any time.
 #pragma once
 
-#include <atomic>
 #include <cstdint>
 #include <functional>
 #include <memory>
@@ -12,6 +11,7 @@
 #include <vector>
 
 #include "schemas/generated/wire_generated.h"
+#include "server/device_limiter.h"
 #include "server/model_store.h"
 #include "server/net.h"
 #include "server/payload_pool.h"
@@ -19,17 +19,28 @@
 namespace cleave::server {
 
 struct TailJob {
+  // Set by the desk.
+  std::uint64_t ticket = 0;
+
   // Set by the session; all checked against the model.
   std::uint64_t request_id = 0;
   const LoadedModel* model = nullptr;
   std::uint32_t variant = 0;
   std::uint32_t cut = 0;
   fbs::Codec codec = fbs::Codec::Raw;
-  Payload payload;  // Raw: a buffer per boundary tensor; else one with the attachment
+  std::uint8_t quality = 0;  // of Coded
+  std::uint64_t sample = 0;  // of the attachment (attachment_sample.h)
+  // Raw: a buffer per boundary tensor; a picture: one with the attachment; else the attachment, and
+  // behind it a buffer per boundary tensor to decode into.
+  Payload payload;
   std::size_t attachment_bytes = 0;
   Clock::time_point arrived;  // last byte in
   std::optional<Clock::time_point> deadline;
-  std::shared_ptr<const std::atomic<bool>> unwanted;  // true once the agent is gone
+  DevicePass device_pass;  // ends on the network thread, like the payload
+
+  [[nodiscard]] bool is_picture() const {
+    return codec == fbs::Codec::Jpeg || codec == fbs::Codec::PixelsU8;
+  }
 
   // Set by the worker.
   fbs::ErrorCode error = fbs::ErrorCode::None;

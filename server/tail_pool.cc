@@ -46,6 +46,26 @@ bool TailPool::try_submit(std::unique_ptr<TailJob>& job) {
   return true;
 }
 
+std::deque<std::unique_ptr<TailJob>>::iterator TailPool::find_queued(std::uint64_t ticket) {
+  return std::ranges::find_if(queue_, [ticket](const auto& job) { return job->ticket == ticket; });
+}
+
+std::unique_ptr<TailJob> TailPool::withdraw(std::uint64_t ticket) {
+  const std::lock_guard lock(mutex_);
+  const auto at = find_queued(ticket);
+  if (at == queue_.end()) return nullptr;
+  std::unique_ptr<TailJob> job = std::move(*at);
+  queue_.erase(at);
+  return job;
+}
+
+void TailPool::extend_deadline(std::uint64_t ticket, std::optional<Clock::time_point> deadline) {
+  const std::lock_guard lock(mutex_);
+  const auto at = find_queued(ticket);
+  if (at == queue_.end() || !(*at)->deadline) return;
+  if (!deadline || *deadline > *(*at)->deadline) (*at)->deadline = deadline;
+}
+
 std::uint32_t TailPool::retry_after_ms() const {
   const std::lock_guard lock(mutex_);
   const std::uint64_t wait_ns = recent_compute_ns_ * (queue_.size() + 1) / workers_;

@@ -8,6 +8,7 @@
 #include <deque>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <thread>
 #include <vector>
 
@@ -30,6 +31,13 @@ class TailPool {
   // or the pool is stopping. Thread-safe, does not block.
   [[nodiscard]] bool try_submit(std::unique_ptr<TailJob>& job);
 
+  // Takes the job of this ticket out of the queue; null when a worker has it, or had it.
+  // Thread-safe, allocates nothing.
+  [[nodiscard]] std::unique_ptr<TailJob> withdraw(std::uint64_t ticket);
+  // Gives the job of this ticket time until `deadline` at the least (none: as long as it takes), if
+  // it is still in the queue. Thread-safe.
+  void extend_deadline(std::uint64_t ticket, std::optional<Clock::time_point> deadline);
+
   // A guess of how long a new request would wait now, for Error.retry_after_ms. Thread-safe.
   [[nodiscard]] std::uint32_t retry_after_ms() const;
 
@@ -42,6 +50,8 @@ class TailPool {
  private:
   void work();
   void hand_back(std::unique_ptr<TailJob> job);
+  // REQUIRES: mutex_ is held.
+  std::deque<std::unique_ptr<TailJob>>::iterator find_queued(std::uint64_t ticket);
 
   const unsigned workers_;
   const unsigned threads_per_worker_;

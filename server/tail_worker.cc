@@ -60,12 +60,36 @@ Status TailWorker::decode_picture(const TailJob& job, Prepared& prepared) {
   return Status::ok();
 }
 
+// Into the payload's buffers behind the attachment.
+Status TailWorker::decode_tensors(TailJob& job, Prepared& prepared) {
+  const CodecChoice choice{job.codec, job.quality};
+  if (prepared.codec == nullptr || prepared.codec_cut != job.cut ||
+      prepared.codec_choice != choice) {
+    prepared.codec.reset();  // its memory first
+    CLEAVE_ASSIGN_OR_RETURN(prepared.codec,
+                            BoundaryCodec::create(*job.model->file, job.variant, job.cut, choice));
+    prepared.codec_cut = job.cut;
+    prepared.codec_choice = choice;
+  }
+  const std::span<AlignedBuffer> buffers = job.payload.buffers();
+  const auto inputs = prepared.executor->inputs();
+  std::vector<std::span<std::byte>> tensors;
+  for (std::size_t i = 0; i < inputs.size(); ++i) {
+    tensors.emplace_back(buffers[i + 1].data(), inputs[i].bytes());
+  }
+  return prepared.codec->decode({buffers[0].data(), job.attachment_bytes}, tensors);
+}
+
 Status TailWorker::bind_inputs(TailJob& job, Prepared& prepared) {
-  if (job.codec != fbs::Codec::Raw) {
+  if (job.is_picture()) {
     CLEAVE_RETURN_IF_ERROR(decode_picture(job, prepared));
     return prepared.executor->bind_input(0, prepared.input.data());
   }
-  const std::span<AlignedBuffer> tensors = job.payload.buffers();
+  std::span<AlignedBuffer> tensors = job.payload.buffers();
+  if (job.codec != fbs::Codec::Raw) {
+    CLEAVE_RETURN_IF_ERROR(decode_tensors(job, prepared));
+    tensors = tensors.subspan(1);
+  }
   for (std::size_t i = 0; i < tensors.size(); ++i) {
     CLEAVE_RETURN_IF_ERROR(prepared.executor->bind_input(i, tensors[i].data()));
   }
@@ -75,10 +99,6 @@ Status TailWorker::bind_inputs(TailJob& job, Prepared& prepared) {
 void TailWorker::compute(TailJob& job) {
   const auto started = Clock::now();
   job.queue_ns = nanoseconds_between(job.arrived, started);
-  if (job.unwanted != nullptr && *job.unwanted) {
-    job.fail(fbs::ErrorCode::ShuttingDown, "the connection is gone");
-    return;
-  }
   if (job.deadline && started >= *job.deadline) {
     job.fail(fbs::ErrorCode::DeadlineExceeded, "the time left was used up in the queue");
     return;

@@ -9,6 +9,7 @@
 #include <utility>
 #include <vector>
 
+#include "engine/codec/boundary_codec.h"
 #include "engine/executor.h"
 #include "engine/image/picture.h"
 #include "server/tail_job.h"
@@ -28,10 +29,14 @@ class TailWorker {
     OpRange range;
     AlignedBuffer input;  // for decoded pictures
     std::vector<std::uint8_t> pixels;
+    std::unique_ptr<BoundaryCodec> codec;  // of the last request that needed one
+    OpIndex codec_cut = 0;
+    CodecChoice codec_choice;
   };
 
   Result<Prepared*> prepare(const TailJob& job);
   Status decode_picture(const TailJob& job, Prepared& prepared);
+  Status decode_tensors(TailJob& job, Prepared& prepared);
   Status bind_inputs(TailJob& job, Prepared& prepared);
 
   unsigned threads_;

@@ -10,6 +10,7 @@ asio::awaitable<void> Watchdog::watch() {
     const Deadline next = earliest();
     if (next && Clock::now() >= *next) {
       fired_ = true;
+      fired_on_write_ = write_ == next;
       error_code ignored;
       socket_.close(ignored);
       co_return;

@@ -27,6 +27,8 @@ class Watchdog {
   void stop();
 
   [[nodiscard]] bool fired() const { return fired_; }
+  // Of fired(): it was the writer that made no progress.
+  [[nodiscard]] bool fired_on_write() const { return fired_on_write_; }
 
  private:
   using Deadline = std::optional<Clock::time_point>;
@@ -41,6 +43,7 @@ class Watchdog {
   Clock::time_point sleeping_until_ = Clock::time_point::max();
   bool stopped_ = false;
   bool fired_ = false;
+  bool fired_on_write_ = false;
 };
 
 }  // namespace cleave::server

@@ -99,7 +99,7 @@ finish() {
 }
 
 mkdir -p build
-export CLEAVE_REQUIRE_ORT=1 CLEAVE_REQUIRE_TFJS=1 CLEAVE_REQUIRE_AARCH64=1
+export CLEAVE_REQUIRE_ORT=1 CLEAVE_REQUIRE_TFJS=1 CLEAVE_REQUIRE_AARCH64=1 CLEAVE_REQUIRE_CORTEX_M4=1
 
 if [ "$mode" = quick ]; then
   stage "setup" bash toolchains/setup.sh --tests --jobs "$jobs"

@@ -135,6 +135,7 @@ profile_device() { quiet profile "$BIN/cleave-agent" profile --model "$OUT/model
 # Sets SERVER_PID and ADDRESS.
 start_server() {
   local log="$OUT/logs/server.log" deadline=$((SECONDS + SERVER_START_SECONDS))
+  : >"$log"  # looked into before the server has opened it
   "$BIN/cleave-server" --model "$OUT/model.cleave" --listen 127.0.0.1:0 \
     >"$log" 2>&1 {OUT_LOCK}>&- &
   SERVER_PID=$!

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 
+#include "engine/multiply_adds.h"
 #include "engine/weights.h"
 #include "schemas/op_shape.h"
 
@@ -15,13 +16,6 @@ const fbs::Shape& shape_of(const fbs::Variant& variant, TensorId tensor) {
 
 std::string text_of(const flatbuffers::String* text) { return text == nullptr ? "" : text->str(); }
 
-// Every kernel element meets every output pixel once; fully connected outputs have one pixel.
-std::uint64_t multiply_adds(const fbs::Op& op, const fbs::Shape& output) {
-  if (op.kernel() == nullptr) return 0;
-  const std::uint64_t weights = op.kernel()->bytes() / dtype_bytes(op.kernel()->dtype());
-  return weights * output.height() * output.width();
-}
-
 OpReport report_op(const fbs::Variant& variant, const fbs::Op& op) {
   OpReport report;
   report.name = text_of(op.name());
@@ -29,7 +23,7 @@ OpReport report_op(const fbs::Variant& variant, const fbs::Op& op) {
   report.inputs.assign(op.inputs()->begin(), op.inputs()->end());
   report.output = op.output();
   report.output_shape = shape_of(variant, op.output());
-  report.multiply_adds = multiply_adds(op, report.output_shape);
+  report.multiply_adds = cleave::multiply_adds(variant, op);
   report.weight_bytes = weight_bytes(op);
   return report;
 }

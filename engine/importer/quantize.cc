@@ -34,11 +34,13 @@ bool keeps_scale(NodeKind kind) {
 
 // Zero is always exact: padding is made of it.
 Int8Scale scale_of_range(ValueRange range) {
-  constexpr float kSteps = 255;
+  constexpr double kSteps = 255;
   const float minimum = std::min(range.minimum, 0.0F);
   const float maximum = std::max(range.maximum, 0.0F);
-  // Of a value that never was anything but zero nothing is known.
-  const float scale = maximum > minimum ? (maximum - minimum) / kSteps : 1.0F;
+  // Of a value that never was anything but zero nothing is known. What is as good as zero, and what
+  // spans all of f32, still needs a scale that is a number.
+  const double step = (double{maximum} - minimum) / kSteps;
+  const float scale = maximum > minimum ? std::max(static_cast<float>(step), kLeastScale) : 1.0F;
   const float zero_point = std::nearbyint(-128.0F - minimum / scale);
   return {scale, static_cast<std::int32_t>(std::clamp(zero_point, -128.0F, 127.0F))};
 }
@@ -46,7 +48,7 @@ Int8Scale scale_of_range(ValueRange range) {
 // The source's own scale of a value, unsigned ones moved to int8.
 bool source_scale(const QuantizationParameters& q, Int8Scale& scale) {
   using Type = QuantizationParameters::Type;
-  if (q.scale.size() != 1 || q.type == Type::kS32 || !(q.scale[0] > 0)) return false;
+  if (q.scale.size() != 1 || q.type == Type::kS32 || !is_scale(q.scale[0])) return false;
   scale = {q.scale[0], q.zero_point[0] - (q.type == Type::kU8 ? 128 : 0)};
   return scale.zero_point >= -128 && scale.zero_point <= 127;
 }

@@ -3,6 +3,9 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
+
+#include "schemas/int8_bounds.h"
 
 namespace cleave::importer {
 namespace {
@@ -57,8 +60,7 @@ std::vector<float> kernel_scales(const Node& node, const ChannelLayout& layout) 
   if (source_is_symmetric_int8(source, layout.channels, channel_axis(node))) {
     std::vector<float> scales = source.scale;
     if (scales.size() == 1) scales.assign(layout.channels, source.scale[0]);
-    const bool positive = std::ranges::all_of(scales, [](float s) { return s > 0; });
-    if (positive && on_grid(node, layout, scales)) return scales;
+    if (std::ranges::all_of(scales, is_scale) && on_grid(node, layout, scales)) return scales;
   }
   std::vector<float> scales = largest_by_channel(node, layout);
   for (float& scale : scales) scale /= kLargestInt8;
@@ -98,6 +100,13 @@ void correct_bias(Node& node, const ChannelLayout& layout, const std::vector<flo
   for (std::size_t c = 0; c < layout.channels; ++c) node.bias[c] += static_cast<float>(lost[c]);
 }
 
+// The correction may take a bias beyond what raise_to_least() made room for.
+std::int32_t to_int32(double value) {
+  using Limits = std::numeric_limits<std::int32_t>;
+  return static_cast<std::int32_t>(
+      std::clamp(std::nearbyint(value), double{Limits::min()}, double{Limits::max()}));
+}
+
 void store(Node& node, const ChannelLayout& layout, const std::vector<float>& scales) {
   node.int8_kernel.resize(node.kernel.size());
   for (std::size_t i = 0; i < node.kernel.size(); ++i) {
@@ -112,15 +121,17 @@ void store(Node& node, const ChannelLayout& layout, const std::vector<float>& sc
 }
 
 // A channel that is all zero, or nearly, still needs a scale that the requantization can hold, and
-// under which its bias is an int32.
+// under which its bias is an int32. Where no number is large enough for that, whoever reads the
+// file names the scales that are too far apart.
 void raise_to_least(std::vector<float>& scales, const Node& node, const Int8Scale& input,
                     const Int8Scale& output) {
   constexpr float kLeastRatio = 0x1p-24F;
   constexpr float kLargestBias = 0x1p+30F;
   for (std::size_t c = 0; c < scales.size(); ++c) {
     const float bias = node.bias.empty() ? 0.0F : std::abs(node.bias[c]);
-    scales[c] = std::max(
-        {scales[c], kLeastRatio * output.scale / input.scale, bias / (input.scale * kLargestBias)});
+    scales[c] = std::clamp(std::max({scales[c], kLeastRatio * output.scale / input.scale,
+                                     bias / (input.scale * kLargestBias)}),
+                           kLeastScale, std::numeric_limits<float>::max());
   }
 }
 
@@ -136,7 +147,7 @@ void quantize_convolution(Node& node, std::size_t channels,
   node.int32_bias.resize(node.bias.size());
   for (std::size_t c = 0; c < node.bias.size(); ++c) {
     const double unit = static_cast<double>(input.scale) * scales[c];
-    node.int32_bias[c] = static_cast<std::int32_t>(std::nearbyint(node.bias[c] / unit));
+    node.int32_bias[c] = to_int32(node.bias[c] / unit);
   }
   node.bias.clear();
   node.bias_quantization = {};

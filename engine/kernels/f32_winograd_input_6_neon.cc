@@ -6,7 +6,7 @@ namespace cleave::kernels {
 
 void f32_winograd_input_6_neon(const WinogradPatch& patch, const float* pixels, float* values,
                                std::size_t position_stride) {
-  winograd::transform_input<NeonVector>(patch, pixels, values, position_stride);
+  winograd::transform_input<NeonVector, 6>(patch, pixels, values, position_stride);
 }
 
 }  // namespace cleave::kernels

@@ -7,7 +7,7 @@ namespace cleave::kernels {
 void f32_winograd_output_2x5_avx2(const float* products, std::size_t position_stride,
                                   const WinogradPatch& patch, const Epilogue& epilogue,
                                   float* pixels) {
-  winograd::transform_output<Avx2Vector, 2>(products, position_stride, patch, epilogue, pixels);
+  winograd::transform_output<Avx2Vector, 6, 2>(products, position_stride, patch, epilogue, pixels);
 }
 
 }  // namespace cleave::kernels

@@ -7,7 +7,8 @@ namespace cleave::kernels {
 void f32_winograd_output_4x3_avx512(const float* products, std::size_t position_stride,
                                     const WinogradPatch& patch, const Epilogue& epilogue,
                                     float* pixels) {
-  winograd::transform_output<Avx512Vector, 4>(products, position_stride, patch, epilogue, pixels);
+  winograd::transform_output<Avx512Vector, 6, 4>(products, position_stride, patch, epilogue,
+                                                 pixels);
 }
 
 }  // namespace cleave::kernels

@@ -7,7 +7,7 @@ namespace cleave::kernels {
 void f32_winograd_output_4x3_neon(const float* products, std::size_t position_stride,
                                   const WinogradPatch& patch, const Epilogue& epilogue,
                                   float* pixels) {
-  winograd::transform_output<NeonVector, 4>(products, position_stride, patch, epilogue, pixels);
+  winograd::transform_output<NeonVector, 6, 4>(products, position_stride, patch, epilogue, pixels);
 }
 
 }  // namespace cleave::kernels

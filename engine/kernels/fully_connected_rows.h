@@ -51,12 +51,20 @@ std::size_t add_groups(const float* input, const typename Lanes::Weight* weights
   std::size_t i = 0;
   for (; i + kStep <= inputs; i += kStep) {
     Group group[kRows];
+    // Behind the end of a row lies the row of the next stream; what comes next of this stream lies
+    // behind all of them.
+    std::size_t ahead = 0;
+    if constexpr (FetchesAhead<Lanes>) {
+      ahead = Lanes::kAheadBytes;
+      const bool in_next_rows = i + ahead / sizeof(typename Lanes::Weight) >= inputs;
+      if (in_next_rows) ahead += (kRows - 1) * inputs * sizeof(typename Lanes::Weight);
+    }
 #pragma GCC unroll 4
     for (std::size_t r = 0; r < kRows; ++r) {
       Lanes::load_weights(weights + r * inputs + i, group[r]);
       if constexpr (FetchesAhead<Lanes>) {
         const auto* here = reinterpret_cast<const std::byte*>(weights + r * inputs + i);
-        __builtin_prefetch(here + Lanes::kAheadBytes);
+        __builtin_prefetch(here + ahead);
       }
     }
 #pragma GCC unroll 4

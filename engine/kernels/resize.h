@@ -19,13 +19,14 @@ struct ResizeAxis {
   const std::uint32_t* weights = nullptr;
 };
 
-// A row of pixels of three channels: [inputs][3] to [outputs][3]. REQUIRES: the weights of an
-// output add up to less than 2^32 / 255. Reads nothing beyond the row.
+// A row of pixels of three channels: [inputs][3] to [outputs][3]. REQUIRES: no window reaches
+// beyond the row; the weights of an output add up to 2^24 at most, so that 255 of each, rounded,
+// are below 2^32. Reads nothing beyond the row. Thread-safe.
 using ResizeLine = void(const ResizeAxis& axis, const std::uint8_t* row, std::uint8_t* line);
 ResizeLine u8_resize_line_scalar;
 ResizeLine u8_resize_line_avx2;
 
-// sums[i] += weight * line[i].
+// sums[i] += weight * line[i], for i below `count`, modulo 2^32. Thread-safe.
 using WeighLine = void(std::uint32_t weight, const std::uint8_t* line, std::size_t count,
                        std::uint32_t* sums);
 WeighLine u8_weigh_line_scalar;

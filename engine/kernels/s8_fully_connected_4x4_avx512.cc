@@ -18,7 +18,7 @@ struct S8Lanes {
   }
   // A line of the cache.
   static constexpr std::size_t kGroup = 4;
-  static constexpr std::size_t kAheadBytes = 512;
+  static constexpr std::size_t kAheadBytes = 1024;
   static void load_weights(const Weight* from, Vector (&to)[kGroup]) {
 #pragma GCC unroll 4
     for (std::size_t g = 0; g < kGroup; ++g) to[g] = load_weights(from + g * kLanes);

@@ -17,6 +17,14 @@ struct ConvolutionShape {
   bool depthwise_kernel = false;  // [window][output], not [output][window][input of its group]
 };
 
+// Of a Conv2D or DepthwiseConv2D.
+[[nodiscard]] ConvolutionShape convolution_shape(const OpSpec& spec);
+
+// What create_convolution()'s operator holds outside of the arena: pointers to the pixels of every
+// window, made once. 0 where each run makes them anew in the workspace: with a preference for
+// memory, or when they take over a MiB.
+[[nodiscard]] std::size_t kept_pointer_bytes(const OpSpec& spec, const ConvolutionShape& shape);
+
 // XNNPACK packs convolutions of one input channel a group on every create, whatever the cache
 // holds.
 [[nodiscard]] inline bool is_depthwise_group(const OpSpec& spec) {

@@ -4,6 +4,7 @@
 #include <string>
 
 #include "engine/ops/clamped_op.h"
+#include "engine/ops/convolution.h"
 #include "engine/ops/int8_depthwise_conv2d.h"
 #include "engine/ops/int8_im2col_conv2d.h"
 #include "engine/ops/op_factories.h"
@@ -83,6 +84,21 @@ std::vector<float> kernel_scales(const fbs::Op& op, std::size_t outputs) {
   return {scales.begin(), scales.end()};
 }
 
+const fbs::Window* pool_window(const fbs::Op& op) {
+  if (const auto* pool = op.options_as_MaxPool2D()) return pool->window();
+  if (const auto* pool = op.options_as_AveragePool2D()) return pool->window();
+  return nullptr;
+}
+
+// Whether XNNPACK computes this convolution.
+bool is_xnnpack_convolution(const OpSpec& spec) {
+  const fbs::OpOptions kind = spec.op->options_type();
+  if (kind != fbs::OpOptions::Conv2D && kind != fbs::OpOptions::DepthwiseConv2D) return false;
+  const kernels::KernelTable& table = kernels::active_kernels();
+  return !winograd_pays(spec, table) && !int8_im2col_pays(spec, table) &&
+         !int8_depthwise_pays(spec, table);
+}
+
 }  // namespace
 
 std::uint64_t weight_ram_bytes(const OpSpec& spec) {
@@ -96,6 +112,16 @@ std::uint64_t weight_ram_bytes(const OpSpec& spec) {
   // XNNPACK packs f16 as f32, and int8 with the scale of each channel.
   if (spec.kernel_dtype == fbs::DType::F16) bytes += spec.op->kernel()->bytes();
   return bytes + spec.kernel_scales.size() * sizeof(float);
+}
+
+std::uint64_t operator_bytes(const OpSpec& spec) {
+  constexpr std::uint64_t kOperatorBytes = 2560;
+  if (const fbs::Window* window = pool_window(*spec.op)) {
+    return kOperatorBytes + std::uint64_t{sizeof(void*)} * window->height() * window->width() *
+                                spec.output.height() * spec.output.width();
+  }
+  if (!is_xnnpack_convolution(spec)) return kOperatorBytes;
+  return kOperatorBytes + kept_pointer_bytes(spec, convolution_shape(spec));
 }
 
 // XNNPACK computes groups of one channel in and out the depthwise way, whatever the model calls

@@ -20,7 +20,7 @@ namespace {
 
 // To be raised with every change of what our own packing writes (winograd_weights.cc,
 // int8_im2col_conv2d.cc, int8_depthwise_conv2d.cc).
-constexpr std::string_view kPackingVersion = "cleave packing 2";
+constexpr std::string_view kPackingVersion = "cleave packing 3";
 
 // Pieces with their lengths, so that no two sequences of pieces are the same bytes.
 class KeyHash {

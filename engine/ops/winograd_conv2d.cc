@@ -12,9 +12,8 @@ namespace cleave::ops {
 namespace {
 
 using kernels::kGemmDepthBlock;
+using kernels::kMostWinogradPatchSide;
 using kernels::kWinogradChannels;
-using kernels::kWinogradPatchSide;
-using kernels::kWinogradPositions;
 
 // Tiles that are computed together. Each reads the transformed weights once, so more of them save
 // memory traffic; their values and products should still fit the caches near the core.
@@ -25,7 +24,7 @@ constexpr std::size_t kMostSharedBytes = std::size_t{3} << 19;
 // Together they take no more memory than one that all work on.
 constexpr std::size_t kFewestTiles = 28;
 constexpr std::size_t kMostBlocksAtOnce = kMostTiles / kFewestTiles;
-// Between two positions, so that 36 streams do not fall on the same lines of the cache.
+// Between two positions, so that their streams do not fall on the same lines of the cache.
 constexpr std::size_t kPositionPadding = 16;
 
 std::size_t window_side(const OpSpec& spec) {
@@ -39,9 +38,11 @@ struct Transforms;
 template <>
 struct Transforms<float> {
   using Value = float;
-  Transforms(const kernels::KernelTable& table, std::size_t window_side)
-      : input(table.winograd_input),
-        output(window_side == 3 ? table.winograd_output_4x3 : table.winograd_output_2x5) {}
+  Transforms(const kernels::KernelTable& table, const WinogradForm& form)
+      : input(form.patch == 4 ? table.winograd_input_4 : table.winograd_input_6),
+        output(form.window == 5  ? table.winograd_output_2x5
+               : form.patch == 4 ? table.winograd_output_2x3
+                                 : table.winograd_output_4x3) {}
   kernels::F32WinogradInput* input;
   kernels::F32WinogradOutput* output;
 };
@@ -49,9 +50,11 @@ struct Transforms<float> {
 template <>
 struct Transforms<std::int8_t> {
   using Value = std::int16_t;
-  Transforms(const kernels::KernelTable& table, std::size_t window_side)
-      : input(table.s8_winograd_input),
-        output(window_side == 3 ? table.s8_winograd_output_4x3 : table.s8_winograd_output_2x5) {}
+  Transforms(const kernels::KernelTable& table, const WinogradForm& form)
+      : input(form.patch == 4 ? table.s8_winograd_input_4 : table.s8_winograd_input_6),
+        output(form.window == 5  ? table.s8_winograd_output_2x5
+               : form.patch == 4 ? table.s8_winograd_output_2x3
+                                 : table.s8_winograd_output_4x3) {}
   kernels::S8WinogradInput* input;
   kernels::S8WinogradOutput* output;
 };
@@ -66,8 +69,9 @@ class WinogradConv2D final : public Op {
   WinogradConv2D(const OpSpec& spec, const kernels::KernelTable& table,
                  const WinogradWeights& weights)
       : table_(table),
-        transforms_(table, window_side(spec)),
-        output_side_(kWinogradPatchSide + 1 - window_side(spec)),
+        form_(winograd_form(spec)),
+        transforms_(table, form_),
+        output_side_(form_.output()),
         input_(spec.inputs[0]),
         output_(spec.output),
         padding_(*spec.op->options_as_Conv2D()->padding()),
@@ -89,12 +93,12 @@ class WinogradConv2D final : public Op {
     tile_count_ = std::size_t{batch} * tiles_across_ * tiles_down_;
     in_turn_ = block_shape(std::min(tile_count_, kMostTiles));
     threads_ = pthreadpool_get_threads_count(pool);
-    const std::size_t weight_bytes = kWinogradPositions * depth_ * columns_ * sizeof(Value);
+    const std::size_t weight_bytes = form_.positions() * depth_ * columns_ * sizeof(Value);
     const bool at_once = weight_bytes <= kMostSharedBytes && threads_ > 1 &&
                          threads_ <= kMostBlocksAtOnce && tile_count_ >= 2 * kMostTiles;
     if (!at_once) threads_ = 1;
     at_once_ = block_shape(kMostTiles / threads_);
-    return at_once ? std::max(in_turn_.bytes(), threads_ * at_once_.bytes()) : in_turn_.bytes();
+    return at_once ? std::max(in_turn_.bytes, threads_ * at_once_.bytes) : in_turn_.bytes;
   }
 
   // Blocks are computed in the order of their tiles, and a block reads all that it reads before it
@@ -122,7 +126,7 @@ class WinogradConv2D final : public Op {
     for (std::size_t first = 0; first < tile_count_; first += in_turn_.tiles) {
       const Block block = block_at(first, in_turn_, workspace_);
       parallelize<&WinogradConv2D::transform_tile_input>(pool, block, block.tiles);
-      parallelize<&WinogradConv2D::multiply_position>(pool, block, kWinogradPositions);
+      parallelize<&WinogradConv2D::multiply_position>(pool, block, form_.positions());
       parallelize<&WinogradConv2D::transform_tile_output>(pool, block, block.tiles);
     }
     return Status::ok();
@@ -133,12 +137,13 @@ class WinogradConv2D final : public Op {
     std::size_t tiles = 0;
     std::size_t values_stride = 0;    // values between two positions
     std::size_t products_stride = 0;  // floats between two positions
-    [[nodiscard]] std::size_t bytes() const {
-      return kWinogradPositions * (values_stride * sizeof(Value) + products_stride * sizeof(float));
-    }
+    std::size_t bytes = 0;
   };
   [[nodiscard]] BlockShape block_shape(std::size_t tiles) const {
-    return {tiles, tiles * depth_ + kPositionPadding, tiles * columns_ + kPositionPadding};
+    const std::size_t values = tiles * depth_ + kPositionPadding;
+    const std::size_t products = tiles * columns_ + kPositionPadding;
+    return {tiles, values, products,
+            form_.positions() * (values * sizeof(Value) + products * sizeof(float))};
   }
 
   // Tiles that are computed together, and where their values and products are.
@@ -160,7 +165,7 @@ class WinogradConv2D final : public Op {
                                std::byte* workspace) const {
     const std::size_t tiles = std::min(shape.tiles, tile_count_ - first_tile);
     auto* values = reinterpret_cast<Value*>(workspace);
-    auto* products = reinterpret_cast<float*>(values + kWinogradPositions * shape.values_stride);
+    auto* products = reinterpret_cast<float*>(values + form_.positions() * shape.values_stride);
     return {first_tile,
             tiles,
             (tiles + table_.gemm_rows - 1) / table_.gemm_rows,
@@ -202,9 +207,9 @@ class WinogradConv2D final : public Op {
           const auto& op = *static_cast<const WinogradConv2D*>(self);
           const BlockShape& shape = op.at_once_;
           const Block block =
-              op.block_at(index * shape.tiles, shape, op.workspace_ + thread * shape.bytes());
+              op.block_at(index * shape.tiles, shape, op.workspace_ + thread * shape.bytes);
           for (std::size_t i = 0; i < block.tiles; ++i) op.transform_tile_input(block, i);
-          for (std::size_t i = 0; i < kWinogradPositions; ++i) op.multiply_position(block, i);
+          for (std::size_t i = 0; i < op.form_.positions(); ++i) op.multiply_position(block, i);
           for (std::size_t i = 0; i < block.tiles; ++i) op.transform_tile_output(block, i);
         },
         const_cast<WinogradConv2D*>(this), (tile_count_ + at_once_.tiles - 1) / at_once_.tiles,
@@ -246,8 +251,8 @@ class WinogradConv2D final : public Op {
     const auto top = static_cast<std::ptrdiff_t>(tile.y) - padding_.top();
     const auto left = static_cast<std::ptrdiff_t>(tile.x) - padding_.left();
     const bool inside = top >= 0 && left >= 0 &&
-                        top + std::ptrdiff_t{kWinogradPatchSide} <= input_.height() &&
-                        left + std::ptrdiff_t{kWinogradPatchSide} <= input_.width();
+                        top + static_cast<std::ptrdiff_t>(form_.patch) <= input_.height() &&
+                        left + static_cast<std::ptrdiff_t>(form_.patch) <= input_.width();
     const Pixel* picture = input_data_ + tile.picture * element_count(input_);
     const std::size_t panel = block.panel_of(index);
     const std::size_t begin = block.panel_begin(panel);
@@ -271,14 +276,14 @@ class WinogradConv2D final : public Op {
   // A patch that reaches over the picture's edge, or has fewer channels than a call takes.
   void transform_edge(const Pixel* picture, std::ptrdiff_t top, std::ptrdiff_t left,
                       std::size_t channel, Value* values, std::size_t values_stride) const {
-    constexpr std::size_t kRow = kWinogradPatchSide * kWinogradChannels;
-    alignas(64) Pixel pixels[kWinogradPatchSide * kRow];
-    std::fill_n(pixels, kWinogradPatchSide * kRow, zero_);
+    constexpr std::size_t kRow = kMostWinogradPatchSide * kWinogradChannels;
+    alignas(64) Pixel pixels[kMostWinogradPatchSide * kRow];
+    std::fill_n(pixels, form_.patch * kRow, zero_);
     const std::size_t count = std::min(kWinogradChannels, input_.channels() - channel);
-    for (std::size_t y = 0; y < kWinogradPatchSide; ++y) {
+    for (std::size_t y = 0; y < form_.patch; ++y) {
       const std::ptrdiff_t source_y = top + static_cast<std::ptrdiff_t>(y);
       if (source_y < 0 || source_y >= std::ptrdiff_t{input_.height()}) continue;
-      for (std::size_t x = 0; x < kWinogradPatchSide; ++x) {
+      for (std::size_t x = 0; x < form_.patch; ++x) {
         const std::ptrdiff_t source_x = left + static_cast<std::ptrdiff_t>(x);
         if (source_x < 0 || source_x >= std::ptrdiff_t{input_.width()}) continue;
         const auto pixel = static_cast<std::size_t>(source_y * input_.width() + source_x);
@@ -362,6 +367,7 @@ class WinogradConv2D final : public Op {
   static constexpr std::size_t kMostOutputSide = 4;
 
   const kernels::KernelTable& table_;
+  WinogradForm form_;
   Transforms<Pixel> transforms_;
   std::size_t output_side_;
   fbs::Shape input_;

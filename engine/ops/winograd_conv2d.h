@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // A convolution of stride 1 by Winograd's minimal filtering, on kernels of our own: 3x3 by
-// F(4x4, 3x3), a quarter of the multiplications of the direct form; 5x5 by F(2x2, 5x5), 36 for 100.
+// F(4x4, 3x3), a quarter of the multiplications of the direct form, or F(2x2, 3x3), 16 for 36,
+// where there are few tiles (winograd_weights.h); 5x5 by F(2x2, 5x5), 36 for 100.
 #pragma once
 
 #include "engine/kernels/dispatch.h"

@@ -14,23 +14,21 @@
 namespace cleave::ops {
 namespace {
 
-using kernels::kWinogradPositions;
-
 // The parts of the packed block, one behind the other: values, scales, bias.
 struct Layout {
   Layout(const OpSpec& spec, std::size_t panel_columns)
-      : panel(panel_columns),
-        side(spec.op->options_as_Conv2D()->window()->height()),
+      : form(winograd_form(spec)),
+        panel(panel_columns),
         inputs(spec.inputs[0].channels()),
         outputs(spec.output.channels()),
         depth(round_up(inputs, kernels::kGemmDepthBlock)),
         columns(round_up(outputs, panel)),
         value_bytes(spec.on_int8() ? sizeof(std::int16_t) : sizeof(float)),
-        scales(spec.on_int8() ? kWinogradPositions * columns : 0),
+        scales(spec.on_int8() ? form.positions() * columns : 0),
         // A transform takes the bias of 16 channels at once, whatever the width of a panel.
         biases(round_up(columns, kernels::kWinogradChannels)) {}
 
-  [[nodiscard]] std::size_t values() const { return kWinogradPositions * depth * columns; }
+  [[nodiscard]] std::size_t values() const { return form.positions() * depth * columns; }
   [[nodiscard]] std::size_t bytes() const {
     return values() * value_bytes + (scales + biases) * sizeof(float);
   }
@@ -40,22 +38,23 @@ struct Layout {
     return {block, scales == 0 ? nullptr : behind, behind + scales};
   }
 
-  std::size_t panel, side, inputs, outputs, depth, columns, value_bytes, scales, biases;
+  WinogradForm form;
+  std::size_t panel, inputs, outputs, depth, columns, value_bytes, scales, biases;
 };
 
 // The kernels of one output channel, transformed: [input][position].
 template <class Weight>
 void transform(const Layout& layout, const Weight* kernel, std::vector<double>& values) {
-  const std::size_t taps = layout.side * layout.side;
+  const std::size_t taps = layout.form.window * layout.form.window;
+  const std::size_t positions = layout.form.positions();
   std::vector<double> plane(taps);
-  values.resize(layout.inputs * kWinogradPositions);
+  values.resize(layout.inputs * positions);
   for (std::size_t input = 0; input < layout.inputs; ++input) {
     for (std::size_t tap = 0; tap < taps; ++tap) {
       plane[tap] = static_cast<double>(kernel[tap * layout.inputs + input]);
     }
-    double transformed[kWinogradPositions];
-    kernels::winograd_weights_6(plane, layout.side, transformed);
-    std::copy_n(transformed, kWinogradPositions, values.data() + input * kWinogradPositions);
+    kernels::winograd_weights(plane, layout.form.window, layout.form.patch,
+                              std::span(values).subspan(input * positions, positions));
   }
 }
 
@@ -64,14 +63,15 @@ void pack_f32(const OpSpec& spec, const Layout& layout, void* block) {
   const std::size_t position_stride = layout.depth * layout.columns;
   std::vector<double> values;
   for (std::size_t output = 0; output < layout.outputs; ++output) {
-    transform(layout, spec.f32_kernel() + output * layout.side * layout.side * layout.inputs,
+    transform(layout,
+              spec.f32_kernel() + output * layout.form.window * layout.form.window * layout.inputs,
               values);
     float* column =
         packed + output / layout.panel * layout.panel * layout.depth + output % layout.panel;
     for (std::size_t input = 0; input < layout.inputs; ++input) {
-      for (std::size_t position = 0; position < kWinogradPositions; ++position) {
+      for (std::size_t position = 0; position < layout.form.positions(); ++position) {
         column[position * position_stride + input * layout.panel] =
-            static_cast<float>(values[input * kWinogradPositions + position]);
+            static_cast<float>(values[input * layout.form.positions() + position]);
       }
     }
   }
@@ -82,16 +82,15 @@ void pack_f32(const OpSpec& spec, const Layout& layout, void* block) {
 
 // By what the weights of one position and output channel are multiplied before they are rounded, so
 // that neither they nor any exact sum of products with transformed int8 overflows.
-double widening(std::span<const double> values, std::size_t position) {
+double widening(const WinogradForm& form, std::span<const double> values, std::size_t position) {
   constexpr std::size_t kBlock = kernels::kS16GemmSumBlocks * kernels::kGemmDepthBlock;
   constexpr double kLargestSum = std::numeric_limits<std::int32_t>::max();
-  const double largest_input = 128.0 *
-                               kernels::kWinogradGain[position / kernels::kWinogradPatchSide] *
-                               kernels::kWinogradGain[position % kernels::kWinogradPatchSide];
+  const double largest_input = 128.0 * kernels::winograd_gain(form.patch, position / form.patch) *
+                               kernels::winograd_gain(form.patch, position % form.patch);
   double largest = 0;
   double block_sum = 0;
   double largest_sum = 0;
-  for (std::size_t i = position, input = 0; i < values.size(); i += kWinogradPositions, ++input) {
+  for (std::size_t i = position, input = 0; i < values.size(); i += form.positions(), ++input) {
     if (input % kBlock == 0) block_sum = 0;
     block_sum += std::abs(values[i]);
     largest_sum = std::max(largest_sum, block_sum);
@@ -106,7 +105,7 @@ double widening(std::span<const double> values, std::size_t position) {
 // Input less its zero point, times weights, is input times weights less a constant: that goes into
 // the bias.
 float int8_bias(const OpSpec& spec, const Layout& layout, std::size_t output, double step) {
-  const std::size_t count = layout.side * layout.side * layout.inputs;
+  const std::size_t count = layout.form.window * layout.form.window * layout.inputs;
   const auto* kernel = static_cast<const std::int8_t*>(spec.kernel) + output * count;
   double sum = spec.bias == nullptr ? 0 : static_cast<const std::int32_t*>(spec.bias)[output];
   for (std::size_t i = 0; i < count; ++i) sum -= kernel[i] * spec.input_types[0].zero_point;
@@ -126,16 +125,17 @@ void pack_int8(const OpSpec& spec, const Layout& layout, void* block) {
   const auto* kernel = static_cast<const std::int8_t*>(spec.kernel);
   std::vector<double> values;
   for (std::size_t output = 0; output < layout.outputs; ++output) {
-    transform(layout, kernel + output * layout.side * layout.side * layout.inputs, values);
+    transform(layout, kernel + output * layout.form.window * layout.form.window * layout.inputs,
+              values);
     const double step =
         double{spec.input_types[0].scale} * spec.kernel_scales[output] / spec.output_type.scale;
     std::int16_t* column =
         packed + output / layout.panel * layout.panel * layout.depth + output % layout.panel * 2;
-    for (std::size_t position = 0; position < kWinogradPositions; ++position) {
-      const double factor = widening(values, position);
+    for (std::size_t position = 0; position < layout.form.positions(); ++position) {
+      const double factor = widening(layout.form, values, position);
       scales[position * layout.columns + output] = static_cast<float>(step / factor);
       for (std::size_t input = 0; input < layout.inputs; ++input) {
-        const double value = values[input * kWinogradPositions + position] * factor;
+        const double value = values[input * layout.form.positions() + position] * factor;
         column[position * position_stride + input / 2 * 2 * layout.panel + input % 2] =
             to_nearest(value);
       }
@@ -145,6 +145,17 @@ void pack_int8(const OpSpec& spec, const Layout& layout, void* block) {
 }
 
 }  // namespace
+
+WinogradForm winograd_form(const OpSpec& spec) {
+  constexpr std::size_t kFewTiles = 16;
+  constexpr std::size_t kManyKernels = 1 << 15;
+  const std::size_t window = spec.op->options_as_Conv2D()->window()->height();
+  const std::size_t tiles =
+      round_up(spec.output.height(), 4) / 4 * (round_up(spec.output.width(), 4) / 4);
+  const std::size_t kernels = std::size_t{spec.inputs[0].channels()} * spec.output.channels();
+  const bool reads_more_than_it_computes = tiles <= kFewTiles && kernels >= kManyKernels;
+  return {window, window == 3 && reads_more_than_it_computes ? std::size_t{4} : std::size_t{6}};
+}
 
 std::size_t winograd_weight_bytes(const OpSpec& spec, std::size_t panel_columns) {
   return Layout(spec, panel_columns).bytes();

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The kernel of a convolution, transformed for Winograd's F(4x4, 3x3) or F(2x2, 5x5) and laid out
-// for the matrix products.
+// The kernel of a convolution, transformed for Winograd's F(4x4, 3x3), F(2x2, 3x3) or F(2x2, 5x5)
+// and laid out for the matrix products.
 #pragma once
 
 #include <cstddef>
@@ -15,13 +15,29 @@ constexpr std::size_t round_up(std::size_t value, std::size_t step) {
   return (value + step - 1) / step * step;
 }
 
+// F(output x output, window x window) on patches of patch x patch pixels.
+struct WinogradForm {
+  std::size_t window = 0;
+  std::size_t patch = 0;
+  [[nodiscard]] std::size_t output() const { return patch + 1 - window; }
+  [[nodiscard]] std::size_t positions() const { return patch * patch; }
+};
+
+// 5x5 windows have one form. 3x3: F(4x4, 3x3), or F(2x2, 3x3) for pictures of at most 16 tiles of
+// 4x4 (14x14) and at least 32768 kernels (input by output channels), whose transformed weights do
+// not stay in a core's caches: each is used so few times that reading it takes longer than
+// computing, and there are 16 instead of 36. Depends on the op alone. REQUIRES:
+// winograd_pays(spec).
+[[nodiscard]] WinogradForm winograd_form(const OpSpec& spec);
+
 // All nullptr when the op is made for planning only.
 struct WinogradWeights {
-  // [36 positions][panels of `panel_columns` output channels][input channels, filled up to a
+  // [positions][panels of `panel_columns` output channels][input channels, filled up to a
   // multiple of 16][panel_columns]; zeros where there is no channel. Of an op on int8, integers of
   // 16 bits with two neighbouring input channels innermost.
   const void* values = nullptr;
-  // Of an op on int8: [36][output channels, filled up]: from products to steps of the output.
+  // Of an op on int8: [positions][output channels, filled up]: from products to steps of the
+  // output.
   const float* scales = nullptr;
   // Of all panels; of an op on int8 in steps of the output, with its zero point.
   const float* bias = nullptr;

@@ -2,7 +2,6 @@
 #include "schemas/check/dtype_check.h"
 
 #include <algorithm>
-#include <cmath>
 #include <initializer_list>
 #include <string>
 
@@ -14,8 +13,6 @@ namespace cleave {
 namespace {
 
 Status corrupt(std::string message) { return {StatusCode::kCorrupt, std::move(message)}; }
-
-bool is_positive(float scale) { return std::isnormal(scale) && scale > 0; }
 
 const fbs::Tensor& tensor_of(const fbs::Variant& variant, std::uint32_t index) {
   return *variant.tensors()->Get(index);
@@ -118,7 +115,7 @@ Status check_int8_kernel(const fbs::Op& op) {
   const bool symmetric =
       std::ranges::all_of(*quantization->zero_point(), [](std::int32_t z) { return z == 0; });
   if (!symmetric) return corrupt("an int8 kernel with a zero point");
-  return std::ranges::all_of(*quantization->scale(), is_positive)
+  return std::ranges::all_of(*quantization->scale(), is_scale)
              ? Status::ok()
              : corrupt("an int8 kernel with a scale that is not a positive number");
 }
@@ -180,8 +177,8 @@ Status check_tensor_dtype(const fbs::Tensor& tensor) {
   }
   const std::int32_t zero_point = quantization->zero_point()->Get(0);
   if (zero_point < -128 || zero_point > 127) return corrupt("zero_point is not an int8");
-  return is_positive(quantization->scale()->Get(0)) ? Status::ok()
-                                                    : corrupt("scale is not a positive number");
+  return is_scale(quantization->scale()->Get(0)) ? Status::ok()
+                                                 : corrupt("scale is not a positive number");
 }
 
 Status check_op_dtypes(const fbs::Variant& variant, const fbs::Op& op) {

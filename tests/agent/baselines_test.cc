@@ -117,9 +117,9 @@ TEST_CASE("each baseline's time is its parts, and the choice is held against it"
   planner::Link link{.bandwidth_bps = 8'000'000, .rtt_ns = 1'000, .available = true};
   const auto list = [&] {
     const Plan plan =
-        planner->decide({true, 90'000}, link, {}, {.policy = planner::Policy::kEdgeOnly});
+        planner->decide({true, 90'000}, {.link = link}, {.policy = planner::Policy::kEdgeOnly});
     REQUIRE(plan.chosen.has_value());
-    return list_baselines(*planner, plan, forms, link, 80'000);
+    return list_baselines({&*planner, 1}, plan, forms, link, 80'000);
   };
   REQUIRE(list().size() == 4);
   CHECK_FALSE(list()[2].times.has_value());  // no server's table yet

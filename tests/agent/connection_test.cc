@@ -129,7 +129,7 @@ TEST_CASE("wrong servers are found out") {
   SUBCASE("an attachment to an answer") {
     const ScriptedServer server([](ScriptedPeer& peer, int) {
       peer.greet(kIdentity);
-      if (peer.receive() != nullptr) peer.send(make_request(1, 0, 0, fbs::Codec::Raw, 0, 1 << 30));
+      if (peer.receive() != nullptr) peer.send(make_request({.request_id = 1}, 1 << 30));
       (void)peer.receive();
     });
     CHECK_FALSE(exchange_once(server).status.is_ok());
@@ -309,7 +309,8 @@ TEST_CASE("a slow link is no stalled one") {
   const auto script = [ended = over.get_future().share()](std::size_t bytes, milliseconds pause) {
     return [=](ScriptedPeer& peer, int) {
       peer.greet(kIdentity);
-      const std::size_t frame = make_request(42, 0, 1, fbs::Codec::Raw, 1, kBytes).size();
+      const std::size_t frame =
+          make_request({.request_id = 42, .cut = 1, .remaining_ns = 1}, kBytes).size();
       if (!peer.drain(frame + bytes, 8 << 10, pause)) return;
       if (bytes == kBytes) peer.send(make_answer(42, std::vector<float>{1, 2, 3}, {}));
       ended.wait();

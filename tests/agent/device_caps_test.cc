@@ -3,24 +3,12 @@
 
 #include <doctest/doctest.h>
 
-#include <filesystem>
-#include <fstream>
-
-#include "tests/support/temporary_folder.h"
+#include "tests/support/fake_system.h"
 
 namespace cleave::agent {
 namespace {
 
-// A tree that stands for /proc and /sys.
-struct FakeSystem {
-  test::TemporaryFolder folder;
-
-  void write(const std::string& name, const std::string& content) const {
-    const std::filesystem::path path = folder / name;
-    std::filesystem::create_directories(path.parent_path());
-    std::ofstream(path) << content;
-  }
-  [[nodiscard]] std::string root() const { return folder.path().string(); }
+struct FakeSystem : test::FakeSystem {
   [[nodiscard]] Cap ram() const { return detect_caps(root(), 0, root()).ram; }
 };
 
@@ -73,24 +61,6 @@ TEST_CASE("the processor's name on x86 and on Arm") {
   CHECK(processor_name(system.root()).find("CPU part 0xd08, ") == 0);
 }
 
-TEST_CASE("sizes, rates and times as people write them") {
-  CHECK(*parse_bytes("64MiB") == 64 * kMiB);
-  CHECK(*parse_bytes("500 MB") == 500'000'000);
-  CHECK(*parse_bytes("1.5kib") == 1536);
-  CHECK(*parse_bytes("7") == 7);
-  CHECK(*parse_bits_per_second("10mbit") == 10'000'000);
-  CHECK(*parse_bits_per_second("500kbit") == 500'000);
-  CHECK(*parse_duration_ns("40ms") == 40'000'000);
-  CHECK(*parse_duration_ns("2s") == 2'000'000'000);
-  for (const char* bad : {"", "x", "-1MiB", "10 parsec", "1e30GiB"}) {
-    CAPTURE(bad);
-    CHECK(parse_bytes(bad).status().code() == StatusCode::kInvalidArgument);
-  }
-  // A rate without a unit could be bytes or bits: refused.
-  CHECK(parse_bits_per_second("10").status().code() == StatusCode::kInvalidArgument);
-  CHECK(parse_duration_ns("10").status().code() == StatusCode::kInvalidArgument);
-}
-
 TEST_CASE("what others in a control group hold is not there for this process") {
   const FakeSystem system;
   system.write("proc/meminfo", "MemAvailable: 4096000 kB\n");
@@ -116,6 +86,49 @@ TEST_CASE("what others in a control group hold is not there for this process") {
   system.write("sys/fs/cgroup/a/memory.current", "1048576\n");
   system.write("sys/fs/cgroup/a/b/memory.current", "1048576\n");
   CHECK(system.ram().bytes == 256 * kMiB);
+}
+
+TEST_CASE("of what the process holds, only what nobody else could have is room to come") {
+  const FakeSystem system;
+  system.write("proc/meminfo", "MemAvailable: 512000 kB\n");
+  // Pages of mapped files count as available already.
+  system.write(
+      "proc/self/status",
+      "VmRSS:\t  9000 kB\nRssAnon:\t  4000 kB\nRssFile:\t  4900 kB\nRssShmem:\t  100 kB\n");
+  CHECK(system.ram().bytes == (512000 + 4000 + 100) * 1024ULL);
+}
+
+TEST_CASE("RLIMIT_AS bounds what is mapped, resident or not") {
+  const FakeSystem system;
+  system.write("proc/meminfo", "MemAvailable: 4096000 kB\n");
+  system.write("proc/self/status", "VmSize:\t  51200 kB\nVmRSS:\t  10240 kB\nRssAnon:\t 0 kB\n");
+  const std::string header = "Limit                     Soft Limit           Hard Limit   Units\n";
+  system.write("proc/self/limits",
+               header + "Max address space         unlimited            unlimited    bytes\n");
+  CHECK(system.ram().source == CapSource::kMemAvailable);
+  CHECK(detect_caps(system.root(), 0, system.root()).ram_bounds.size() == 1);
+  system.write("proc/self/limits",
+               header + "Max address space         134217728            unlimited    bytes\n");
+  CHECK(system.ram().source == CapSource::kAddressSpace);
+  CHECK(system.ram().bytes == (128 - 40) * kMiB);
+  // Mapped beyond the limit: nothing is left, and nothing wraps.
+  system.write("proc/self/limits", "Max address space         1048576     1048576      bytes\n");
+  CHECK(system.ram().bytes == 0);
+}
+
+TEST_CASE("every bound that was found is there, and the least is the cap") {
+  const FakeSystem system;
+  system.write("proc/meminfo", "MemAvailable: 512000 kB\n");
+  system.write("proc/self/cgroup", "0::/a\n");
+  system.write("sys/fs/cgroup/a/memory.max", "67108864\n");
+  system.write("proc/self/limits", "Max address space         134217728      unlimited    bytes\n");
+  const DeviceCaps caps = detect_caps(system.root(), 0, system.root());
+  REQUIRE(caps.ram_bounds.size() == 3);
+  CHECK(caps.ram_bounds[0].source == CapSource::kMemAvailable);
+  CHECK(caps.ram_bounds[1].source == CapSource::kCgroup);
+  CHECK(caps.ram_bounds[2].bytes == 128 * kMiB);
+  CHECK(caps.ram.bytes == 64 * kMiB);
+  CHECK(caps.ram.source == CapSource::kCgroup);
 }
 
 }  // namespace cleave::agent

@@ -37,6 +37,64 @@ TEST_CASE("every f32 variant is measured, or the one asked for alone") {
   CHECK(second->variants[0].op_median_ns.size() == 2);
 }
 
+TEST_CASE("layers have a median and a percentile of their own") {
+  const auto model = two_variants();
+  const auto profile = measure_profile(model, {.runs = 5}, {});
+  REQUIRE(profile.is_ok());
+  for (const VariantProfile& variant : profile->variants) {
+    REQUIRE(variant.layer_median_ns.size() == model->header().layers()->size());
+    REQUIRE(variant.layer_p95_ns.size() == variant.layer_median_ns.size());
+    for (std::size_t i = 0; i < variant.layer_median_ns.size(); ++i) {
+      CHECK(variant.layer_median_ns[i] > 0);
+      CHECK(variant.layer_p95_ns[i] >= variant.layer_median_ns[i]);
+    }
+  }
+}
+
+TEST_CASE("one file holds several numbers of threads, and each reader gets its own") {
+  const auto model = two_variants();
+  const test::TemporaryFolder folder;
+  auto all = measure_profile(model, {.threads = 1, .runs = 1}, {});
+  auto two = measure_profile(model, {.threads = 2, .runs = 1}, {});
+  REQUIRE(all.is_ok());
+  REQUIRE(two.is_ok());
+  for (const VariantProfile& variant : two->variants) all->variants.push_back(variant);
+  REQUIRE(write_profile(folder / "p", *all).is_ok());
+  for (const unsigned threads : {1U, 2U}) {
+    CAPTURE(threads);
+    const auto read = load_profile(folder / "p", *model, threads);
+    REQUIRE_MESSAGE(read.is_ok(), read.status().message());
+    REQUIRE(read->variants.size() == 2);
+    CHECK(read->variants[0].threads == threads);
+    CHECK(read->variants[1].threads == threads);
+  }
+  const Status other = load_profile(folder / "p", *model, 3).status();
+  CHECK(other.code() == StatusCode::kMismatch);
+  CHECK(other.message() ==
+        folder / "p" + " was measured with 1 and 2 threads; profile again with --threads 3");
+}
+
+TEST_CASE("a profile holds with fewer cores, and not for another processor") {
+  const test::TemporaryFolder folder;
+  const auto model = two_variants();
+  auto profile = measure_profile(model, {.threads = 1, .runs = 1}, {});
+  REQUIRE(profile.is_ok());
+  const std::string here = profile->processor;
+  const std::size_t cores = here.find(" core");
+  REQUIRE(cores != std::string::npos);
+  const std::size_t begin = here.rfind(", ", cores);
+  const auto load = [&](const std::string& processor) {
+    profile->processor = processor;
+    REQUIRE(write_profile(folder / "p", *profile).is_ok());
+    return load_profile(folder / "p", *model, 1).status();
+  };
+  const std::string rest = here.substr(here.find(", ", cores));
+  CHECK(load(here.substr(0, begin) + ", 1 core" + rest).is_ok());
+  CHECK(load(here.substr(0, begin) + ", 64 cores" + rest).is_ok());
+  CHECK(load(here.substr(0, begin) + "x, 1 core" + rest).code() == StatusCode::kMismatch);
+  CHECK(load(here.substr(0, begin) + ", 1 core, other kernels").code() == StatusCode::kMismatch);
+}
+
 TEST_CASE("a profile holds for one preference, as for one number of threads, and says which") {
   const auto model = two_variants();
   const test::TemporaryFolder folder;

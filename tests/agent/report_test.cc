@@ -81,6 +81,19 @@ TEST_CASE("a picture without an answer says why, in JSON and for people") {
   CHECK(record_text(record, model->header(), {}).find("cut short") != std::string::npos);
 }
 
+TEST_CASE("bounds that were expected to be broken are named, and only then") {
+  const auto model = labelled_model();
+  Record record = answered();
+  CHECK_FALSE(
+      nlohmann::json::parse(record_json(record, model->header(), {})).contains("bounds_missed"));
+  CHECK(record_text(record, model->header(), {}).find("break") == std::string::npos);
+  record.bounds_missed = "deadline, energy budget";
+  CHECK(nlohmann::json::parse(record_json(record, model->header(), {})).at("bounds_missed") ==
+        record.bounds_missed);
+  CHECK(record_text(record, model->header(), {}).find(": deadline, energy budget\n") !=
+        std::string::npos);
+}
+
 TEST_CASE("a file name that is not UTF-8 does not stop the report") {
   const auto model = labelled_model();
   Record record = answered();

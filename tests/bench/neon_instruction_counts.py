@@ -8,57 +8,29 @@ Builds neon_run_once.cc with the kernels for aarch64, runs each kernel once in q
 translation block an instruction, and counts the blocks that it enters between the kernels' first and
 last addresses: all that one call executes, prologue and tail included. A vector multiply-add is four
 scalar ones, so 0.25 instructions a multiply-add would be nothing but FMAs. The transforms of
-Winograd are counted per value of the tile that they write (36 or 16 times 16 channels).
+Winograd are counted per value that they write: side squared times 16 channels.
 Needs aarch64-linux-gnu-g++ and qemu-aarch64-static (or qemu-aarch64).
 """
-import glob
 import os
-import re
-import shutil
-import subprocess
-import sys
 import tempfile
 
-WRITTEN = {"input of a tile": 36 * 16, "output of a tile": 16 * 16}
+import qemu_instructions
 
-
-def build(folder):
-    binary = os.path.join(folder, "neon_run_once")
-    sources = ["tests/bench/neon_run_once.cc"] + sorted(glob.glob("engine/kernels/*_neon.cc"))
-    subprocess.run(["aarch64-linux-gnu-g++", "-std=c++20", "-O3", "-ffp-contract=off", "-static", "-I.",
-                    "-o", binary] + sources, check=True)
-    return binary
-
-
-def kernel_addresses(binary):
-    """Ranges of the kernels' functions, as -dfilter takes them; not of what only calls them."""
-    listed = subprocess.run(["aarch64-linux-gnu-nm", "--print-size", binary], check=True,
-                            capture_output=True, text=True).stdout
-    found = re.findall(r"^(\w+) (\w+) [tTwW] (_ZN6cleave7kernels\S*)", listed, re.MULTILINE)
-    return ",".join(f"0x{int(start, 16):x}+0x{int(size, 16):x}" for start, size, name in found
-                    if not re.search(r"run_once|run_gemm|run_fully|run_winograd|kCases|_FUN", name))
-
-
-def count(qemu, binary, addresses, name, log):
-    command = [qemu, "-singlestep", "-d", "exec,nochain", "-D", log, "-dfilter", addresses, binary, name]
-    printed = subprocess.run(command, check=True, capture_output=True, text=True).stdout
-    with open(log) as file:
-        return int(printed), sum(1 for line in file if line.startswith("Trace"))
+WRITTEN = {"patch of 6x6": 36 * 16, "patch of 4x4": 16 * 16, "tile of 4x4": 16 * 16, "tile of 2x2": 4 * 16}
+CALLERS = r"run_once|run_gemm|run_fully|run_winograd|kCases|_FUN"
 
 
 def main():
-    qemu = shutil.which("qemu-aarch64-static") or shutil.which("qemu-aarch64")
-    if qemu is None or not glob.glob("engine/kernels/*_neon.cc"):
-        sys.exit("needs qemu-aarch64-static, and to be run from the source tree")
+    qemu = qemu_instructions.find_qemu()
     with tempfile.TemporaryDirectory() as folder:
-        binary = build(folder)
-        addresses = kernel_addresses(binary)
-        names = subprocess.run([qemu, binary], check=True, capture_output=True, text=True).stdout
+        binary = qemu_instructions.build(folder, "neon_run_once", "engine/kernels/*_neon.cc")
+        kernels = qemu_instructions.addresses(binary, "_ZN6cleave7kernels", CALLERS)
         print(f"{'kernel':44}{'multiply-adds':>14}{'instructions':>14}{'ratio':>8}")
-        for name in names.splitlines():
-            work, instructions = count(qemu, binary, addresses, name, os.path.join(folder, "log"))
-            per = work or WRITTEN[name.partition(", ")[2]]
-            print(f"{name:44}{work or '-':>14}{instructions:14}{instructions / per:8.3f}")
+        for case in qemu_instructions.cases(qemu, binary):
+            work, instructions = qemu_instructions.count(qemu, binary, kernels, case,
+                                                         os.path.join(folder, "log"))
+            per = work or WRITTEN[case.partition(", ")[2]]
+            print(f"{case:44}{work or '-':>14}{instructions:14}{instructions / per:8.3f}")
 
 
 if __name__ == "__main__":

@@ -43,17 +43,15 @@ std::size_t run_fully_connected(FullyConnected* kernel, std::size_t batch) {
   return kInputs * kOutputs * batch;
 }
 
-std::size_t run_winograd_input() {
-  constexpr std::size_t kRow = kWinogradPatchSide * kWinogradChannels;
-  f32_winograd_input_4x3_neon({kRow, kWinogradChannels}, values.data(), results.data(),
-                              kWinogradChannels);
+std::size_t run_winograd_input(F32WinogradInput* kernel, std::size_t patch) {
+  kernel({patch * kWinogradChannels, kWinogradChannels}, values.data(), results.data(),
+         kWinogradChannels);
   return 0;
 }
 
-std::size_t run_winograd_output() {
-  constexpr std::size_t kRow = kWinogradOutputSide * kWinogradChannels;
-  f32_winograd_output_4x3_neon(values.data(), kWinogradChannels, {kRow, kWinogradChannels},
-                               weights.data(), -1, 1, results.data());
+std::size_t run_winograd_output(F32WinogradOutput* kernel, std::size_t side) {
+  kernel(values.data(), kWinogradChannels, {side * kWinogradChannels, kWinogradChannels},
+         {weights.data(), -1, 1}, results.data());
   return 0;
 }
 
@@ -79,8 +77,16 @@ constexpr Case kCases[] = {
      [] { return run_fully_connected(f16_fully_connected_4x4_neon, 4); }},
     {"s8_fully_connected_4x4_neon, 4 pictures",
      [] { return run_fully_connected(s8_fully_connected_4x4_neon, 4); }},
-    {"f32_winograd_4x3_neon, input of a tile", run_winograd_input},
-    {"f32_winograd_4x3_neon, output of a tile", run_winograd_output},
+    {"f32_winograd_input_6_neon, patch of 6x6",
+     [] { return run_winograd_input(f32_winograd_input_6_neon, 6); }},
+    {"f32_winograd_input_4_neon, patch of 4x4",
+     [] { return run_winograd_input(f32_winograd_input_4_neon, 4); }},
+    {"f32_winograd_output_4x3_neon, tile of 4x4",
+     [] { return run_winograd_output(f32_winograd_output_4x3_neon, 4); }},
+    {"f32_winograd_output_2x3_neon, tile of 2x2",
+     [] { return run_winograd_output(f32_winograd_output_2x3_neon, 2); }},
+    {"f32_winograd_output_2x5_neon, tile of 2x2",
+     [] { return run_winograd_output(f32_winograd_output_2x5_neon, 2); }},
 };
 
 int run_once(const char* wanted) {

@@ -62,12 +62,13 @@ Operators run one after the other, on all cores. An operator takes at least
 and a network their sum. What is counted:
 - **Multiply-adds** are those of the layer, but 3x3 and 5x5 convolutions of stride 1 with at least 16
   channels on both sides, where they run on f32 tensors: Winograd's F(4x4, 3x3) and F(2x2, 5x5), 36
-  multiplications for each tile of the output, input and output channel, tiles and channels rounded up
-  as the kernels do (channels in by 16, out by 8). Its transforms are left out. Tensors are int8 in the
-  variant int8, except around fully connected layers, which multiply f32 by int8 weights in f32.
+  multiplications for each tile of the output, input and output channel, or F(2x2, 3x3) with 16 for
+  pictures of at most 16 tiles of 4x4 and many channels; tiles and channels rounded up as the kernels
+  do (channels in by 16, out by 8). Its transforms are left out. Tensors are int8 in the variant int8,
+  except around fully connected layers, which multiply f32 by int8 weights in f32.
 - **Bytes** are weights, each read once: as the model file has them for fully connected layers; as they
-  are packed for convolutions: f32 also in the variant f16, and 36 values for the 9 or 25 of a kernel for Winograd. Activations
-  are left out: they may stay in the caches.
+  are packed for convolutions: f32 also in the variant f16, and 36 or 16 values for the 9 or 25 of a
+  kernel for Winograd. Activations are left out: they may stay in the caches.
 """
 
 READING = """
@@ -115,9 +116,13 @@ def round_up(value, multiple):
 
 def winograd_cost(op, window, input_channels):
     height, width, channels = op["output_shape"]
-    side = 7 - window  # of a tile
+    patch = 6
+    few_tiles = math.ceil(height / 4) * math.ceil(width / 4) <= 16
+    if window == 3 and few_tiles and input_channels * channels >= 1 << 15:
+        patch = 4  # engine/ops/winograd_weights.h
+    side = patch + 1 - window  # of a tile
     tiles = math.ceil(height / side) * math.ceil(width / side)
-    values = 36 * round_up(input_channels, 16) * round_up(channels, 8)
+    values = patch * patch * round_up(input_channels, 16) * round_up(channels, 8)
     return tiles * values, 4 * values
 
 

@@ -65,32 +65,34 @@ void check_cases(const std::vector<OpCase>& cases, double tolerance = kTolerance
 // tiles.
 TEST_CASE("Conv2D 3x3 and 5x5: every rest of height and width, channels that fill no block") {
   std::vector<OpCase> cases;
+  const auto add = [&](const char* name, fbs::Shape input, std::uint32_t outputs,
+                       WindowSpec window) {
+    cases.push_back({name, input, [=](auto& b) { b.conv2d(b.input(), outputs, window); }});
+  };
+  constexpr WindowSpec kPadded3{.window = 3, .pad = 1};
   for (const std::uint32_t height : {1, 2, 3, 4, 5, 6, 7, 9, 12}) {
-    for (const std::uint32_t width : {3, 4, 10}) {
-      cases.push_back({"3x3, padded", {height, width, 16}, [](auto& b) {
-                         b.conv2d(b.input(), 33, WindowSpec{.window = 3, .pad = 1});
-                       }});
-    }
+    for (const std::uint32_t width : {3, 4, 10})
+      add("3x3, padded", {height, width, 16}, 33, kPadded3);
   }
-  cases.push_back({"3x3, not padded, 17 channels to 16", {8, 9, 17}, [](auto& b) {
-                     b.conv2d(b.input(), 16, WindowSpec{.window = 3});
-                   }});
+  add("3x3, not padded, 17 channels to 16", {8, 9, 17}, 16, {.window = 3});
+  add("3x3, more tiles than a block", {70, 66, 16}, 16, kPadded3);
   cases.push_back({"3x3, padded on two sides", {7, 8, 20}, [](auto& b) {
                      b.conv2d(b.input(), 40, {window(3, 3), {1, 0, 0, 1}});
                    }});
-  cases.push_back({"3x3, more tiles than a block", {70, 66, 16}, [](auto& b) {
-                     b.conv2d(b.input(), 16, WindowSpec{.window = 3, .pad = 1});
+  // Few tiles and many kernels, which makes the tiles smaller (ops/winograd_weights.h).
+  for (const fbs::Shape& input : {fbs::Shape(1, 1, 183), fbs::Shape(2, 3, 183),
+                                  fbs::Shape(7, 4, 183), fbs::Shape(14, 13, 183)}) {
+    add("3x3 to many channels", input, 180, kPadded3);
+  }
+  cases.push_back({"3x3 to many channels, padded on two sides", {5, 6, 183}, [](auto& b) {
+                     b.conv2d(b.input(), 180, {window(3, 3), {1, 0, 0, 1}});
                    }});
   for (const std::uint32_t height : {1, 2, 3, 6, 7}) {
     for (const std::uint32_t width : {1, 4, 9}) {
-      cases.push_back({"5x5, padded", {height, width, 16}, [](auto& b) {
-                         b.conv2d(b.input(), 33, WindowSpec{.window = 5, .pad = 2});
-                       }});
+      add("5x5, padded", {height, width, 16}, 33, {.window = 5, .pad = 2});
     }
   }
-  cases.push_back({"5x5, not padded, 17 channels to 16", {8, 9, 17}, [](auto& b) {
-                     b.conv2d(b.input(), 16, WindowSpec{.window = 5});
-                   }});
+  add("5x5, not padded, 17 channels to 16", {8, 9, 17}, 16, {.window = 5});
   cases.push_back({"5x5, padded by 2, 1 and 0", {7, 8, 20}, [](auto& b) {
                      b.conv2d(b.input(), 40, {window(5, 5), {2, 0, 1, 1}});
                    }});

@@ -62,27 +62,25 @@ double error(float computed, float expected, const TensorType& type) {
   return std::abs(computed - reached) / type.scale / kMostSteps;
 }
 
-// Runs the model op by op, each on what the one before computed; the worst error, 1 being allowed.
-double worst_error(ModelBuilder& builder, unsigned threads) {
-  const auto model = open_model(builder);
+// Runs the model op by op on `picture`, each on what the one before computed; the worst error, 1
+// being allowed.
+double worst_error(const std::shared_ptr<const ModelFile>& model, Executor& executor,
+                   const Values& picture) {
   const fbs::Variant& variant = first_variant(*model);
-  const auto executor = make_executor(model, threads);
   const auto type = [&](TensorId id) { return tensor_type(*variant.tensors()->Get(id)); };
-  TensorMap real{
-      {variant.input(),
-       random_values(element_count(*variant.tensors()->Get(variant.input())->shape()), 11)}};
+  TensorMap real{{variant.input(), picture}};
   double worst = 0;
   for (OpIndex op = 0; op < op_count(*model); ++op) {
-    require_ok(executor->prepare({op, op + 1}, 1));
-    for (const BoundaryBuffer& input : executor->inputs()) {
+    require_ok(executor.prepare({op, op + 1}, 1));
+    for (const BoundaryBuffer& input : executor.inputs()) {
       write(real.at(input.tensor), type(input.tensor), input);
     }
-    require_ok(executor->run());
+    require_ok(executor.run());
     std::vector<Values> inputs;
     for (const TensorId id : *variant.ops()->Get(op)->inputs()) inputs.push_back(real.at(id));
     const TensorId written = variant.ops()->Get(op)->output();
     const Values expected = reference_op(*model, variant, op, inputs);
-    for (const BoundaryBuffer& output : executor->outputs()) {
+    for (const BoundaryBuffer& output : executor.outputs()) {
       if (output.tensor == written) real[written] = to_real(output, type(written));
     }
     REQUIRE(real[written].size() == expected.size());
@@ -91,6 +89,14 @@ double worst_error(ModelBuilder& builder, unsigned threads) {
     }
   }
   return worst;
+}
+
+double worst_error(ModelBuilder& builder, unsigned threads) {
+  const auto model = open_model(builder);
+  const auto executor = make_executor(model, threads);
+  const fbs::Variant& variant = first_variant(*model);
+  const fbs::Shape& shape = *variant.tensors()->Get(variant.input())->shape();
+  return worst_error(model, *executor, random_values(element_count(shape), 11));
 }
 
 // The bytes that a run of `batch` pictures gives, and those of runs of one picture each.
@@ -187,7 +193,12 @@ TEST_CASE("int8 convolutions by Winograd's filtering") {
     for (const std::uint32_t height : {1, 4, 5, 11}) {
       cases.push_back({name, {height, 9, 16}, conv(33, padded), kEitherNeighbour});
     }
-    cases.push_back({name + " of many channels", {8, 8, 200}, conv(64, padded), kEitherNeighbour});
+    // The second 3x3: few tiles and many kernels, which makes them smaller
+    // (ops/winograd_weights.h).
+    for (const std::uint32_t outputs : {64, 181}) {
+      cases.push_back(
+          {name + " of many channels", {9, 8, 200}, conv(outputs, padded), kEitherNeighbour});
+    }
     cases.push_back(
         {name + ", not padded", {9, 8, 19}, conv(17, {.window = side}), kEitherNeighbour});
     cases.push_back({name + ", clamped, no bias",
@@ -202,6 +213,44 @@ TEST_CASE("int8 convolutions by Winograd's filtering") {
                      kEitherNeighbour});
   }
   check_cases(cases);
+}
+
+// All channels alike: what is summed over them has one sign. Signs of the picture's rows and
+// columns are those of the transforms' rows, so that what they give is as large as int8 allows.
+TEST_CASE("int8 sums of Winograd's filtering do not overflow") {
+  constexpr double kTwoSteps = 2.0 / kMostSteps;
+  constexpr std::uint32_t kSide = 6;
+  const std::vector<std::string> signs = {"++-+++", "+--+++", "++--++", "+++-++", "++++++"};
+  for (const std::uint32_t window : {3, 5}) {
+    for (const std::uint32_t channels : {128, 144}) {
+      ModelBuilder b({kSide, kSide, channels}, 7);
+      const Tensor x = b.conv2d(b.to_int8(b.input(), 1.0F, 0), 16, WindowSpec{.window = window});
+      b.int8_last(static_cast<float>(window * window * channels), 0);
+      b.to_f32(x);
+      fbs::OpT& conv = b.op(1);
+      const auto kernel = std::span(b.segments().at(static_cast<std::size_t>(conv.segment)))
+                              .subspan(conv.kernel->offset, conv.kernel->bytes);
+      std::ranges::fill(kernel, std::byte{127});
+      std::ranges::fill(conv.kernel->quantization->scale, 1.0F / 127);
+      const auto model = open_model(b);
+      const auto executor = make_executor(model);
+      for (const std::string& rows : signs) {
+        for (const std::string& columns : signs) {
+          for (const char plus : {'+', '-'}) {
+            CAPTURE(rows);
+            CAPTURE(columns);
+            Values picture;
+            for (std::size_t i = 0; i < kSide * kSide * channels; ++i) {
+              const std::size_t pixel = i / channels;
+              const bool same = rows[pixel / kSide] == columns[pixel % kSide];
+              picture.push_back(same == (plus == '+') ? 127.0F : -128.0F);
+            }
+            CHECK(worst_error(model, *executor, picture) <= kTwoSteps);
+          }
+        }
+      }
+    }
+  }
 }
 
 // Where kernels are there (engine/ops/int8_im2col_conv2d.h).
@@ -223,6 +272,7 @@ TEST_CASE("int8 convolutions of few channels") {
   add("5x5 over a picture of 2x3", {2, 3, 2}, 17, {.window = 5, .pad = 2});
   add("as large as may be", {12, 13, 4}, 6, {.window = 11, .pad = 5});
   add("too large", {12, 13, 4}, 6, {.window = 12, .pad = 5});
+  add("dilated", {9, 11, 3}, 7, {.window = 3, .dilation = 2, .pad = 2});
   check_cases(cases);
 }
 

@@ -35,6 +35,20 @@ TEST_CASE("an op that never ran is 0; what is more than the room is dropped") {
   CHECK(profiler.runs(1) == 0);
 }
 
+TEST_CASE("of a range, each run's sum counts, not the sum of each op's percentile") {
+  Profiler profiler(3, 3);
+  for (const std::uint64_t ns : {10, 20, 90}) profiler.op_done(0, ns);
+  for (const std::uint64_t ns : {90, 20, 10}) profiler.op_done(1, ns);
+  CHECK(profiler.percentile_ns(OpRange{0, 2}, 50) == 100);  // of 100, 40, 100
+  CHECK(profiler.percentile_ns(OpRange{0, 2}, 1) == 40);
+  CHECK(profiler.median_ns(0) + profiler.median_ns(1) == 40);
+  CHECK(profiler.percentile_ns(OpRange{1, 1}, 50) == 0);
+  CHECK(profiler.percentile_ns(OpRange{0, 3}, 50) == 0);  // op 2 never ran
+  CHECK(profiler.percentile_ns(OpRange{0, 4}, 50) == 0);
+  profiler.op_done(2, 5);
+  CHECK(profiler.percentile_ns(OpRange{0, 3}, 50) == 105);  // the one run that all had
+}
+
 TEST_CASE("the executor reports each op of its range once a run") {
   ModelBuilder builder({16, 16, 3});
   auto x = builder.conv2d(builder.input(), 8, WindowSpec{.window = 3});

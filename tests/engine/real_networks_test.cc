@@ -68,7 +68,7 @@ constexpr ImagenetNetwork kImagenetNetworks[] = {
        graph.preprocessing.mean = {0.485F * 255, 0.456F * 255, 0.406F * 255};
        graph.preprocessing.deviation = {0.229F * 255, 0.224F * 255, 0.225F * 255};
      },
-     147, 123, 143, 138},
+     147, 123, 145, 138},
     {"squeezenet_v1.1.onnx", 2, 0,
      [](Graph& graph) {
        graph.preprocessing.color_order = GraphPreprocessing::ColorOrder::kBgr;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // One message, without its frame: parsed, and everything in it read as a peer reads it.
+#include "schemas/protocol.h"
 #include "schemas/text_check.h"
 #include "schemas/wire_reader.h"
 #include "tests/fuzz/fuzz_check.h"
@@ -18,8 +19,15 @@ void walk(const fbs::Envelope& envelope) {
   if (const auto* hello = envelope.message_as_Hello()) {
     fuzz::require(hello->model_identity()->size() == 32, "an identity has 32 bytes");
     require_text(hello->device());
+    require_text(hello->token());
+    require_text(hello->model_name());
+    const VersionRange offered =
+        offered_versions(hello->protocol_version(), hello->lowest_version());
+    fuzz::require(offered.lowest <= offered.highest, "a range of versions is one");
   } else if (const auto* welcome = envelope.message_as_Welcome()) {
     require_text(welcome->server());
+    fuzz::require(welcome->current_model() == nullptr || welcome->current_model()->size() == 32,
+                  "an identity has 32 bytes");
     if (welcome->profile() != nullptr) {
       fuzz::require(profile_from_message(*welcome->profile()).is_ok(), "a profile was checked");
     }
@@ -33,6 +41,14 @@ void walk(const fbs::Envelope& envelope) {
     require_text(error->text());
   } else if (const auto* goodbye = envelope.message_as_Goodbye()) {
     require_text(goodbye->reason());
+  } else if (const auto* cancel = envelope.message_as_Cancel()) {
+    fuzz::require(cancel->request_id() != 0, "a request has an id");
+  } else if (const auto* fetch = envelope.message_as_Fetch()) {
+    fuzz::require(fetch->sha256()->size() == 32, "a digest has 32 bytes");
+    fuzz::require(fetch->bytes() >= 1 && fetch->bytes() <= kMaxPieceBytes,
+                  "a piece is under its cap");
+  } else if (const auto* piece = envelope.message_as_Piece()) {
+    fuzz::require(piece->fetch_id() != 0, "a piece is of a fetch");
   } else {
     fuzz::require(envelope.message_as_Ping() != nullptr || envelope.message_as_Pong() != nullptr,
                   "a message is of a known type");

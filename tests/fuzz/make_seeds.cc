@@ -10,6 +10,7 @@
 
 #include "schemas/atomic_file.h"
 #include "schemas/frame.h"
+#include "schemas/sha256.h"
 #include "tests/support/sample_frames.h"
 #include "tests/support/sample_models.h"
 
@@ -32,9 +33,9 @@ class Folder {
   std::filesystem::path path_;
 };
 
-Bytes profile_bytes() {
+Bytes profile_bytes(const ProfileData& profile) {
   flatbuffers::FlatBufferBuilder builder;
-  fbs::FinishProfileBuffer(builder, build_profile(builder, test::sample_profile()));
+  fbs::FinishProfileBuffer(builder, build_profile(builder, profile));
   const auto bytes = std::as_bytes(std::span(builder.GetBufferPointer(), builder.GetSize()));
   return {bytes.begin(), bytes.end()};
 }
@@ -42,8 +43,9 @@ Bytes profile_bytes() {
 void write_golden(const std::filesystem::path& tests) {
   Folder golden(tests / "golden");
   golden.write("model_v1.cleave", test::full_header_model().build());
-  golden.write("profile_v1.clvp", profile_bytes());
-  Folder wire(tests / "golden/wire_v1");
+  golden.write("profile_v1.clvp", profile_bytes(test::sample_profile()));
+  golden.write("profile_v2.clvp", profile_bytes(test::sample_profile_v2()));
+  Folder wire(tests / "golden/wire_v2");
   for (const auto& sample : test::sample_frames()) wire.write(sample.name + ".frame", sample.bytes);
 }
 
@@ -67,18 +69,56 @@ void write_seeds(const std::filesystem::path& tests) {
   models.write("weightless", test::weightless_model().build());
   models.write("cut_short", Bytes(40, std::byte{0x89}));
   Folder profiles(tests / "fuzz/corpus/fuzz_profile");
-  profiles.write("two_variants", profile_bytes());
+  profiles.write("two_variants", profile_bytes(test::sample_profile()));
+  profiles.write("version_2", profile_bytes(test::sample_profile_v2()));
+  ProfileData coded_only = test::sample_profile();
+  coded_only.coded = test::sample_profile_v2().coded;
+  profiles.write("coded_only", profile_bytes(coded_only));
   Folder frames(tests / "fuzz/corpus/fuzz_frame");
   Folder messages(tests / "fuzz/corpus/fuzz_wire");
   Bytes stream;
   for (const auto& sample : test::sample_frames()) {
     frames.write(sample.name, sample.bytes);
     messages.write(sample.name, std::span(sample.bytes).subspan(kFrameHeaderBytes));
-    if (sample.name.find("request") != 0) {
+    if (sample.name.find("request") != 0 && sample.name != "piece") {
       stream.insert(stream.end(), sample.bytes.begin(), sample.bytes.end());
     }
   }
   frames.write("stream", stream);
+}
+
+// Whole conversations of an agent; attachments are not part of the fuzzer's input.
+void write_sessions(const std::filesystem::path& tests) {
+  Folder sessions(tests / "fuzz/corpus/fuzz_session");
+  const Sha256Digest identity =
+      test::sample_identity();  // starts with 0, 1: the model that is held
+  const Bytes hello =
+      make_hello({.device = "d", .model_identity = identity, .lowest_version = 2, .features = 7});
+  const Bytes request = make_request({.request_id = 1, .codec = fbs::Codec::Jpeg}, 1000);
+  const Bytes drain = make_ping(0xD);
+  const auto session = [](std::initializer_list<Bytes> frames) {
+    Bytes all;
+    for (const Bytes& frame : frames) all.insert(all.end(), frame.begin(), frame.end());
+    return all;
+  };
+  sessions.write("answered", session({hello, request, make_ping(1), make_goodbye("done")}));
+  sessions.write("busy", session({hello, request, request, request, request, request}));
+  sessions.write("cancelled", session({hello, request, make_cancel(1), make_cancel(2), request}));
+  sessions.write("draining", session({hello, request, drain, request, make_cancel(1)}));
+  sessions.write("hello_twice", session({hello, make_pong(1), hello}));
+  sessions.write("no_hello", session({make_ping(1), hello}));
+  sessions.write("bad_request",
+                 session({hello, make_request({.request_id = 2, .cut = 3}, 12), make_ping(1)}));
+  sessions.write(
+      "fetch",
+      session({hello, make_fetch({.fetch_id = 1, .sha256 = identity, .bytes = kMaxPieceBytes})}));
+  const Sha256Digest none{};
+  const Bytes without_model =
+      make_hello({.device = "d", .model_identity = none, .model_name = "test"});
+  sessions.write("only_fetches",
+                 session({without_model,
+                          make_fetch({.fetch_id = 1, .sha256 = identity, .bytes = 1}), request}));
+  sessions.write("other_model", make_hello({.device = "d", .model_identity = *sha256(request)}));
 }
 
 }  // namespace
@@ -91,6 +131,7 @@ int main(int argc, char** argv) {
   try {
     write_golden(argv[1]);
     write_seeds(argv[1]);
+    write_sessions(argv[1]);
   } catch (const std::exception& error) {
     std::fprintf(stderr, "cleave_make_seeds: %s\n", error.what());
     return 1;

@@ -3,8 +3,9 @@
 #
 #   tests/fuzz/run_fuzzers.sh SECONDS [FUZZER...]
 #
-# Builds the fuzz preset and runs each fuzzer (or those named) for SECONDS, from the committed seeds
-# and what earlier runs found. Ends with 1 and the input's path at the first finding, 2 for usage.
+# Builds the fuzz preset and runs each fuzzer (or those named) for SECONDS, one on each CPU, from the
+# committed seeds and what earlier runs found. Ends with 1 and the input's path after a finding, 2 for
+# usage.
 # CLEAVE_FUZZ_BUILD: build folder, default build/fuzz.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
@@ -22,9 +23,9 @@ cmake --build "$build" --target cleave_fuzzers -j "$(nproc)"
 mapfile -t fuzzers <"$build/fuzzers.txt"
 if [[ $# -gt 0 ]]; then fuzzers=("$@"); fi
 
-for fuzzer in "${fuzzers[@]}"; do
-  grown="$build/corpus/$fuzzer"
-  log="$build/$fuzzer.log"
+# run_one FUZZER: 1 at a finding.
+run_one() {
+  local fuzzer=$1 grown="$build/corpus/$1" log="$build/$1.log" runs edges
   mkdir -p "$grown" "$build/findings"
   # A timeout or 2 GiB of memory is a finding as much as a crash is.
   if ! "$build/bin/$fuzzer" -max_total_time="$seconds" -timeout=10 -rss_limit_mb=2048 \
@@ -32,9 +33,16 @@ for fuzzer in "${fuzzers[@]}"; do
     "$grown" "tests/fuzz/corpus/$fuzzer" >"$log" 2>&1; then
     tail -n 40 "$log" >&2
     echo "$fuzzer: finding; the input is in $build/findings, the log is $log" >&2
-    exit 1
+    return 1
   fi
   runs=$(sed -n 's/^stat::number_of_executed_units: *//p' "$log")
   edges=$(sed -n 's/.* cov: \([0-9]*\).*/\1/p' "$log" | tail -n 1)
   echo "$fuzzer: $runs runs in $seconds s, $edges edges, no finding"
-done
+}
+export -f run_one
+export build seconds
+
+# As many at once as there are CPUs; xargs ends with an error when one of them did.
+printf '%s\n' "${fuzzers[@]}" |
+  xargs -P "$(nproc)" -I FUZZER bash -c 'run_one FUZZER' ||
+  exit 1

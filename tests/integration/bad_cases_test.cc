@@ -272,4 +272,57 @@ TEST_CASE("standard output that cannot be written") {
   }
 }
 
+TEST_CASE("a profile loses a bad picture, not itself; without any good one it is written, code 4") {
+  const Workshop workshop;
+  const std::string model =
+      workshop.zoo("mobilenet_v2", {"--input", "32", "--width", "0.35", "--f16"});
+  const std::string good = workshop.jpeg("good.jpg", 1);
+  const std::string whole = read_whole(good);
+  const std::string half = workshop.file("half.jpg", whole.substr(0, whole.size() / 2));
+  const std::string text = workshop.file("text.png", "this is no picture");
+  const std::string output = workshop.path("kept.profile");
+  std::vector<std::string> command{"profile", "--model",  model,  "--runs", "1",
+                                   "--json",  "--output", output, half,     text};
+  const AgentRun none = run_agent(command);
+  CAPTURE(none.err);
+  CHECK(none.exit_code == static_cast<int>(ExitCode::kBadInput));
+  CHECK(std::ranges::count(none.err, '\n') == 3);
+  CHECK(none.err.find("none of the 2 pictures can be used") != std::string::npos);
+  REQUIRE(none.records.size() == 1);
+  CHECK(none.records[0].at("sample_pictures") == 0);
+  CHECK(none.records[0].at("variants").at(0).at("disagreement_ppm") == 0);
+  CHECK(none.records[0].at("variants").at(1).at("compared_pictures") == 0);
+  CHECK(none.records[0].at("variants").at(1).at("disagreement_ppm").is_null());
+  CHECK(run_agent({"plan", "--model", model, "--profile", output, "--json"}).exit_code == 0);
+
+  command.push_back(good);
+  const AgentRun some = run_agent(command);
+  CAPTURE(some.err);
+  CHECK(some.exit_code == 0);
+  CHECK(std::ranges::count(some.err, '\n') == 2);
+  CHECK(some.err.find("cleave-agent: left out: " + half + ": ") == 0);
+  CHECK(some.err.find("cleave-agent: left out: " + text + ": ") != std::string::npos);
+  const nlohmann::json& compared = some.records.at(0).at("variants").at(1);
+  CHECK(some.records[0].at("sample_pictures") == 1);
+  CHECK(compared.at("compared_pictures") == 1);
+  const std::uint32_t differing = compared.at("differing_pictures");
+  CHECK(compared.at("disagreement_ppm") == (differing + 1) * 500'000);
+
+  // Of one precision nothing is compared, but the JPEGs are counted: the same lines.
+  command.insert(command.end(), {"--variant", "f32"});
+  const AgentRun alone = run_agent(command);
+  CHECK(alone.exit_code == 0);
+  CHECK(alone.err.find(text) != std::string::npos);
+  CHECK(alone.records.at(0).at("sample_pictures") == 2);
+
+  const Finished shown =
+      run_program({agent_program(), "profile", "--model", model, "--runs", "1", good});
+  const std::string line = "f16: another best class on " + std::to_string(differing) +
+                           " of 1 pictures than f32; --disagreement takes it as " +
+                           (differing == 0 ? "50" : "100") + ".0000%\n";
+  CHECK_MESSAGE(shown.out.find(line) != std::string::npos, shown.out);
+  const Finished help = run_program({agent_program(), "profile", "--help"});
+  CHECK(help.out.find("--disagreement") != std::string::npos);
+}
+
 }  // namespace cleave::test

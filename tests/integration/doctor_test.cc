@@ -9,6 +9,7 @@
 #include "engine/importer/importer.h"
 #include "schemas/exit_code.h"
 #include "schemas/model_reader.h"
+#include "tests/support/fake_system.h"
 #include "tests/support/onnx_writer.h"
 #include "tests/support/programs.h"
 
@@ -115,6 +116,69 @@ TEST_CASE("with less memory than the weights take, the scores are the same") {
   CHECK(small.at("caps").at("ram").at("source") == "given");
   CHECK(small.at("self_test").at("max_difference") == 0);
   CHECK(small.at("self_test").at("worst") == whole.at("self_test").at("worst"));
+}
+
+TEST_CASE("a board below --sysfs-root: everything detected is shown with its source") {
+  const Clinic clinic;
+  const FakeSystem board;
+  board.write_clock(1'000'000, 700'000);
+  board.write_throttled("50001");
+  board.write("proc/meminfo", "MemAvailable: 512000 kB\n");
+  board.write("proc/self/limits", "Max address space    268435456   unlimited   bytes\n");
+  board.write("proc/self/cgroup", "0::/a\n");
+  board.write("sys/fs/cgroup/a/memory.high", "134217728\n");
+  board.write("sys/class/thermal/thermal_zone0/type", "cpu-thermal\n");
+  board.write("sys/class/thermal/thermal_zone0/temp", "61250\n");
+  const std::vector<std::string> here{"--sysfs-root", board.root()};
+  const nlohmann::json found = clinic.doctor_json(ExitCode::kOk, here);
+  CHECK(found.at("caps").at("ram") ==
+        nlohmann::json{{"source", "control group"}, {"bytes", 134217728}});
+  CHECK(found.at("caps").at("ram_bounds").size() == 3);
+  CHECK(found.at("caps").at("ram_bounds").at(2) ==
+        nlohmann::json{{"source", "address-space limit"}, {"bytes", 268435456}});
+  const nlohmann::json& state = found.at("state");
+  CHECK(state.at("cores") == nlohmann::json{{"source", "affinity"}, {"usable", 2}, {"online", 2}});
+  CHECK(state.at("clock") == nlohmann::json{{"source", "cpufreq"},
+                                            {"running_khz", 700000},
+                                            {"current_khz", 700000},
+                                            {"limit_khz", 1000000},
+                                            {"lowest_khz", 600000},
+                                            {"hardware_khz", 1500000},
+                                            {"governor", "ondemand"}});
+  CHECK(state.at("throttle").at("source") == "Raspberry Pi firmware");
+  CHECK(state.at("throttle").at("flags") == 0x50001);
+  CHECK(state.at("throttle").at("now").at("under_voltage") == true);
+  CHECK(state.at("throttle").at("now").at("throttled") == false);
+  CHECK(state.at("throttle").at("since_boot").at("throttled") == true);
+  CHECK(state.at("thermal_zones").at(0).at("millidegrees") == 61250);
+  CHECK(found.at("energy").is_null());
+
+  std::vector<std::string> given = here;
+  for (const char* option :
+       {"--ram", "1GiB", "--cores", "1", "--clock", "1.2GHz", "--throttled", "none",
+        "--power-active", "5.1W", "--power-idle", "1.9W", "--radio-energy", "120nJ"}) {
+    given.emplace_back(option);
+  }
+  const nlohmann::json overridden = clinic.doctor_json(ExitCode::kOk, given);
+  CHECK(overridden.at("caps").at("ram").at("source") == "given");
+  CHECK(overridden.at("state").at("cores").at("usable") == 1);
+  CHECK(overridden.at("state").at("clock").at("running_khz") == 1200000);
+  CHECK(overridden.at("state").at("throttle").at("flags") == 0);
+  CHECK(overridden.at("energy") == nlohmann::json{{"modelled", true},
+                                                  {"source", "given"},
+                                                  {"active_uw", 5100000},
+                                                  {"idle_uw", 1900000},
+                                                  {"radio_pj_per_byte", 120000}});
+  const Finished text = clinic.doctor(given);
+  for (const char* line :
+       {"clock       1200 MHz (given)", "throttling  now: nothing; since boot: nothing (given)",
+        "memory      1024.0 MiB (given); also found: 500.0 MiB (available memory)",
+        "energy      modelled: 5.1 W active", "temperature cpu-thermal 61.2 C"}) {
+    CHECK_MESSAGE(text.out.find(line) != std::string::npos, line << "\n" << text.out);
+  }
+  const Finished refused = clinic.doctor({"--clock", "fast"});
+  CHECK(refused.exit_code == static_cast<int>(ExitCode::kUsage));
+  CHECK(refused.err.find("--clock: 'fast' is not a clock") != std::string::npos);
 }
 
 TEST_CASE("a profile of this model and processor is found, and a missing one said") {

@@ -6,6 +6,7 @@
 #include <signal.h>
 #include <sys/stat.h>
 
+#include <algorithm>
 #include <chrono>
 #include <cstdio>
 #include <cstdlib>
@@ -260,9 +261,11 @@ TEST_CASE("storage counts the cache's files beside the model's") {
     return with[split].at("ram_bytes").get<std::int64_t>() -
            without[split].at("ram_bytes").get<std::int64_t>();
   };
-  // The process's own pages, those of the cache's code among them, count in every split alike.
+  // The process's own pages, those of the cache's code among them, count in every split alike. How
+  // many are resident differs from run to run: a sanitizer's, with its 80 MB, by more than 1 MB.
   constexpr std::int64_t kMostCodeBytes = 512 << 10;
-  CHECK(std::abs(ram_growth(0)) < kMostCodeBytes);
+  const std::int64_t own_bytes = without[0].at("ram_bytes").get<std::int64_t>();
+  CHECK(std::abs(ram_growth(0)) < std::max(kMostCodeBytes, own_bytes / 20));
   std::uint64_t before = 0;
   for (std::size_t i = 0; i < with.size(); ++i) {
     const std::uint64_t packed = with[i].at("storage_bytes").get<std::uint64_t>() -

@@ -81,7 +81,7 @@ TEST_CASE("the paper's formulas on a table computed by hand") {
     CHECK(candidates[k].edge_latency_ns == edge[k]);
     CHECK(candidates[k].server_latency_ns == server[k]);
     CHECK(candidates[k].needs_server == (k < 3));
-    const Score s = score(candidates[k], link_of(10'000'000), {});
+    const Score s = score(candidates[k], conditions_of(link_of(10'000'000)));
     CHECK(s.tx_ns == tx[k]);
     CHECK(s.latency_ns == edge[k] + tx[k] + server[k]);
     CHECK(s.broken == kBoundNone);
@@ -114,7 +114,7 @@ TEST_CASE("at k = L nothing is sent and the server takes no time") {
   CHECK_FALSE(out[2].needs_server);
   CHECK(out[2].boundary_bytes == 0);
   CHECK(out[2].server_latency_ns == 0);
-  const Score s = score(out[2], link_of(1, 1'000'000'000), {});
+  const Score s = score(out[2], conditions_of(link_of(1, 1'000'000'000)));
   CHECK(s.tx_ns == 0);
   CHECK(s.latency_ns == 707);
 }
@@ -137,6 +137,50 @@ TEST_CASE("each coding of a cut is a candidate with its own bytes and times") {
   CHECK(out[2].cut == 2);
   CHECK(out[2].edge_latency_ns == 307);
   CHECK_FALSE(out[3].needs_server);
+}
+
+TEST_CASE(
+    "a coding's size at p95 is at least its median, its disagreement at least the variant's") {
+  SmallTable small;
+  small.codings = {{.cut_index = 0,
+                    .codec = 1,
+                    .coded_bytes = 9,
+                    .coded_bytes_p95 = 12,
+                    .disagreement_ppm = 40,
+                    .is_jpeg = true},
+                   {.cut_index = 1, .coded_bytes = 60, .disagreement_ppm = 20}};
+  CostTable table = small.table();
+  table.disagreement_ppm = 30;
+  std::vector<Candidate> out(3);
+  REQUIRE(build_candidates(table, out).count == 3);
+  CHECK(out[0].boundary_bytes_p95 == 12);
+  CHECK(out[0].disagreement_ppm == 40);
+  CHECK(out[0].sends_jpeg);
+  CHECK(out[1].boundary_bytes_p95 == 60);
+  CHECK(out[1].disagreement_ppm == 30);
+  CHECK_FALSE(out[1].sends_jpeg);
+  CHECK(out[2].disagreement_ppm == 30);
+  CHECK(out[2].boundary_bytes_p95 == 0);
+}
+
+TEST_CASE("two variants share one span and compete in one plan") {
+  const SmallTable slow;
+  SmallTable fast;
+  fast.edge_ns = {1, 2, 4};
+  std::vector<Candidate> out(6);
+  const Built first = build_candidates(slow.table(), out);
+  CostTable table = fast.table();
+  table.variant = 1;
+  table.disagreement_ppm = 900;
+  const Built second = build_candidates(table, std::span(out).subspan(first.count));
+  REQUIRE(first.count + second.count == 6);
+  const auto chosen = [&](std::uint32_t ppm) {
+    const Planned p(out, {}, {.disagreement_ppm = ppm}, {.policy = Policy::kEdgeOnly});
+    return out[p.decision.index].variant;
+  };
+  CHECK(chosen(0) == 2);  // exact answers unless told otherwise
+  CHECK(chosen(899) == 2);
+  CHECK(chosen(900) == 1);
 }
 
 TEST_CASE("tables that do not fit together are refused") {
@@ -180,47 +224,7 @@ TEST_CASE("tables that do not fit together are refused") {
   }
 }
 
-TEST_CASE("transmission is bytes over bandwidth plus one round trip") {
-  CHECK(transmit_ns(0, link_of(10'000'000, 40'000'000)) == 40'000'000);
-  CHECK(transmit_ns(1'250'000, link_of(10'000'000, 40'000'000)) == 1'040'000'000);
-  CHECK(transmit_ns(1, link_of(3'000'000'000)) == 3);  // 2.67 ns
-  CHECK(transmit_ns(0, link_of(0)) == kMax);
-  CHECK(transmit_ns(kMax, link_of(1, 5)) == kMax);
-  CHECK(transmit_ns(1, link_of(8, kMax)) == kMax);
-}
-
-TEST_CASE("every broken bound is named, and a bound that is met exactly holds") {
-  Candidate c = split_candidate(3, 10, 20, 30, 0);
-  c.edge_ram_bytes = 100;
-  c.edge_storage_bytes = 200;
-  const Link link = link_of(8'000'000'000);
-  CHECK(score(c, link, {.ram_bytes = 100, .storage_bytes = 200, .min_split = 3}).broken == 0);
-  CHECK(score(c, link, {.ram_bytes = 99, .storage_bytes = 200}).broken == kBoundRam);
-  CHECK(score(c, link, {.ram_bytes = 100, .storage_bytes = 199}).broken == kBoundStorage);
-  CHECK(score(c, link, {.min_split = 4}).broken == kBoundPrivacyFloor);
-  CHECK(score(c, {}, {.ram_bytes = 0, .storage_bytes = 0, .min_split = 4}).broken ==
-        (kBoundRam | kBoundStorage | kBoundServerAbsent | kBoundPrivacyFloor));
-}
-
-TEST_CASE("a link that is down or carries nothing is an absent server") {
-  const Candidate c = split_candidate(1, 10, 0, 30, 0);
-  Link down = link_of(10'000'000);
-  down.available = false;
-  CHECK(score(c, down, {}).broken == kBoundServerAbsent);
-  CHECK(score(c, down, {}).latency_ns == kMax);
-  CHECK(score(c, link_of(0), {}).broken == kBoundServerAbsent);
-  CHECK(score(edge_candidate(2, 10, 0), down, {}).broken == kBoundNone);
-  CHECK(score(edge_candidate(2, 10, 0), down, {}).latency_ns == 10);
-}
-
-TEST_CASE("latency saturates at the extremes, in whatever part they are") {
-  const Link link = link_of(8'000'000'000);
-  CHECK(score(split_candidate(1, kMax, 1, 0, 0), link, {}).latency_ns == kMax);
-  CHECK(score(split_candidate(1, 0, kMax, 1, 0), link, {}).latency_ns == kMax);
-  CHECK(score(split_candidate(1, 1, 0, kMax, 0), link, {}).latency_ns == kMax);
-  CHECK(score(split_candidate(1, kMax - 2, 1, 1, 0), link, {}).latency_ns == kMax);
-  CHECK(score(split_candidate(1, kMax - 3, 1, 1, 0), link, {}).latency_ns == kMax - 1);
-
+TEST_CASE("sums of op times saturate, whichever op is extreme") {
   SmallTable t;
   t.edge_ns = {kMax, 5, 0};
   t.server_ns = {5, kMax, 9};

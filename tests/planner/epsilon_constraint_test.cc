@@ -17,17 +17,27 @@ namespace {
 using namespace testing;
 using Indices = std::vector<CandidateIndex>;
 
+// Latency and edge memory, either one constrained.
+ObjectivePair pair_of(Objective constrained) {
+  return {.optimized =
+              constrained == Objective::kLatency ? Objective::kEdgeMemory : Objective::kLatency,
+          .constrained = constrained};
+}
+
 struct Scored {
   explicit Scored(std::vector<Candidate> c, const Link& link = {}, const Caps& caps = {})
       : candidates(std::move(c)) {
-    for (const Candidate& candidate : candidates) scores.push_back(score(candidate, link, caps));
+    for (const Candidate& candidate : candidates) {
+      scores.push_back(score(candidate, conditions_of(link, caps)));
+    }
   }
   CandidateIndex solve(Objective constrained, std::uint64_t epsilon) const {
-    return solve_epsilon(candidates, scores, constrained, epsilon);
+    return solve_epsilon(candidates, scores, pair_of(constrained), epsilon);
   }
-  Indices enumerate(Objective constrained) {
+  Indices enumerate(Objective constrained) { return enumerate(pair_of(constrained)); }
+  Indices enumerate(const ObjectivePair& objectives) {
     Indices solutions(candidates.size());
-    front = enumerate_front(candidates, scores, constrained, solutions);
+    front = enumerate_front(candidates, scores, objectives, solutions);
     solutions.resize(front.size);
     return solutions;
   }
@@ -77,6 +87,21 @@ TEST_CASE("i = 1, j = 2: the same front from its other end, the best in f1 first
   CHECK(s.front.first_epsilon == ~std::uint64_t{0});
 }
 
+TEST_CASE("energy against cost: the same algorithm") {
+  Scored s({edge_candidate(0, 1, 0), edge_candidate(1, 1, 0), edge_candidate(2, 1, 0),
+            edge_candidate(3, 1, 0)});
+  const std::pair<std::uint64_t, std::uint64_t> energy_and_cost[] = {
+      {9, 0}, {5, 3}, {6, 3}, {2, 8}};
+  for (std::size_t n = 0; n < 4; ++n) {
+    s.scores[n].energy_uj = energy_and_cost[n].first;
+    s.scores[n].cost_ueur = energy_and_cost[n].second;
+  }
+  CHECK(s.enumerate({Objective::kEnergy, Objective::kCost}) == Indices{3, 1, 0});
+  CHECK(s.front.best == 3);
+  CHECK(s.front.first_epsilon == 8);
+  CHECK(s.enumerate({Objective::kCost, Objective::kEnergy}) == Indices{0, 1, 3});
+}
+
 TEST_CASE("no feasible candidate gives no solution") {
   Scored s({edge_candidate(0, 10, 5)}, {}, {.ram_bytes = 4});
   CHECK(s.enumerate(Objective::kLatency).empty());
@@ -117,7 +142,7 @@ TEST_CASE("the solutions are the Pareto front, and step 6 finds nothing to drop"
       for (const CandidateIndex b : solutions) CHECK_FALSE(dominates(s.scores[a], s.scores[b]));
     }
     Indices front(s.candidates.size());
-    front.resize(pareto_front(s.candidates, s.scores, front));
+    front.resize(pareto_front(s.candidates, s.scores, {}, front));
     std::reverse(solutions.begin(), solutions.end());
     CHECK(solutions == front);
   }

@@ -86,6 +86,18 @@ TEST_CASE("quotients that do not fit, and division by zero, saturate") {
   CHECK(saturating_muldiv_up(253'921, 145'295'143'558'111, 2) == kMax);
 }
 
+TEST_CASE("converting rounds up, keeps saturation, and is nothing at no price") {
+  CHECK(convert_up<1000>(0, 7) == 0);
+  CHECK(convert_up<1000>(1000, 7) == 7);
+  CHECK(convert_up<1000>(1001, 7) == 8);
+  CHECK(convert_up<1000>(kMax, 0) == 0);
+  CHECK(convert_up<1000>(kMax, 1) == kMax);
+  CHECK(convert_up<1000>(kMax - 1, 1) == 18'446'744'073'709'552);
+  CHECK(convert_up<1000>(kMax - 1, 1000) == kMax - 1);
+  CHECK(convert_up<1000>(kMax - 1, 1001) == kMax);
+  CHECK(convert_up<1000>(1ull << 32, 1ull << 32) == 18'446'744'073'709'552);  // 2^64, just too long
+}
+
 #ifdef __SIZEOF_INT128__
 TEST_CASE("random products and quotients equal the compiler's 128-bit arithmetic") {
   __extension__ using Wide = unsigned __int128;
@@ -107,6 +119,9 @@ TEST_CASE("random products and quotients equal the compiler's 128-bit arithmetic
     const Wide up = (product + (c - 1)) / c;
     REQUIRE(saturating_muldiv_down(a, b, c) ==
             (down > kMax ? kMax : static_cast<std::uint64_t>(down)));
+    const Wide unit = (product + 999'999'999) / 1'000'000'000;
+    REQUIRE(convert_up<1'000'000'000>(a, b) ==
+            (unit > kMax ? kMax : static_cast<std::uint64_t>(unit)));
     REQUIRE(saturating_muldiv_up(a, b, c) == (up > kMax ? kMax : static_cast<std::uint64_t>(up)));
   }
 }

@@ -6,7 +6,9 @@
 #pragma once
 
 #include <cstdint>
+#include <span>
 #include <tuple>
+#include <utility>
 #include <vector>
 
 #include "planner/planner.h"
@@ -15,16 +17,22 @@ namespace cleave::planner::testing {
 
 class Oracle {
  public:
-  Oracle(const std::vector<Candidate>& candidates, const Link& link, const Caps& caps);
+  // Keeps references to both.
+  Oracle(std::span<const Candidate> candidates, const Conditions& conditions);
 
   struct Expected {
-    bool feasible = false;
     std::uint64_t latency_ns = 0;
     std::uint64_t memory_bytes = 0;
+    std::uint64_t energy_uj = 0;
+    std::uint64_t cost_ueur = 0;
+    std::uint64_t tx_ns = 0;
     unsigned broken = 0;
-    bool on_front = false;
   };
   const std::vector<Expected>& expected() const { return expected_; }
+  std::uint64_t value(std::size_t n, Objective objective) const;
+
+  // The front of two objectives, from the best in the constrained one to the best in the other.
+  std::vector<CandidateIndex> front(const ObjectivePair& objectives) const;
 
   // The choice of plan(), or -1. Not for Policy::kRandom.
   int choice(const Request& request) const;
@@ -34,12 +42,16 @@ class Oracle {
 
  private:
   using TieKey = std::tuple<std::uint32_t, std::uint32_t, std::uint64_t, std::uint32_t,
-                            std::uint32_t, std::size_t>;
+                            std::uint32_t, std::uint32_t, std::size_t>;
   TieKey tie_key(std::size_t n) const;
+  Expected expect(const Candidate& candidate, const Conditions& conditions) const;
   bool allowed(Policy policy, std::size_t n) const;
-  bool beaten(std::size_t n) const;
+  bool better(std::size_t a, std::size_t b, Objective objective) const;
+  bool beaten(std::size_t n, const ObjectivePair& objectives) const;
+  bool within(std::size_t n, Objective objective, std::uint64_t budget) const;
+  bool before(std::size_t a, std::size_t b, Objective first, Objective second) const;
 
-  std::vector<Candidate> candidates_;
+  std::span<const Candidate> candidates_;
   std::vector<Expected> expected_;
 };
 

@@ -9,6 +9,7 @@
 
 #include "planner/cost_model.h"
 #include "planner/planner.h"
+#include "planner/score.h"
 
 namespace cleave::planner::testing {
 
@@ -43,13 +44,20 @@ inline Candidate split_candidate(std::uint16_t split, std::uint64_t edge_ns, std
   return c;
 }
 
+inline Conditions conditions_of(const Link& link, const Caps& caps = {}) {
+  return {.link = link, .caps = caps};
+}
+
 // plan() with outputs of its own.
 struct Planned {
-  Planned(const std::vector<Candidate>& candidates, const Link& link, const Caps& caps,
+  Planned(std::span<const Candidate> candidates, const Conditions& conditions,
           const Request& request)
       : scores(candidates.size()), indices(candidates.size()) {
-    decision = plan(candidates, link, caps, request, {.scores = scores, .front = indices});
+    decision = plan(candidates, conditions, request, {.scores = scores, .front = indices});
   }
+  Planned(std::span<const Candidate> candidates, const Link& link, const Caps& caps,
+          const Request& request)
+      : Planned(candidates, conditions_of(link, caps), request) {}
   std::span<const CandidateIndex> front() const {
     return std::span(indices).first(decision.front_size);
   }

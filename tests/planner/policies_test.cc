@@ -31,7 +31,7 @@ TEST_CASE("LOA follows the bandwidth, ECO and SCO do not") {
   CHECK(decide(candidates, Policy::kLatencyOnly).reason == Reason::kLeastLatency);
   CHECK(decide(candidates, Policy::kEdgeOnly).reason == Reason::kEdgeOnly);
   CHECK(decide(candidates, Policy::kServerOnly).reason == Reason::kServerOnly);
-  CHECK(decide(candidates, Policy::kServerOnly).latency_ns == 1'360'576'924);
+  CHECK(decide(candidates, Policy::kServerOnly).chosen.latency_ns == 1'360'576'924);
 }
 
 TEST_CASE("LOA ties go to the smaller cut even when a deeper one is as fast") {
@@ -46,6 +46,21 @@ TEST_CASE("SCO takes the faster way of sending the picture") {
   c[1].codec = 1;
   CHECK(decide(c, Policy::kServerOnly, link_of(1'000'000)).index == 1);
   CHECK(decide(c, Policy::kServerOnly, link_of(1'000'000'000)).index == 0);
+}
+
+TEST_CASE("SCO with pixels and SCO with a JPEG are two choices") {
+  std::vector<Candidate> c = {split_candidate(0, 0, 600'000, 50, 0),
+                              split_candidate(0, 0, 40'000, 9'000'000, 0),
+                              split_candidate(1, 0, 1, 0, 0), edge_candidate(2, 1, 1)};
+  c[1].sends_jpeg = true;
+  for (const std::uint64_t mbit : {1, 1000}) {
+    const Link link = link_of(mbit * 1'000'000);
+    CHECK(decide(c, Policy::kServerOnlyRaw, link).index == 0);
+    CHECK(decide(c, Policy::kServerOnlyJpeg, link).index == 1);
+    CHECK(decide(c, Policy::kServerOnlyJpeg, link).reason == Reason::kServerOnly);
+  }
+  c[1].sends_jpeg = false;
+  CHECK(decide(c, Policy::kServerOnlyJpeg).status == PlanStatus::kNoCandidates);
 }
 
 TEST_CASE("SCO without a server and ECO over the cap are infeasible, and say why") {

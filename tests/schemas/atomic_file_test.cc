@@ -2,7 +2,9 @@
 #include "schemas/atomic_file.h"
 
 #include <doctest/doctest.h>
+#include <sys/stat.h>
 
+#include <algorithm>
 #include <filesystem>
 #include <string_view>
 
@@ -48,6 +50,31 @@ TEST_CASE("what cannot be written is said with its path, and the old content sta
   CHECK(write_file_atomically(folder / "taken", bytes_of("x")).code() == StatusCode::kIo);
   CHECK(fs::is_directory(folder / "taken/inside"));
   CHECK(entries(folder.path()) == 1);
+}
+
+TEST_CASE("a symbolic link stays a link, and what is no regular file stays what it is") {
+  const test::TemporaryFolder folder;
+  fs::create_directory(folder / "real");
+  REQUIRE(write_file_atomically(folder / "real/file", bytes_of("old")).is_ok());
+  fs::create_symlink("real/file", folder / "link");
+  REQUIRE(write_file_atomically(folder / "link", bytes_of("new")).is_ok());
+  CHECK(fs::is_symlink(folder / "link"));
+  CHECK(std::ranges::equal(*read_file(folder / "real/file", 100), bytes_of("new")));
+  CHECK(entries(folder / "real") == 1);
+  fs::create_symlink("nowhere", folder / "dangling");
+  CHECK_FALSE(write_file_atomically(folder / "dangling", bytes_of("x")).is_ok());
+  CHECK(fs::is_symlink(folder / "dangling"));
+  const std::string pipe = folder / "pipe";
+  REQUIRE(::mkfifo(pipe.c_str(), 0600) == 0);
+  fs::create_symlink("pipe", folder / "to_pipe");
+  for (const char* name : {"pipe", "to_pipe"}) {
+    CAPTURE(name);
+    const Status status = write_file_atomically(folder / name, bytes_of("x"));
+    CHECK(status.code() == StatusCode::kIo);
+    CHECK(status.message().find("no regular file") != std::string::npos);
+  }
+  CHECK(fs::is_fifo(pipe));
+  CHECK(entries(folder.path()) == 5);
 }
 
 TEST_CASE("a file that is not committed leaves nothing") {

@@ -4,6 +4,7 @@
 #include <doctest/doctest.h>
 
 #include <array>
+#include <initializer_list>
 
 namespace cleave {
 namespace {
@@ -16,11 +17,11 @@ StatusCode code_of(const Bytes& bytes, const FrameLimits& limits = kLimits) {
   return decode_frame_header(bytes, limits).status().code();
 }
 
-TEST_CASE("the header of version 1, byte by byte") {
+TEST_CASE("the header of version 2, byte by byte") {
   const Bytes bytes = encode_frame_header(
       {.message_bytes = 0x0102'0304, .attachment_bytes = 0x1112'1314'1516'1718});
   const std::array<unsigned char, kFrameHeaderBytes> expected = {
-      'C',  'L',  'V',  'F',  1,    0,    0,    0,  // magic, version, flags
+      'C',  'L',  'V',  'F',  2,    0,    0,    0,  // magic, version, flags
       0x04, 0x03, 0x02, 0x01, 0,    0,    0,    0,  // message_bytes, reserved
       0x18, 0x17, 0x16, 0x15, 0x14, 0x13, 0x12, 0x11};
   for (std::size_t i = 0; i < expected.size(); ++i) {
@@ -46,7 +47,11 @@ TEST_CASE("what is encoded is decoded, up to the limits and not beyond") {
 
 TEST_CASE("an empty message, another version, another protocol") {
   CHECK(code_of(encode_frame_header({.message_bytes = 0})) == StatusCode::kCorrupt);
-  CHECK(code_of(encode_frame_header({.version = 2, .message_bytes = 5})) == StatusCode::kMismatch);
+  for (const auto version : std::initializer_list<std::uint16_t>{0, 1, 3, 0xffff}) {
+    CAPTURE(version);
+    CHECK(code_of(encode_frame_header({.version = version, .message_bytes = 5})) ==
+          StatusCode::kMismatch);
+  }
   Bytes http{};
   const std::string_view get = "GET / HTTP/1.1\r\nHost: a";
   for (std::size_t i = 0; i < get.size(); ++i) http[i] = static_cast<std::byte>(get[i]);

@@ -5,6 +5,8 @@
 // changed: see "Rule for change" in schemas/model_format.md and schemas/wire_format.md.
 #include <doctest/doctest.h>
 
+#include <filesystem>
+
 #include "schemas/atomic_file.h"
 #include "schemas/frame.h"
 #include "schemas/model_reader.h"
@@ -38,10 +40,10 @@ TEST_CASE("the model file of version 1 opens, and is still written so") {
   CHECK(test::full_header_model().build() == bytes);
 }
 
-TEST_CASE("the frames of version 1 parse, and are still written so") {
+TEST_CASE("the frames of version 2 parse, and are still written so") {
   for (const test::SampleFrame& sample : test::sample_frames()) {
     CAPTURE(sample.name);
-    const std::vector<std::byte> bytes = golden("wire_v1/" + sample.name + ".frame");
+    const std::vector<std::byte> bytes = golden("wire_v2/" + sample.name + ".frame");
     const auto header = decode_frame_header(std::span(bytes).first<kFrameHeaderBytes>(),
                                             {.max_attachment_bytes = 1u << 20});
     REQUIRE(header.is_ok());
@@ -51,15 +53,36 @@ TEST_CASE("the frames of version 1 parse, and are still written so") {
   }
 }
 
-TEST_CASE("the profile of version 1 is read, and still written so") {
-  const auto profile = parse_profile(golden("profile_v1.clvp"));
-  REQUIRE_MESSAGE(profile.is_ok(), profile.status().message());
-  CHECK(*profile == test::sample_profile());
-  flatbuffers::FlatBufferBuilder builder;
-  fbs::FinishProfileBuffer(builder, build_profile(builder, test::sample_profile()));
-  const auto bytes = std::as_bytes(std::span(builder.GetBufferPointer(), builder.GetSize()));
-  const std::vector<std::byte> expected = golden("profile_v1.clvp");
-  CHECK(std::equal(bytes.begin(), bytes.end(), expected.begin(), expected.end()));
+TEST_CASE("the frames of version 1 are known for what they are, and not read") {
+  std::size_t frames = 0;
+  for (const auto& entry : std::filesystem::directory_iterator("tests/golden/wire_v1")) {
+    CAPTURE(entry.path().string());
+    const std::vector<std::byte> bytes = golden("wire_v1/" + entry.path().filename().string());
+    const auto header = decode_frame_header(std::span(bytes).first<kFrameHeaderBytes>(),
+                                            {.max_attachment_bytes = 1u << 20});
+    CHECK(header.status().code() == StatusCode::kMismatch);
+    CHECK(header.status().message() == "frame: the peer speaks protocol version 1, this build 2");
+    // Tables only grow.
+    CHECK(parse_message(std::span(bytes).subspan(kFrameHeaderBytes)).is_ok());
+    ++frames;
+  }
+  CHECK(frames == 12);
+}
+
+TEST_CASE("profiles of each version are read, and what a version holds is still written so") {
+  const std::pair<const char*, ProfileData> versions[] = {
+      {"profile_v1.clvp", test::sample_profile()}, {"profile_v2.clvp", test::sample_profile_v2()}};
+  for (const auto& [name, content] : versions) {
+    CAPTURE(name);
+    const std::vector<std::byte> expected = golden(name);
+    const auto profile = parse_profile(expected);
+    REQUIRE_MESSAGE(profile.is_ok(), profile.status().message());
+    CHECK(*profile == content);
+    flatbuffers::FlatBufferBuilder builder;
+    fbs::FinishProfileBuffer(builder, build_profile(builder, content));
+    const auto bytes = std::as_bytes(std::span(builder.GetBufferPointer(), builder.GetSize()));
+    CHECK(std::equal(bytes.begin(), bytes.end(), expected.begin(), expected.end()));
+  }
 }
 
 }  // namespace

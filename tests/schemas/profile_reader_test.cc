@@ -14,6 +14,7 @@ namespace {
 
 using test::sample_identity;
 using test::sample_profile;
+using test::sample_profile_v2;
 
 std::vector<std::byte> bytes_of(const ProfileData& profile) {
   flatbuffers::FlatBufferBuilder builder;
@@ -25,10 +26,75 @@ std::vector<std::byte> bytes_of(const ProfileData& profile) {
 TEST_CASE("a profile is read as it was written") {
   const test::TemporaryFolder folder;
   const std::string path = folder / "a.profile";
-  REQUIRE(write_profile(path, sample_profile()).is_ok());
-  const auto read = read_profile(path, sample_identity());
-  REQUIRE_MESSAGE(read.is_ok(), read.status().message());
-  CHECK(*read == sample_profile());
+  ProfileData compared = sample_profile_v2();
+  compared.variants[1].compared_pictures = 150;
+  compared.variants[1].differing_pictures = 2;
+  for (const ProfileData& profile : {sample_profile(), sample_profile_v2(), compared}) {
+    REQUIRE(write_profile(path, profile).is_ok());
+    const auto read = read_profile(path, sample_identity());
+    REQUIRE_MESSAGE(read.is_ok(), read.status().message());
+    CHECK(*read == profile);
+  }
+}
+
+TEST_CASE("a profile is written as the lowest version that holds it") {
+  const auto version = [](const ProfileData& profile) {
+    const std::vector<std::byte> bytes = bytes_of(profile);
+    return fbs::GetProfile(bytes.data())->format_version();
+  };
+  CHECK(version(sample_profile()) == 1);
+  CHECK(version(sample_profile_v2()) == 2);
+  const auto changed = [&](const std::function<void(ProfileData&)>& change) {
+    ProfileData profile = sample_profile();
+    change(profile);
+    return version(profile);
+  };
+  CHECK(changed([](ProfileData& p) { p.clock_khz = 1; }) == 2);
+  CHECK(changed([](ProfileData& p) { p.cores = 1; }) == 2);
+  CHECK(changed([](ProfileData& p) { p.sample_pictures = 1; }) == 2);
+  CHECK(changed([](ProfileData& p) { p.coded = sample_profile_v2().coded; }) == 2);
+  CHECK(changed([](ProfileData& p) {
+          p.variants[1].layer_median_ns = p.variants[1].layer_p95_ns = {1};
+        }) == 2);
+  CHECK(changed([](ProfileData& p) { p.variants[1].variant = p.variants[0].variant; }) == 2);
+  CHECK(changed([](ProfileData& p) { p.variants[1].compared_pictures = 1; }) == 3);
+}
+
+// What an older reader would overlook cannot call itself old.
+TEST_CASE("versions with fields of later ones, and versions that are none") {
+  const auto bytes_as = [](std::uint32_t version, std::uint32_t clock_khz,
+                           std::uint32_t compared = 0, std::uint32_t differing = 0) {
+    flatbuffers::FlatBufferBuilder builder;
+    const std::vector<std::uint64_t> times{1, 2};
+    const auto name = builder.CreateString("f32");
+    const auto median = builder.CreateVector(times);
+    const auto p95 = builder.CreateVector(times);
+    const std::vector variant{
+        fbs::CreateVariantProfile(builder, name, 1, 1, median, p95, 0, 0, compared, differing)};
+    const auto variants = builder.CreateVector(variant);
+    const auto identity = builder.CreateVector(std::vector<std::uint8_t>(32));
+    const auto processor = builder.CreateString("x");
+    fbs::FinishProfileBuffer(
+        builder, fbs::CreateProfile(builder, version, identity, processor, 0, variants, clock_khz));
+    const auto bytes = std::as_bytes(std::span(builder.GetBufferPointer(), builder.GetSize()));
+    return parse_profile(std::vector<std::byte>(bytes.begin(), bytes.end())).status();
+  };
+  CHECK(bytes_as(1, 0).is_ok());
+  CHECK(bytes_as(2, 0).is_ok());
+  CHECK(bytes_as(2, 1'500'000).is_ok());
+  CHECK(bytes_as(1, 1'500'000).code() == StatusCode::kCorrupt);
+  CHECK(bytes_as(1, 1'500'000).message().find("version 1 with") != std::string::npos);
+  CHECK(bytes_as(3, 1'500'000, 10, 10).is_ok());
+  CHECK(bytes_as(2, 1'500'000, 10, 0).code() == StatusCode::kCorrupt);
+  CHECK(bytes_as(1, 0, 10, 0).code() == StatusCode::kCorrupt);
+  CHECK(bytes_as(3, 0, 10, 11).code() == StatusCode::kCorrupt);
+  CHECK(bytes_as(3, 0, kMaxComparedPictures, 0).is_ok());
+  CHECK(bytes_as(3, 0, kMaxComparedPictures + 1, 0).code() == StatusCode::kCorrupt);
+  for (const std::uint32_t version : {0U, 4U, UINT32_MAX}) {
+    CAPTURE(version);
+    CHECK(bytes_as(version, 0).code() == StatusCode::kUnsupported);
+    CHECK(bytes_as(version, 0).message().find("measure again") != std::string::npos);
+  }
 }
 
 TEST_CASE("a profile of another model is a mismatch, with the way out") {
@@ -74,6 +140,53 @@ TEST_CASE("profiles that break a rule are refused, and not written either") {
       {[](ProfileData& p) { p.variants[1].op_p95_ns[2] = kMaxProfileNs + 1; }, "over an hour"},
       {[](ProfileData& p) { p.input_ns = ~std::uint64_t{0}; }, "input_ns"},
       {[](ProfileData& p) { p.variants[1].variant = "\n"; }, "control character"},
+      {[](ProfileData& p) { p.variants[1] = p.variants[0]; }, "twice with the same"},
+      {[](ProfileData& p) {
+         p.variants[0].layer_median_ns = {1, 2};
+       },
+       "medians of layers"},
+      {[](ProfileData& p) {
+         p.variants[0].layer_median_ns.resize(4097);
+         p.variants[0].layer_p95_ns.resize(4097);
+       },
+       "not 0..4096"},
+      {[](ProfileData& p) {
+         p.variants[0].layer_median_ns = {1};
+         p.variants[0].layer_p95_ns = {kMaxProfileNs + 1};
+       },
+       "layer: an op's time is over"},
+      {[](ProfileData& p) { p.coded.resize(49, sample_profile_v2().coded[0]); }, "49 codings"},
+      {[](ProfileData& p) {
+         p.coded = sample_profile_v2().coded;
+         p.coded[1].variant = "\n";
+       },
+       "control character"},
+      {[](ProfileData& p) {
+         p.coded = sample_profile_v2().coded;
+         p.coded[0].p95_bytes.pop_back();
+       },
+       "as many medians"},
+      {[](ProfileData& p) {
+         p.coded = sample_profile_v2().coded;
+         p.coded[0] = {
+             .variant = "f32", .codec = 0, .op_boundary = {}, .median_bytes = {}, .p95_bytes = {}};
+       },
+       "not 1..4097 cuts"},
+      {[](ProfileData& p) {
+         p.coded = sample_profile_v2().coded;
+         p.coded[0].op_boundary = {2, 2};
+       },
+       "not ascending"},
+      {[](ProfileData& p) {
+         p.coded = sample_profile_v2().coded;
+         p.coded[1].op_boundary = {4097};
+       },
+       "beyond the last op"},
+      {[](ProfileData& p) {
+         p.coded = sample_profile_v2().coded;
+         p.coded[0].median_bytes[1] = kMaxCodedBytes + 1;
+       },
+       "more bytes than"},
   };
   const test::TemporaryFolder folder;
   for (const Spoil& spoil : spoils) {
@@ -89,20 +202,12 @@ TEST_CASE("profiles that break a rule are refused, and not written either") {
   }
 }
 
-TEST_CASE("another format version is unsupported") {
-  flatbuffers::FlatBufferBuilder builder;
-  const auto identity = builder.CreateVector(std::vector<std::uint8_t>(32));
-  const auto processor = builder.CreateString("x");
-  const auto variants =
-      builder.CreateVector(std::vector<flatbuffers::Offset<fbs::VariantProfile>>());
-  fbs::FinishProfileBuffer(builder,
-                           fbs::CreateProfile(builder, 2, identity, processor, 0, variants));
-  const auto bytes = std::as_bytes(std::span(builder.GetBufferPointer(), builder.GetSize()));
-  CHECK(parse_profile(bytes).status().code() == StatusCode::kUnsupported);
-}
-
 TEST_CASE("every bit of a profile flipped, and every length: a profile or a clean error") {
-  const std::vector<std::byte> good = bytes_of(sample_profile());
+  bool with_additions = false;
+  SUBCASE("version 1") {}
+  SUBCASE("version 2") { with_additions = true; }
+  const std::vector<std::byte> good =
+      bytes_of(with_additions ? sample_profile_v2() : sample_profile());
   REQUIRE(parse_profile(good).is_ok());
   std::size_t refused = 0;
   for (std::size_t bit = 0; bit < 8 * good.size(); ++bit) {

@@ -35,13 +35,14 @@ void check_refused(const FrameBytes& frame, const std::string& expected) {
 }
 
 TEST_CASE("every message comes back as it was made") {
-  const FrameBytes hello = make_hello("cam", test::sample_identity());
+  const FrameBytes hello = make_hello({.device = "cam", .model_identity = test::sample_identity()});
   CHECK((*parse(hello))->message_as_Hello()->device()->str() == "cam");
   CHECK((*parse(hello))->message_as_Hello()->protocol_version() == kProtocolVersion);
   CHECK((*parse(hello))->message_as_Hello()->model_identity()->Get(31) == 31);
 
   const FrameBytes request =
-      make_request(7, 1, 12, fbs::Codec::Raw, 250'000'000, std::uint64_t{1} << 40);
+      make_request({.request_id = 7, .variant = 1, .cut = 12, .remaining_ns = 250'000'000},
+                   std::uint64_t{1} << 40);
   const fbs::Request& parsed = *(*parse(request))->message_as_Request();
   CHECK(parsed.request_id() == 7);
   CHECK(parsed.variant() == 1);
@@ -62,6 +63,51 @@ TEST_CASE("every message comes back as it was made") {
   CHECK((*parse(make_ping(3)))->message_as_Ping()->nonce() == 3);
   CHECK((*parse(make_pong(4)))->message_as_Pong()->nonce() == 4);
   CHECK((*parse(make_goodbye("done")))->message_as_Goodbye()->reason()->str() == "done");
+}
+
+TEST_CASE("what version 2 added comes back as it was made, and is checked") {
+  const Sha256Digest identity = test::sample_identity();
+  const FrameBytes full = make_hello({.device = "cam",
+                                      .model_identity = identity,
+                                      .lowest_version = 2,
+                                      .features = 5,
+                                      .token = "secret"});
+  const fbs::Hello& hello = *(*parse(full))->message_as_Hello();
+  CHECK(hello.lowest_version() == 2);
+  CHECK(hello.features() == 5);
+  CHECK(hello.token()->str() == "secret");
+  check_refused(make_hello({.device = "cam", .model_identity = identity, .lowest_version = 3}),
+                "lowest_version is above protocol_version");
+
+  const FrameBytes welcomed = make_welcome(
+      {.server = "s", .features = 1, .heartbeat_ms = 5'000, .current_model = identity});
+  const fbs::Welcome& welcome = *(*parse(welcomed))->message_as_Welcome();
+  CHECK(welcome.features() == 1);
+  CHECK(welcome.heartbeat_ms() == 5'000);
+  CHECK(welcome.current_model()->Get(31) == 31);
+  check_refused(make_welcome({.server = "s", .current_model = std::span(identity).first(31)}),
+                "current_model is not 32 bytes");
+
+  const FrameBytes coded =
+      make_request({.request_id = 1, .codec = fbs::Codec::Coded, .quality = 3}, 9);
+  CHECK((*parse(coded))->message_as_Request()->quality() == 3);
+  check_refused(make_request({.request_id = 1, .quality = 3}, 9), "a codec that has none");
+  CHECK((*parse(make_cancel(4)))->message_as_Cancel()->request_id() == 4);
+  check_refused(make_cancel(0), "request_id is 0");
+  CHECK((*parse(make_answer(1, std::array{1.0f}, {}, true)))->message_as_Answer()->repeated());
+
+  const FrameBytes fetching =
+      make_fetch({.fetch_id = 2, .sha256 = identity, .offset = 77, .bytes = kMaxPieceBytes});
+  const fbs::Fetch& fetch = *(*parse(fetching))->message_as_Fetch();
+  CHECK(fetch.sha256()->Get(31) == 31);
+  CHECK(fetch.offset() == 77);
+  CHECK(fetch.bytes() == kMaxPieceBytes);
+  check_refused(make_fetch({.fetch_id = 0, .sha256 = identity, .bytes = 1}), "fetch_id is 0");
+  check_refused(make_fetch({.fetch_id = 1, .sha256 = identity, .bytes = 0}), "0 bytes");
+  check_refused(make_fetch({.fetch_id = 1, .sha256 = identity, .bytes = kMaxPieceBytes + 1}),
+                "262145 bytes");
+  CHECK((*parse(make_piece(2, 1'000, 9)))->message_as_Piece()->total_bytes() == 1'000);
+  check_refused(make_piece(0, 1'000, 9), "fetch_id is 0");
 }
 
 TEST_CASE("a welcome carries the server's profile") {
@@ -87,6 +133,7 @@ TEST_CASE("the largest welcome that is allowed is read, and one op more is not")
                                                 .runs = 1,
                                                 .op_median_ns = times,
                                                 .op_p95_ns = times});
+  for (std::uint32_t i = 0; i < profile.variants.size(); ++i) profile.variants[i].threads = i + 1;
   const std::string server(kMaxTextBytes, 's');
   const WelcomeFields fields{.server = server,
                              .session_id = ~0ull,
@@ -106,7 +153,10 @@ TEST_CASE("the largest welcome that is allowed is read, and one op more is not")
 
 TEST_CASE("the largest message of an agent is within what a server reads") {
   const std::string text(kMaxTextBytes, 'x');
-  const FrameBytes hello = make_hello(text, test::sample_identity());
+  const FrameBytes hello = make_hello({.device = text,
+                                       .model_identity = test::sample_identity(),
+                                       .token = text,
+                                       .model_name = text});
   for (const FrameBytes& frame : {hello, make_goodbye(text)}) {
     const auto bytes = std::span(frame).first<kFrameHeaderBytes>();
     CHECK(decode_frame_header(bytes, {.max_message_bytes = kMaxMessageToServerBytes}).is_ok());
@@ -140,10 +190,13 @@ TEST_CASE("a hello with an identity of another length") {
 }
 
 TEST_CASE("requests that no model could answer") {
-  check_refused(make_request(0, 0, 0, fbs::Codec::Raw, 0, 1), "request_id is 0");
-  check_refused(make_request(1, 0, 0, static_cast<fbs::Codec>(3), 0, 1), "unknown codec");
-  check_refused(make_request(1, 0, 1, fbs::Codec::Jpeg, 0, 1), "only be sent at cut 0");
-  check_refused(make_request(1, 0, 9, fbs::Codec::PixelsU8, 0, 1), "only be sent at cut 0");
+  check_refused(make_request({.request_id = 0}, 1), "request_id is 0");
+  check_refused(make_request({.request_id = 1, .codec = static_cast<fbs::Codec>(7)}, 1),
+                "unknown codec");
+  check_refused(make_request({.request_id = 1, .cut = 1, .codec = fbs::Codec::Jpeg}, 1),
+                "only be sent at cut 0");
+  check_refused(make_request({.request_id = 1, .cut = 9, .codec = fbs::Codec::PixelsU8}, 1),
+                "only be sent at cut 0");
 }
 
 TEST_CASE("answers, errors and welcomes outside their caps") {
@@ -152,7 +205,7 @@ TEST_CASE("answers, errors and welcomes outside their caps") {
   CHECK(parse(make_answer(1, std::vector<float>(kMaxScores), {})).is_ok());
   check_refused(make_answer(0, std::array{1.0f}, {}), "request_id is 0");
   check_refused(make_error(1, fbs::ErrorCode::None, "x"), "unknown code");
-  check_refused(make_error(1, static_cast<fbs::ErrorCode>(10), "x"), "unknown code");
+  check_refused(make_error(1, static_cast<fbs::ErrorCode>(13), "x"), "unknown code");
   check_refused(make_welcome({.server = "s", .max_inflight = 0}), "max_inflight is 0");
   ProfileData profile = test::sample_profile();
   profile.variants[1].op_p95_ns.pop_back();
@@ -165,16 +218,17 @@ TEST_CASE("an envelope of no or an unknown message") {
   check_refused(finish_frame(none, fbs::Message::NONE, ping.Union()), "unknown type");
   FlatBufferBuilder unknown;
   const auto other = fbs::CreatePing(unknown, 1);
-  check_refused(finish_frame(unknown, static_cast<fbs::Message>(9), other.Union()), "unknown type");
+  check_refused(finish_frame(unknown, static_cast<fbs::Message>(12), other.Union()),
+                "unknown type");
 }
 
-TEST_CASE("only a request has an attachment, and it has one") {
+TEST_CASE("only requests and pieces have an attachment, and each has one") {
   for (const test::SampleFrame& sample : test::sample_frames()) {
     const auto envelope = parse(sample.bytes);
     REQUIRE(envelope.is_ok());
-    const bool request = sample.name.find("request") == 0;
-    CHECK(check_attachment(**envelope, 0).is_ok() == !request);
-    CHECK(check_attachment(**envelope, 1).is_ok() == request);
+    const bool with = sample.name.find("request") == 0 || sample.name == "piece";
+    CHECK(check_attachment(**envelope, 0).is_ok() == !with);
+    CHECK(check_attachment(**envelope, 1).is_ok() == with);
   }
 }
 

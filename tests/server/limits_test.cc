@@ -7,6 +7,8 @@
 #include <memory>
 #include <thread>
 
+#include "engine/codec/boundary_codec.h"
+#include "schemas/protocol.h"
 #include "tests/server/session_fixture.h"
 
 namespace cleave::test {
@@ -27,15 +29,127 @@ TEST_CASE("silent and stalled clients are closed in time") {
   RawClient stalled(fixture.server.port());
   fixture.greet(stalled);
   REQUIRE(
-      stalled.send(make_request(1, 0, 2, fbs::Codec::Raw, 0, fixture.cuts()[2].boundary_bytes)));
+      stalled.send(make_request({.request_id = 1, .cut = 2}, fixture.cuts()[2].boundary_bytes)));
   CHECK(stalled.closed_within(3'000));
+  fixture.await_stats([](const auto& stats) {
+    return stats.handshake_timeouts == 1 && stats.idle_closed == 1 && stats.stalled_reads == 1;
+  });
+}
+
+TEST_CASE(
+    "an agent that promised heartbeats and is silent is gone, also when it waits for an answer") {
+  Fixture fixture([](server::ServerOptions& options) {
+    options.heartbeat = milliseconds(100);
+    options.idle_timeout = std::chrono::hours(1);
+  });
+  HeldWorker worker(fixture.server.tail_pool());
+  RawClient half_open(fixture.server.port()), alive(fixture.server.port()),
+      plain(fixture.server.port());
+  CHECK(fixture.greet(half_open, kFeatureHeartbeat)->heartbeat_ms() == 100);
+  CHECK(fixture.greet(alive, kFeatureHeartbeat)->features() == kFeatureHeartbeat);
+  CHECK(fixture.greet(plain)->heartbeat_ms() == 0);
+  for (RawClient* client : {&half_open, &alive, &plain}) {
+    REQUIRE(fixture.request(*client, 1, 1, fixture.boundary(1, 1)));
+  }
+  const auto start = std::chrono::steady_clock::now();
+  bool closed = false;
+  while (!closed && std::chrono::steady_clock::now() - start < std::chrono::seconds(10)) {
+    await_pong(alive);
+    closed = half_open.closed_within(50);
+  }
+  CHECK(closed);
+  CHECK(std::chrono::steady_clock::now() - start >= milliseconds(250));
+  fixture.await_stats([](const auto& now) { return now.half_open == 1 && now.withdrawn == 1; });
+  worker.release();
+  CHECK(receive_answer(alive)->request_id() == 1);
+  CHECK(receive_answer(plain)->request_id() == 1);
+  const server::ServerStats stats = fixture.stats();
+  CHECK(stats.half_open == 1);
+  CHECK(stats.unanswered == 1);
+  CHECK(stats.answers == 2);
+}
+
+TEST_CASE(
+    "what one device may ask for is bounded over all its connections; others are not affected") {
+  Fixture fixture;
+  std::unique_ptr<Fixture> limited;
+  const std::vector<float> tensors = fixture.boundary(1, 1);
+  const auto make = [&](server::DeviceLimits limits) {
+    limited =
+        std::make_unique<Fixture>([&](server::ServerOptions& options) { options.device = limits; });
+  };
+  const auto ask = [&](RawClient& client, std::uint64_t id) {
+    REQUIRE(limited->request(client, id, 1, tensors));
+  };
+  SUBCASE("requests a second") {
+    make({.requests_per_second = 2});
+    RawClient one(limited->server.port()), two(limited->server.port()),
+        other(limited->server.port());
+    limited->greet(one);
+    limited->greet(two);
+    limited->greet(other, 0, "other");
+    ask(one, 1);
+    (void)receive_answer(one);
+    ask(two, 1);
+    (void)receive_answer(two);
+    ask(two, 2);
+    const fbs::Error* busy = receive_error(two);
+    CHECK(busy->code() == fbs::ErrorCode::Busy);
+    CHECK(busy->request_id() == 2);
+    CHECK(busy->retry_after_ms() > 0);
+    CHECK(busy->retry_after_ms() <= 500);
+    const milliseconds pause(busy->retry_after_ms());
+    ask(other, 1);
+    (void)receive_answer(other);
+    std::this_thread::sleep_for(pause);
+    ask(one, 2);
+    (void)receive_answer(one);
+    CHECK(limited->stats().busy_device_rate == 1);
+  }
+  SUBCASE("bytes a second") {
+    make({.bytes_per_second = 3 * tensors.size() * sizeof(float)});
+    RawClient client(limited->server.port());
+    limited->greet(client);
+    for (std::uint64_t id = 1; id <= 3; ++id) {
+      ask(client, id);
+      (void)receive_answer(client);
+    }
+    ask(client, 4);
+    CHECK(receive_error(client)->code() == fbs::ErrorCode::Busy);
+    CHECK(limited->stats().busy_device_bytes == 1);
+  }
+  SUBCASE("requests under way") {
+    make({.max_inflight = 2});
+    HeldWorker worker(limited->server.tail_pool());
+    RawClient one(limited->server.port()), two(limited->server.port()),
+        other(limited->server.port());
+    limited->greet(one, kFeatureResend);
+    limited->greet(two, kFeatureResend);
+    limited->greet(other, 0, "other");
+    ask(one, 1);
+    ask(one, 2);
+    await_pong(one);
+    ask(two, 3);
+    CHECK(receive_error(two)->code() == fbs::ErrorCode::Busy);
+    ask(two, 1);  // resent: it is under way already, and not counted twice
+    ask(other, 1);
+    await_pong(two);
+    worker.release();
+    CHECK(receive_answer(one)->request_id() == 1);
+    CHECK(receive_answer(one)->request_id() == 2);
+    CHECK(receive_answer(two)->repeated());
+    (void)receive_answer(other);
+    ask(two, 4);
+    CHECK(receive_answer(two)->request_id() == 4);
+    CHECK(limited->stats().busy_device_inflight == 1);
+  }
 }
 
 TEST_CASE("a handshake fed byte by byte ends at its deadline all the same") {
   Fixture fixture(
       [](server::ServerOptions& options) { options.handshake_timeout = milliseconds(300); });
   RawClient slow(fixture.server.port());
-  const FrameBytes hello = make_hello("slow", fixture.identity());
+  const FrameBytes hello = make_hello({.device = "slow", .model_identity = fixture.identity()});
   const auto start = std::chrono::steady_clock::now();
   std::size_t sent = 0;
   while (sent < hello.size() && slow.send(std::span(hello).subspan(sent, 1)) &&
@@ -75,7 +189,8 @@ TEST_CASE("a request whose time is used up is not computed") {
   RawClient client(fixture.server.port());
   fixture.greet(client);
   const std::vector<float> tensors = fixture.boundary(1, 1);
-  REQUIRE(client.send(make_request(9, 0, 1, fbs::Codec::Raw, 1, tensors.size() * 4)));
+  REQUIRE(client.send(
+      make_request({.request_id = 9, .cut = 1, .remaining_ns = 1}, tensors.size() * 4)));
   REQUIRE(client.send(std::as_bytes(std::span(tensors))));
   const fbs::Error* error = receive_error(client);
   CHECK(error->code() == fbs::ErrorCode::DeadlineExceeded);
@@ -83,26 +198,43 @@ TEST_CASE("a request whose time is used up is not computed") {
 }
 
 TEST_CASE("requests of all agents share one budget of bytes; over it they are Busy and in step") {
-  // The largest request is the whole budget.
+  // The largest request is the whole budget: encoded tensors, and those that they become.
   Fixture fixture([](server::ServerOptions& options) {
-    options.payload_budget_bytes = 8 * 8 * 4 * sizeof(float) * 2;
+    options.payload_budget_bytes = 8 * 8 * 4 * sizeof(float) * 2 * 2 + 1;
     options.picture.max_file_bytes = options.payload_budget_bytes;
   });
   std::uint32_t cut = 0;
   while (fixture.cuts().at(cut).boundary_bytes != 8 * 8 * 4 * sizeof(float) * 2) ++cut;
   const std::vector<float> tensors = fixture.boundary(cut, 1);
-  const auto bytes = std::as_bytes(std::span(tensors));
+  const auto codec =
+      BoundaryCodec::create(*fixture.server.model().file, 0, cut, {.codec = fbs::Codec::Lossless});
+  REQUIRE(codec.is_ok());
+  std::vector<std::byte> bytes((*codec)->max_encoded_bytes());
+  std::vector<std::span<const std::byte>> parts;
+  std::size_t place = 0;
+  for (const TensorId id : fixture.cuts().at(cut).boundary_tensors) {
+    const auto& model = fixture.server.model().file->header();
+    const std::size_t size = tensor_bytes(*model.variants()->Get(0)->tensors()->Get(id));
+    parts.push_back(std::as_bytes(std::span(tensors)).subspan(place, size));
+    place += size;
+  }
+  bytes.resize((*codec)->encode(parts, bytes));
+  const auto request_of = [&](std::uint64_t id) {
+    return make_request({.request_id = id, .cut = cut, .codec = fbs::Codec::Lossless},
+                        bytes.size());
+  };
 
   auto slow = std::make_unique<RawClient>(fixture.server.port());
-  fixture.greet(*slow);
-  REQUIRE(slow->send(make_request(1, 0, cut, fbs::Codec::Raw, 0, bytes.size())));
-  REQUIRE(slow->send(bytes.first(bytes.size() / 2)));
+  fixture.greet(*slow, kFeatureBoundaryCodecs);
+  REQUIRE(slow->send(request_of(1)));
+  REQUIRE(slow->send(std::span(bytes).first(bytes.size() / 2)));
 
   RawClient other(fixture.server.port());
-  fixture.greet(other);
+  fixture.greet(other, kFeatureBoundaryCodecs);
   std::uint64_t id = 0;
   const auto ask_other = [&] {
-    REQUIRE(fixture.request(other, ++id, cut, tensors));
+    REQUIRE(other.send(request_of(++id)));
+    REQUIRE(other.send(bytes));
     const fbs::Envelope* reply = other.receive();
     REQUIRE(reply != nullptr);
     return reply;
@@ -125,7 +257,7 @@ TEST_CASE("requests of all agents share one budget of bytes; over it they are Bu
   CHECK(other.receive()->message_as_Pong()->nonce() == 7);
 
   SUBCASE("the first is not harmed, and makes room when it is answered") {
-    REQUIRE(slow->send(bytes.subspan(bytes.size() / 2)));
+    REQUIRE(slow->send(std::span(bytes).subspan(bytes.size() / 2)));
     const fbs::Answer* answer = slow->receive()->message_as_Answer();
     REQUIRE(answer != nullptr);
     CHECK(std::vector<float>(answer->scores()->begin(), answer->scores()->end()) ==
@@ -136,9 +268,9 @@ TEST_CASE("requests of all agents share one budget of bytes; over it they are Bu
     slow.reset();
     ask_until(fbs::Message::Answer);
   }
-  const server::ServerStats stats = fixture.server.stop();
+  const server::ServerStats stats = fixture.stats();
   CHECK(stats.busy_payloads > 0);
-  CHECK(stats.peak_payload_bytes == bytes.size());
+  CHECK(stats.peak_payload_bytes == bytes.size() + tensors.size() * sizeof(float));
 }
 
 TEST_CASE("a budget that one request would never fit is refused at the start") {
@@ -163,7 +295,9 @@ TEST_CASE("a connection over the most allowed is told Busy and closed, whatever 
   auto first = std::make_unique<RawClient>(fixture.server.port());
   fixture.greet(*first);
   RawClient second(fixture.server.port());
-  SUBCASE("says Hello") { REQUIRE(second.send(make_hello("second", fixture.identity()))); }
+  SUBCASE("says Hello") {
+    REQUIRE(second.send(make_hello({.device = "second", .model_identity = fixture.identity()})));
+  }
   SUBCASE("says nothing") {}
   const fbs::Error* error = receive_error(second);
   CHECK(error->request_id() == 0);
@@ -172,7 +306,7 @@ TEST_CASE("a connection over the most allowed is told Busy and closed, whatever 
   CHECK(second.closed_within(5'000));
   REQUIRE(first->send(make_ping(1)));
   CHECK(first->receive()->message_as_Pong()->nonce() == 1);
-  CHECK(fixture.server.stop().refused_connections == 1);
+  CHECK(fixture.stats().refused_connections == 1);
 }
 
 TEST_CASE("a crowd at the door that stays and says nothing keeps nobody from coming in") {
@@ -202,14 +336,14 @@ TEST_CASE("a crowd at the door that stays and says nothing keeps nobody from com
   bool welcome = false;
   for (int i = 0; i < 100 && !welcome; ++i) {
     RawClient next(fixture.server.port());
-    REQUIRE(next.send(make_hello("next", fixture.identity())));
+    REQUIRE(next.send(make_hello({.device = "next", .model_identity = fixture.identity()})));
     const fbs::Envelope* reply = next.receive();
     REQUIRE(reply != nullptr);
     welcome = reply->message_type() == fbs::Message::Welcome;
     if (!welcome) std::this_thread::sleep_for(milliseconds(20));
   }
   CHECK(welcome);
-  CHECK(fixture.server.stop().refused_connections >= kCrowd);
+  CHECK(fixture.stats().refused_connections >= kCrowd);
 }
 
 }  // namespace cleave::test

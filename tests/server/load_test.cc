@@ -46,7 +46,8 @@ class Agent {
   explicit Agent(const ServerThread& server)
       : client_(server.port()),
         tensors_(server.model().variants[0].cuts[1].boundary_bytes / sizeof(float), 0.5F) {
-    REQUIRE(client_.send(make_hello("flood", server.model().file->identity())));
+    REQUIRE(client_.send(
+        make_hello({.device = "flood", .model_identity = server.model().file->identity()})));
     const fbs::Envelope* reply = client_.receive();
     REQUIRE(reply != nullptr);
     REQUIRE(reply->message_type() == fbs::Message::Welcome);
@@ -56,7 +57,7 @@ class Agent {
 
   bool ask() {
     const std::uint64_t id = ++last_id_;
-    if (!client_.send(make_request(id, 0, 1, fbs::Codec::Raw, 0, tensors_.size() * 4)) ||
+    if (!client_.send(make_request({.request_id = id, .cut = 1}, tensors_.size() * 4)) ||
         !client_.send(std::as_bytes(std::span(tensors_)))) {
       return false;
     }
@@ -157,7 +158,8 @@ TEST_CASE("hundreds of idle agents do not keep one from being answered") {
   std::vector<std::unique_ptr<RawClient>> idle;
   for (int i = 0; i < 300; ++i) {
     idle.push_back(std::make_unique<RawClient>(server.port()));
-    REQUIRE(idle.back()->send(make_hello("idle", server.model().file->identity())));
+    REQUIRE(idle.back()->send(
+        make_hello({.device = "idle", .model_identity = server.model().file->identity()})));
     const fbs::Envelope* reply = idle.back()->receive();
     REQUIRE(reply != nullptr);
     REQUIRE(reply->message_type() == fbs::Message::Welcome);

@@ -7,6 +7,7 @@
 #include <memory>
 #include <utility>
 
+#include "schemas/protocol.h"
 #include "tests/server/failing_memory.h"
 #include "tests/server/session_fixture.h"
 
@@ -99,15 +100,21 @@ TEST_CASE("whichever allocation of a session fails, only that session ends") {
   constexpr std::uint32_t kCut = 1;
   const std::vector<float> tensors = fixture.boundary(kCut, 1);
   const std::vector<float> expected = fixture.expected(kCut, tensors);
-  // As far as the server lets it go.
+  std::uint64_t id = 0;
+  // Asks twice under one id, as far as the server lets it go.
   const auto use = [&](RawClient& client) {
-    if (!client.send(make_hello("test", fixture.identity()))) return false;
+    if (!client.send(make_hello({.device = "test",
+                                 .model_identity = fixture.identity(),
+                                 .features = kFeatureResend | kFeatureCancel})))
+      return false;
     if (client.receive() == nullptr) return false;
-    if (!fixture.request(client, 1, kCut, tensors)) return false;
-    const fbs::Envelope* reply = client.receive();
-    if (reply == nullptr || reply->message_as_Answer() == nullptr) return false;
-    const auto& scores = *reply->message_as_Answer()->scores();
-    CHECK(std::vector<float>(scores.begin(), scores.end()) == expected);
+    ++id;
+    for (int i = 0; i < 2; ++i) {
+      if (!fixture.request(client, id, kCut, tensors)) return false;
+      const fbs::Envelope* reply = client.receive();
+      if (reply == nullptr || reply->message_as_Answer() == nullptr) return false;
+      CHECK(scores_of(*reply->message_as_Answer()) == expected);
+    }
     return client.send(make_goodbye("done")) && client.closed_within(5'000);
   };
   int failures = 0, ended = 0;

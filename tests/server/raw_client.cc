@@ -23,7 +23,7 @@ bool readable(int socket, int milliseconds) {
 
 }  // namespace
 
-RawClient::RawClient(std::uint16_t port, int buffer_bytes)
+RawClient::RawClient(std::uint16_t port, int buffer_bytes, std::uint8_t from)
     : socket_(socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0)) {
   if (buffer_bytes > 0) {
     setsockopt(socket_, SOL_SOCKET, SO_RCVBUF, &buffer_bytes, sizeof(buffer_bytes));
@@ -31,6 +31,11 @@ RawClient::RawClient(std::uint16_t port, int buffer_bytes)
   }
   sockaddr_in address{};
   address.sin_family = AF_INET;
+  address.sin_addr.s_addr = htonl((INADDR_LOOPBACK & ~0xffU) | from);
+  // The port is chosen when it connects: else a flood of clients would use all of them up.
+  const int on = 1;
+  setsockopt(socket_, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, &on, sizeof(on));
+  REQUIRE(bind(socket_, reinterpret_cast<sockaddr*>(&address), sizeof(address)) == 0);
   address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
   address.sin_port = htons(port);
   REQUIRE(connect(socket_, reinterpret_cast<sockaddr*>(&address), sizeof(address)) == 0);
@@ -52,6 +57,19 @@ void RawClient::set_non_blocking() const { fcntl(socket_, F_SETFL, O_NONBLOCK); 
 bool RawClient::send_some(std::span<const std::byte> bytes) const {
   return ::send(socket_, bytes.data(), bytes.size(), MSG_NOSIGNAL) ==
          static_cast<ssize_t>(bytes.size());
+}
+
+void RawClient::end_sending() const { shutdown(socket_, SHUT_WR); }
+
+std::optional<std::vector<std::byte>> RawClient::receive_to_end() const {
+  std::vector<std::byte> all;
+  std::array<std::byte, 4096> some{};
+  while (readable(socket_, 10'000)) {
+    const ssize_t count = recv(socket_, some.data(), some.size(), 0);
+    if (count <= 0) return all;
+    all.insert(all.end(), some.begin(), some.begin() + count);
+  }
+  return std::nullopt;
 }
 
 bool RawClient::receive_exactly(std::span<std::byte> bytes) const {

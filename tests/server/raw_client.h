@@ -17,7 +17,8 @@ namespace cleave::test {
 class RawClient {
  public:
   // `buffer_bytes` fixes the kernel's two buffers; 0 leaves them to grow as the kernel likes.
-  explicit RawClient(std::uint16_t port, int buffer_bytes = 0);
+  // `from` is the last byte of the loopback address that it comes from, 127.0.0.x.
+  explicit RawClient(std::uint16_t port, int buffer_bytes = 0, std::uint8_t from = 1);
   ~RawClient();
   RawClient(const RawClient&) = delete;
   RawClient& operator=(const RawClient&) = delete;
@@ -31,6 +32,11 @@ class RawClient {
   void set_non_blocking() const;
   // Without waiting; false when the socket takes no more now.
   bool send_some(std::span<const std::byte> bytes) const;
+
+  // Nothing more will be sent.
+  void end_sending() const;
+  // Reads until the server closes, and gives what came; nothing when it does not close in 10 s.
+  [[nodiscard]] std::optional<std::vector<std::byte>> receive_to_end() const;
 
   // The next message; nothing when the server closed or was silent for 10 s. Valid until the next.
   const fbs::Envelope* receive();

@@ -15,7 +15,7 @@ namespace cleave::test {
 HeldWorker::HeldWorker(server::TailPool& pool) {
   auto started = std::make_shared<std::promise<void>>();
   auto job = std::make_unique<server::TailJob>();
-  job->unwanted = std::make_shared<std::atomic<bool>>(true);  // nothing to compute
+  job->deadline = server::Clock::now();  // nothing to compute
   job->done = [started, released = released_.get_future().share()](
                   std::unique_ptr<server::TailJob>&& finished) {
     finished.reset();

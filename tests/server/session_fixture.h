@@ -36,19 +36,39 @@ struct Fixture {
   ServerThread server;
 
   [[nodiscard]] const ModelIdentity& identity() const { return server.model().file->identity(); }
+  // The counters now, without an end.
+  [[nodiscard]] server::ServerStats stats() {
+    server::ServerStats now;
+    server.on_network_thread([&] { now = server.stats(); });
+    return now;
+  }
+
+  // Waits for counters of what the server notices by itself, a moment after its clients.
+  template <typename Condition>
+  void await_stats(const Condition& condition) {
+    for (int i = 0; i < 1'000; ++i) {
+      if (condition(stats())) return;
+      std::this_thread::sleep_for(milliseconds(5));
+    }
+    FAIL("it did not happen");
+  }
+
   [[nodiscard]] const std::vector<Cut>& cuts() const { return server.model().variants[0].cuts; }
 
-  // Connects and shakes hands.
-  void greet(RawClient& client) const {
-    REQUIRE(client.send(make_hello("test", identity())));
+  // Shakes hands as `device`, which can do `features`; the Welcome is valid until the next message.
+  const fbs::Welcome* greet(RawClient& client, std::uint64_t features = 0,
+                            std::string_view device = "test") const {
+    REQUIRE(client.send(
+        make_hello({.device = device, .model_identity = identity(), .features = features})));
     const fbs::Envelope* reply = client.receive();
     REQUIRE(reply != nullptr);
     REQUIRE(reply->message_type() == fbs::Message::Welcome);
+    return reply->message_as_Welcome();
   }
 
   bool request(const RawClient& client, std::uint64_t id, std::uint32_t cut,
                std::span<const float> tensors) const {
-    return client.send(make_request(id, 0, cut, fbs::Codec::Raw, 0, tensors.size_bytes())) &&
+    return client.send(make_request({.request_id = id, .cut = cut}, tensors.size_bytes())) &&
            client.send(std::as_bytes(tensors));
   }
 
@@ -71,6 +91,27 @@ struct Fixture {
     return {scores.f32().begin(), scores.f32().end()};
   }
 };
+
+inline std::vector<float> scores_of(const fbs::Answer& answer) {
+  return {answer.scores()->begin(), answer.scores()->end()};
+}
+
+inline const fbs::Answer* receive_answer(RawClient& client) {
+  const fbs::Envelope* reply = client.receive();
+  REQUIRE(reply != nullptr);
+  if (const fbs::Error* error = reply->message_as_Error()) FAIL(error->text()->str());
+  REQUIRE(reply->message_type() == fbs::Message::Answer);
+  return reply->message_as_Answer();
+}
+
+// Everything that the client sent was read by the server.
+inline void await_pong(RawClient& client, std::uint64_t nonce = 7) {
+  REQUIRE(client.send(make_ping(nonce)));
+  const fbs::Envelope* reply = client.receive();
+  REQUIRE(reply != nullptr);
+  REQUIRE(reply->message_type() == fbs::Message::Pong);
+  CHECK(reply->message_as_Pong()->nonce() == nonce);
+}
 
 inline const fbs::Error* receive_error(RawClient& client) {
   const fbs::Envelope* reply = client.receive();

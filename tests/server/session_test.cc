@@ -15,7 +15,7 @@ namespace cleave::test {
 TEST_CASE("Welcome carries the server's own table of this model") {
   Fixture fixture;
   RawClient client(fixture.server.port());
-  REQUIRE(client.send(make_hello("test", fixture.identity())));
+  REQUIRE(client.send(make_hello({.device = "test", .model_identity = fixture.identity()})));
   const fbs::Welcome* welcome = client.receive()->message_as_Welcome();
   REQUIRE(welcome != nullptr);
   CHECK(welcome->protocol_version() == kProtocolVersion);
@@ -61,7 +61,8 @@ TEST_CASE("pixels are normalized as the device would") {
   const fbs::Shape shape = fixture.server.model().variants[0].input_shape;
   std::vector<std::uint8_t> pixels(element_count(shape));
   for (std::size_t i = 0; i < pixels.size(); ++i) pixels[i] = static_cast<std::uint8_t>(i * 37);
-  REQUIRE(client.send(make_request(1, 0, 0, fbs::Codec::PixelsU8, 0, pixels.size())));
+  REQUIRE(
+      client.send(make_request({.request_id = 1, .codec = fbs::Codec::PixelsU8}, pixels.size())));
   REQUIRE(client.send(std::as_bytes(std::span(pixels))));
   const fbs::Answer* answer = client.receive()->message_as_Answer();
   REQUIRE(answer != nullptr);
@@ -77,7 +78,7 @@ TEST_CASE("bytes that are no picture are the picture's fault; the session goes o
   RawClient client(fixture.server.port());
   fixture.greet(client);
   const std::string garbage(1000, 'x');
-  REQUIRE(client.send(make_request(1, 0, 0, fbs::Codec::Jpeg, 0, garbage.size())));
+  REQUIRE(client.send(make_request({.request_id = 1, .codec = fbs::Codec::Jpeg}, garbage.size())));
   REQUIRE(client.send_text(garbage));
   CHECK(receive_error(client)->code() == fbs::ErrorCode::BadPicture);
   REQUIRE(client.send(make_ping(7)));
@@ -94,7 +95,7 @@ TEST_CASE("a client that does not speak the protocol is told so and closed") {
   }
   SUBCASE("another version") {
     RawClient client(fixture.server.port());
-    FrameBytes hello = make_hello("test", fixture.identity());
+    FrameBytes hello = make_hello({.device = "test", .model_identity = fixture.identity()});
     hello[4] = std::byte{99};
     REQUIRE(client.send(hello));
     CHECK(receive_error(client)->code() == fbs::ErrorCode::VersionMismatch);
@@ -104,7 +105,7 @@ TEST_CASE("a client that does not speak the protocol is told so and closed") {
     RawClient client(fixture.server.port());
     ModelIdentity other = fixture.identity();
     other[0] ^= 1;
-    REQUIRE(client.send(make_hello("test", other)));
+    REQUIRE(client.send(make_hello({.device = "test", .model_identity = other})));
     CHECK(receive_error(client)->code() == fbs::ErrorCode::UnknownModel);
     CHECK(client.closed_within(5'000));
   }
@@ -117,7 +118,7 @@ TEST_CASE("a client that does not speak the protocol is told so and closed") {
   SUBCASE("a request without an attachment") {
     RawClient client(fixture.server.port());
     fixture.greet(client);
-    REQUIRE(client.send(make_request(1, 0, 2, fbs::Codec::Raw, 0, 0)));
+    REQUIRE(client.send(make_request({.request_id = 1, .cut = 2}, 0)));
     const fbs::Error* error = receive_error(client);
     CHECK(error->code() == fbs::ErrorCode::Protocol);
     CHECK(error->text()->str() == "Request: without an attachment");
@@ -156,7 +157,9 @@ TEST_CASE("a request that does not fit the model is refused before its bytes are
         Wrong{0, 2, fbs::Codec::Raw, right_bytes + 4}, Wrong{0, 0, fbs::Codec::PixelsU8, 1}}) {
     RawClient client(fixture.server.port());
     fixture.greet(client);
-    REQUIRE(client.send(make_request(5, wrong.variant, wrong.cut, wrong.codec, 0, wrong.bytes)));
+    REQUIRE(client.send(make_request(
+        {.request_id = 5, .variant = wrong.variant, .cut = wrong.cut, .codec = wrong.codec},
+        wrong.bytes)));
     const fbs::Error* error = receive_error(client);
     CAPTURE(error->text()->str());
     CHECK(error->code() == fbs::ErrorCode::BadRequest);
@@ -167,14 +170,14 @@ TEST_CASE("a request that does not fit the model is refused before its bytes are
   {
     RawClient client(fixture.server.port());
     fixture.greet(client);
-    REQUIRE(client.send(make_request(5, 0, 2, fbs::Codec::Jpeg, 0, 100)));
+    REQUIRE(client.send(make_request({.request_id = 5, .cut = 2, .codec = fbs::Codec::Jpeg}, 100)));
     CHECK(receive_error(client)->code() == fbs::ErrorCode::Protocol);
     CHECK(client.closed_within(5'000));
   }
   // A frame that announces more than any request may carry is refused by its header.
   RawClient client(fixture.server.port());
   fixture.greet(client);
-  REQUIRE(client.send(make_request(5, 0, 2, fbs::Codec::Raw, 0, std::uint64_t{1} << 40)));
+  REQUIRE(client.send(make_request({.request_id = 5, .cut = 2}, std::uint64_t{1} << 40)));
   CHECK(receive_error(client)->code() == fbs::ErrorCode::Protocol);
   CHECK(client.closed_within(5'000));
 }

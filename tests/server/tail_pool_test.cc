@@ -94,7 +94,7 @@ TEST_CASE("a full queue refuses, and says how long to wait") {
   CHECK(done == 2);
 }
 
-TEST_CASE("abandoned jobs are dropped, and one whose agent is gone is not computed") {
+TEST_CASE("abandoned jobs are dropped, and one whose time is used up is not computed") {
   ServerThread models(all_ops_model().build());
   server::ServerOptions options;
   options.queue_capacity = 16;
@@ -109,12 +109,35 @@ TEST_CASE("abandoned jobs are dropped, and one whose agent is gone is not comput
 
   server::TailPool second(options);
   auto job = make_job(models.model(), done);
-  job->unwanted = std::make_shared<std::atomic<bool>>(true);
+  job->deadline = server::Clock::now();
   std::promise<fbs::ErrorCode> ended;
   job->done = [&](std::unique_ptr<server::TailJob> finished) { ended.set_value(finished->error); };
   REQUIRE(second.start().is_ok());
   REQUIRE(second.try_submit(job));
-  CHECK(ended.get_future().get() == fbs::ErrorCode::ShuttingDown);
+  CHECK(ended.get_future().get() == fbs::ErrorCode::DeadlineExceeded);
+}
+
+TEST_CASE("a queued job is withdrawn by its ticket, or given more time") {
+  ServerThread models(all_ops_model().build());
+  server::TailPool pool({});
+  std::atomic<int> done{0};
+  for (const std::uint64_t ticket : {7, 8, 9, 10}) {
+    auto job = make_job(models.model(), done);
+    job->ticket = ticket;
+    job->deadline = server::Clock::now();
+    REQUIRE(pool.try_submit(job));  // no worker runs yet
+  }
+  const auto withdrawn = pool.withdraw(8);
+  REQUIRE(withdrawn != nullptr);
+  CHECK(withdrawn->ticket == 8);
+  CHECK(pool.withdraw(8) == nullptr);
+  CHECK(pool.withdraw(99) == nullptr);
+  pool.extend_deadline(7, std::nullopt);
+  pool.extend_deadline(9, server::Clock::now() + std::chrono::hours(1));
+  pool.extend_deadline(9, server::Clock::now());  // never less
+  REQUIRE(pool.start().is_ok());
+  pool.stop();
+  CHECK(done == 2);  // not 10: its time was used up
 }
 
 TEST_CASE("a job that cannot be handed back at first is handed back later, or dropped at the end") {
@@ -152,7 +175,7 @@ TEST_CASE("a worker that cannot hand its job back keeps no other from being woke
   server::TailPool pool(options);
   const auto idle_job = [] {
     auto job = std::make_unique<server::TailJob>();
-    job->unwanted = std::make_shared<std::atomic<bool>>(true);  // nothing to compute
+    job->deadline = server::Clock::now();  // nothing to compute
     return job;
   };
   std::atomic<bool> room{false};

@@ -3,6 +3,7 @@
 
 #include <array>
 #include <numeric>
+#include <utility>
 
 namespace cleave::test {
 
@@ -28,34 +29,108 @@ ProfileData sample_profile() {
                         .op_p95_ns = {1, 2, 3}}}};
 }
 
-std::vector<SampleFrame> sample_frames() {
-  const std::array<float, 3> scores = {0.125f, -1.5f, 3.0f};
-  const ProfileData profile = sample_profile();
+ProfileData sample_profile_v2() {
+  ProfileData profile = sample_profile();
+  profile.variants.push_back(profile.variants[0]);
+  profile.variants[2].threads = 1;
+  profile.variants[2].layer_median_ns = {1'000, 2'000'003};
+  profile.variants[2].layer_p95_ns = {1'100, 2'500'004};
+  profile.clock_khz = 1'500'000;
+  profile.cores = 4;
+  profile.sample_pictures = 7;
+  profile.coded = {{.variant = "f32",
+                    .codec = static_cast<std::uint8_t>(fbs::Codec::Raw),
+                    .op_boundary = {1, 2},
+                    .median_bytes = {4'096, 512},
+                    .p95_bytes = {4'096, 512}},
+                   {.variant = "f32",
+                    .codec = static_cast<std::uint8_t>(fbs::Codec::Jpeg),
+                    .op_boundary = {0},
+                    .median_bytes = {90'000},
+                    .p95_bytes = {310'000}}};
+  return profile;
+}
+
+namespace {
+
+std::vector<SampleFrame> handshake_frames() {
+  const ProfileData profile = sample_profile_v2();
+  const Sha256Digest identity = sample_identity();
   return {
-      {"hello", make_hello("gate camera 7", sample_identity())},
+      {"hello", make_hello({.device = "gate camera 7", .model_identity = identity})},
+      {"hello_full", make_hello({.device = "gate camera 7",
+                                 .model_identity = identity,
+                                 .lowest_version = 2,
+                                 .features = 0x8000'0000'0000'001f,
+                                 .token = "a shared secret",
+                                 .model_name = "mobilenet_v2"})},
       {"welcome", make_welcome({.server = "cleave-server",
                                 .session_id = 9,
                                 .max_inflight = 4,
                                 .max_picture_bytes = 64u << 20,
                                 .profile = nullptr})},
-      {"welcome_profile", make_welcome({.server = "cleave-server",
-                                        .session_id = 10,
-                                        .max_inflight = 1,
-                                        .max_picture_bytes = 1000,
-                                        .profile = &profile})},
-      {"request_raw_f32", make_request(1, 0, 17, fbs::Codec::Raw, 250'000'000, 4096)},
-      {"request_jpeg", make_request(0xffff'ffff'ffff'ffff, 1, 0, fbs::Codec::Jpeg, 0, 123'456)},
-      {"request_pixels_u8", make_request(2, 0, 0, fbs::Codec::PixelsU8, 1, 150'528)},
-      {"answer",
-       make_answer(
-           1, scores,
-           {.residence_ns = 9'000, .queue_ns = 1'000, .decode_ns = 2'000, .compute_ns = 5'000})},
-      {"error", make_error(1, fbs::ErrorCode::Busy, "all workers are busy", 50)},
+      {"welcome_full", make_welcome({.server = "cleave-server",
+                                     .session_id = 10,
+                                     .max_inflight = 1,
+                                     .max_picture_bytes = 1000,
+                                     .profile = &profile,
+                                     .features = 0x1f,
+                                     .heartbeat_ms = 5000,
+                                     .current_model = identity})},
       {"error_connection", make_error(0, fbs::ErrorCode::UnknownModel, "no such model here")},
-      {"ping", make_ping(0x0123'4567'89ab'cdef)},
-      {"pong", make_pong(0x0123'4567'89ab'cdef)},
-      {"goodbye", make_goodbye("done")},
+      {"error_unauthorized", make_error(0, fbs::ErrorCode::Unauthorized, "a wrong token")},
   };
+}
+
+std::vector<SampleFrame> request_frames() {
+  std::vector<SampleFrame> frames{
+      {"request_raw_f32",
+       make_request({.request_id = 1, .cut = 17, .remaining_ns = 250'000'000}, 4096)},
+      {"request_jpeg",
+       make_request({.request_id = 0xffff'ffff'ffff'ffff, .variant = 1, .codec = fbs::Codec::Jpeg},
+                    123'456)},
+      {"request_pixels_u8",
+       make_request({.request_id = 2, .codec = fbs::Codec::PixelsU8, .remaining_ns = 1}, 150'528)},
+      {"request_lossless",
+       make_request({.request_id = 3, .cut = 4, .codec = fbs::Codec::Lossless}, 3000)},
+      {"request_f16", make_request({.request_id = 4, .cut = 4, .codec = fbs::Codec::F16}, 2048)},
+      {"request_int8", make_request({.request_id = 5, .cut = 4, .codec = fbs::Codec::Int8}, 1100)},
+      {"request_coded",
+       make_request({.request_id = 6, .cut = 4, .codec = fbs::Codec::Coded, .quality = 2}, 200)},
+  };
+  return frames;
+}
+
+std::vector<SampleFrame> reply_frames() {
+  const std::array<float, 3> scores = {0.125f, -1.5f, 3.0f};
+  const ServerTimes times{
+      .residence_ns = 9'000, .queue_ns = 1'000, .decode_ns = 2'000, .compute_ns = 5'000};
+  return {
+      {"answer", make_answer(1, scores, times)},
+      {"answer_repeated", make_answer(1, scores, times, true)},
+      {"error", make_error(1, fbs::ErrorCode::Busy, "all workers are busy", 50)},
+      {"error_cancelled", make_error(1, fbs::ErrorCode::Cancelled, "cancelled")},
+      {"error_not_found", make_error(7, fbs::ErrorCode::NotFound, "no such segment here")},
+      {"piece", make_piece(7, 1u << 20, 4096)},
+  };
+}
+
+}  // namespace
+
+std::vector<SampleFrame> sample_frames() {
+  std::vector<SampleFrame> frames = handshake_frames();
+  for (auto& frame : request_frames()) frames.push_back(std::move(frame));
+  for (auto& frame : reply_frames()) frames.push_back(std::move(frame));
+  frames.push_back({"ping", make_ping(0x0123'4567'89ab'cdef)});
+  frames.push_back({"pong", make_pong(0x0123'4567'89ab'cdef)});
+  frames.push_back({"goodbye", make_goodbye("done")});
+  frames.push_back({"cancel", make_cancel(1)});
+  const Sha256Digest identity = sample_identity();
+  frames.push_back(
+      {"fetch",
+       make_fetch(
+           {.fetch_id = 7, .sha256 = identity, .offset = 0x1'0000'0000, .bytes = kMaxPieceBytes})});
+  return frames;
 }
 
 }  // namespace cleave::test

@@ -22,5 +22,7 @@ struct SampleFrame {
 [[nodiscard]] Sha256Digest sample_identity();
 // Two variants of three ops.
 [[nodiscard]] ProfileData sample_profile();
+// The same with everything that version 2 of the profile file adds.
+ProfileData sample_profile_v2();
 
 }  // namespace cleave::test

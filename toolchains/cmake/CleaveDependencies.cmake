@@ -2,7 +2,7 @@
 #
 # Third-party libraries as targets cleave_dep::NAME, the same names on every target:
 #   xnnpack, pthreadpool (from the setup cache), asio (Boost headers of the cache), flatbuffers,
-#   cli11, spdlog, fmt, json, doctest (headers), jpeg, png, crypto, protobuf (host only).
+#   cli11, spdlog, fmt, json, doctest (headers), jpeg, png, zlib, zstd, crypto, protobuf (host only).
 # Their headers are SYSTEM headers: warnings are for our code. Sources and code generators:
 # CleaveCodegen.cmake.
 #
@@ -105,6 +105,9 @@ _cleave_system(spdlog HEADER spdlog/spdlog.h LINK cleave_dep::fmt Threads::Threa
   DEFINE SPDLOG_FMT_EXTERNAL)
 _cleave_system(jpeg HEADER jpeglib.h LIBRARIES jpeg)
 _cleave_system(png HEADER png.h LIBRARIES png16 z LINK m)
+_cleave_system(zlib HEADER zlib.h LIBRARIES z)
+# As an archive on every target: its static contexts are no part of the shared library's promise.
+_cleave_system(zstd ARCHIVE HEADER zstd.h LIBRARIES zstd)
 # As an archive, of which only SHA-256 is linked: loading the shared library takes 1.4 MB of memory,
 # and its EVP interface as much again.
 _cleave_system(crypto ARCHIVE HEADER openssl/sha.h LIBRARIES crypto

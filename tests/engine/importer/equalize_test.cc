@@ -8,51 +8,24 @@
 #include <cmath>
 #include <functional>
 
-#include "engine/importer/calibrate.h"
 #include "engine/importer/equalize.h"
-#include "engine/importer/importer.h"
 #include "engine/importer/quantize.h"
-#include "engine/importer/synthetic_picture.h"
+#include "tests/engine/importer/int8_support.h"
 #include "tests/support/graph_builder.h"
 
 using namespace cleave::importer;
+using cleave::test::calibrated;
+using cleave::test::compiled;
+using cleave::test::generated_input;
 using cleave::test::GraphBuilder;
 using cleave::test::interpret;
 using cleave::test::relative_error;
-namespace fbs = cleave::fbs;
 
 namespace {
 
-Graph compiled(Graph g) {
-  g.preprocessing.mean = {127.5F, 127.5F, 127.5F};
-  g.preprocessing.deviation = {127.5F, 127.5F, 127.5F};
-  const cleave::Status status = compile(g);
-  REQUIRE_MESSAGE(status.is_ok(), status.message());
-  return g;
-}
-
-Calibration calibrated(const Graph& g) {
-  const auto file = build_model_file(g);
-  REQUIRE_MESSAGE(file.is_ok(), file.status().message());
-  auto calibration = calibrate(*file, {});
-  REQUIRE_MESSAGE(calibration.is_ok(), calibration.status().message());
-  return std::move(*calibration);
-}
-
-// One of the generated pictures that calibrate() saw.
-std::vector<float> seen_picture(const Graph& g, std::uint64_t seed) {
-  const Hwc& shape = g.values[g.input].shape;
-  std::vector<float> input;
-  for (const std::uint8_t pixel :
-       synthetic_picture(fbs::Shape(shape.height, shape.width, shape.channels), seed)) {
-    input.push_back((static_cast<float>(pixel) - 127.5F) / 127.5F);
-  }
-  return input;
-}
-
 void check_same_function(const Graph& before, const Graph& after) {
   for (std::uint64_t seed = 0; seed < 16; ++seed) {
-    const std::vector<float> input = seen_picture(before, seed);
+    const std::vector<float> input = generated_input(before, seed);
     CHECK(relative_error(interpret(before, input), interpret(after, input)) < 1e-5);
   }
 }
@@ -65,6 +38,13 @@ void spread_channels(Node& node, std::size_t channels) {
   }
   for (std::size_t c = 0; c < node.bias.size(); ++c) {
     node.bias[c] = std::ldexp(node.bias[c], -static_cast<int>(c));
+  }
+}
+
+// Biases that are neither zero nor alike, which the builder's depthwise convolutions do without.
+void give_bias(Node& depthwise, std::size_t channels) {
+  for (std::size_t c = 0; c < channels; ++c) {
+    depthwise.bias.push_back(0.1F * static_cast<float>(c + 1));
   }
 }
 
@@ -99,7 +79,8 @@ float spread_of(const std::vector<ChannelRange>& channels) {
 }  // namespace
 
 TEST_CASE("expand, depthwise, project: the same function, with channels of like ranges") {
-  const Graph g = behind_stem(depthwise_and_project);
+  Graph g = behind_stem(depthwise_and_project);
+  give_bias(g.nodes[1], 6);
   Graph equalized = g;
   const Calibration before = calibrated(g);
   REQUIRE(equalize(equalized, before));
@@ -212,6 +193,26 @@ TEST_CASE("the network's input, a clamp away from zero and unknown channels are 
   CHECK_FALSE(equalize(unknown, calibration));
 }
 
+TEST_CASE("a factor keeps both ends of a channel within the value's range") {
+  const Graph g = behind_stem(depthwise_and_project);
+  Calibration calibration = calibrated(g);
+  const ValueId expanded = g.nodes[0].output;
+  calibration.ranges[expanded] = {-2, 1};
+  const auto factor_of = [&](ValueRange channel) {
+    calibration.channels[expanded].assign(6, {{-2, 1}, 0});
+    calibration.channels[expanded][3].range = channel;
+    Graph equalized = g;
+    equalize(equalized, calibration);
+    return equalized.nodes[0].bias[3] / g.nodes[0].bias[3];
+  };
+  CHECK(factor_of({-2, 0.01F}) == 1);
+  CHECK(factor_of({-0.01F, 1}) == 1);
+  CHECK(factor_of({-1, 0.01F}) == doctest::Approx(1.5));
+  CHECK(factor_of({-0.01F, 0.5F}) == doctest::Approx(1.5));
+  CHECK(factor_of({-0.01F, 0.01F}) == doctest::Approx(4));
+  CHECK(factor_of({0, 0}) == 1);
+}
+
 TEST_CASE("scales along another axis of a kernel are dropped, not written beyond") {
   struct Odd {
     std::size_t node;
@@ -237,9 +238,11 @@ TEST_CASE("kernels that came with int8 scales keep their integers") {
     for (float& k : n.kernel) k = scale * std::clamp(std::nearbyint(k / scale), -127.0F, 127.0F);
     n.kernel_quantization = {QuantizationParameters::Type::kS8, {scale}, {0}, -1};
   }
+  g.nodes[0].bias_quantization = {QuantizationParameters::Type::kS32, {0.001F}, {0}, -1};
   g.nodes[0].kernel[5] = 0.37F;
   Graph equalized = g;
   REQUIRE(equalize(equalized, calibrated(g)));
+  CHECK(equalized.nodes[0].bias_quantization.empty());  // its grid is another now
   const Graph held = *quantize(equalized, calibrated(equalized), ScaleSource::kRangesOnly);
   const auto of_kind = [&](NodeKind kind) {
     return *std::ranges::find_if(held.nodes, [&](const Node& n) { return n.kind == kind; });

@@ -189,5 +189,5 @@ TEST_CASE("the memory of a head is weights, arena, boundary and what any run tak
   CHECK(v.cuts[2].head_memory.total() ==
         v.cuts[2].head_weight_bytes + v.cuts[2].head_memory.arena_bytes +
             v.cuts[2].cut.boundary_bytes + cleave::kHeadOtherBytes + 2 * 2560 +
-            4 * 4 * 4 * sizeof(void*));
+            (3 * 3 * 8 * 8 + 2 * 2 * 4 * 4) * sizeof(void*));
 }

@@ -18,12 +18,16 @@ TEST_CASE("the scalar table is always there, and each table is whole") {
     CHECK(table.gemm_columns % 4 == 0);
     CHECK(table.gemm_rows <= kernels::kMostGemmRows);
     CHECK(table.gemm_columns <= kernels::kMostGemmColumns);
-    CHECK((table.winograd_input != nullptr));
+    CHECK((table.winograd_input_6 != nullptr));
+    CHECK((table.winograd_input_4 != nullptr));
+    CHECK((table.winograd_output_2x3 != nullptr));
     CHECK((table.winograd_output_4x3 != nullptr));
     CHECK((table.winograd_output_2x5 != nullptr));
     // All parts of convolutions on int8, or none.
     CHECK((table.s16_gemm == nullptr) == (table.s8_store_rows == nullptr));
-    CHECK((table.s16_gemm == nullptr) == (table.s8_winograd_input == nullptr));
+    CHECK((table.s16_gemm == nullptr) == (table.s8_winograd_input_6 == nullptr));
+    CHECK((table.s16_gemm == nullptr) == (table.s8_winograd_input_4 == nullptr));
+    CHECK((table.s16_gemm == nullptr) == (table.s8_winograd_output_2x3 == nullptr));
     CHECK((table.s16_gemm == nullptr) == (table.s8_winograd_output_4x3 == nullptr));
     CHECK((table.s16_gemm == nullptr) == (table.s8_winograd_output_2x5 == nullptr));
     CHECK((table.f32_fully_connected != nullptr));

@@ -73,15 +73,20 @@ void check_s16_product(const KernelTable& table, kernels::S16GemmPanel* gemm, st
   }
 }
 
+// The table's kernel, and the one that a CPU without VNNI would get.
+std::vector<kernels::S16GemmPanel*> forms_of(const KernelTable& table) {
+  if (table.s16_gemm == nullptr) return {};
+  std::vector<kernels::S16GemmPanel*> forms{table.s16_gemm};
+#if defined(__x86_64__)
+  if (std::string_view(table.name) == "avx512") forms.push_back(kernels::s16_gemm_14x32_avx512);
+#endif
+  return forms;
+}
+
 TEST_CASE("products of 16-bit integers are exact but for the rounding of blocks") {
   for (const KernelTable& table : kernels::available_kernels()) {
-    if (table.s16_gemm == nullptr) continue;
     CAPTURE(table.name);
-    std::vector<kernels::S16GemmPanel*> forms{table.s16_gemm};
-#if defined(__x86_64__)
-    if (std::string_view(table.name) == "avx512") forms.push_back(kernels::s16_gemm_14x32_avx512);
-#endif
-    for (kernels::S16GemmPanel* gemm : forms) {
+    for (kernels::S16GemmPanel* gemm : forms_of(table)) {
       for (std::size_t rows = 1; rows <= table.gemm_rows; ++rows) {
         for (const std::size_t blocks : {1, 2, 8, 9, 21}) {
           check_s16_product(table, gemm, rows, blocks);
@@ -91,25 +96,31 @@ TEST_CASE("products of 16-bit integers are exact but for the rounding of blocks"
   }
 }
 
-// The largest sums that the packed weights of a Winograd convolution allow.
-TEST_CASE("the largest sums do not overflow") {
-  constexpr std::size_t kDepth = 128;
+// The largest sums that the packed weights of a Winograd convolution allow, and as many of them in
+// a row as would overflow if they were not taken to f32 in time.
+TEST_CASE("the largest sums do not overflow, however deep the product") {
+  constexpr std::size_t kSumDepth = kernels::kS16GemmSumBlocks * kGemmDepthBlock;
+  static_assert(kSumDepth == 128);
   for (const KernelTable& table : kernels::available_kernels()) {
-    if (table.s16_gemm == nullptr) continue;
     CAPTURE(table.name);
     const std::size_t columns = table.gemm_columns;
-    // 12800 * 1310 * 128 = 2146304000 < 2^31
-    for (const int sign : {1, -1}) {
-      const std::vector<std::int16_t> a(kDepth, 12800);
-      const std::vector<std::int16_t> b(kDepth * columns, static_cast<std::int16_t>(sign * 1310));
-      const AlignedBuffer pairs = pair_up(b, kDepth, columns);
-      const auto* panel = reinterpret_cast<const std::int16_t*>(pairs.data());
-      const std::vector<float> scales(columns, 1.0F);
-      AlignedBuffer c = aligned_copy(std::vector<float>(columns));
-      table.s16_gemm(1, kDepth / kGemmDepthBlock, interleave(a, 1, kDepth).data(), panel, panel,
-                     scales.data(), c.f32(), columns);
-      for (std::size_t n = 0; n < columns; ++n) {
-        CHECK(c.f32()[n] == static_cast<float>(sign * 2146304000.0));
+    for (kernels::S16GemmPanel* gemm : forms_of(table)) {
+      for (const std::size_t depth : {kSumDepth, 2 * kSumDepth + kGemmDepthBlock}) {
+        CAPTURE(depth);
+        // 12800 * 1310 * 128 = 2146304000 < 2^31; this, and its multiples here, are f32 too.
+        for (const int sign : {1, -1}) {
+          const std::vector<std::int16_t> a(depth, 12800);
+          const std::vector<std::int16_t> b(depth * columns,
+                                            static_cast<std::int16_t>(sign * 1310));
+          const AlignedBuffer pairs = pair_up(b, depth, columns);
+          const auto* panel = reinterpret_cast<const std::int16_t*>(pairs.data());
+          const std::vector<float> scales(columns, 1.0F);
+          AlignedBuffer c = aligned_copy(std::vector<float>(columns));
+          gemm(1, depth / kGemmDepthBlock, interleave(a, 1, depth).data(), panel, panel,
+               scales.data(), c.f32(), columns);
+          const double expected = sign * 12800.0 * 1310 * static_cast<double>(depth);
+          for (std::size_t n = 0; n < columns; ++n) CHECK(double{c.f32()[n]} == expected);
+        }
       }
     }
   }

@@ -15,34 +15,44 @@ namespace {
 
 using kernels::KernelTable;
 using kernels::kWinogradChannels;
-using kernels::kWinogradPositions;
 
 constexpr float kInfinity = std::numeric_limits<float>::infinity();
-constexpr std::size_t kPatch = 6;
 
 // F(output x output, window x window).
 struct Tile {
   const char* name;
   std::size_t window;
   std::size_t output;
+  kernels::F32WinogradInput* KernelTable::*f32_input;
+  kernels::S8WinogradInput* KernelTable::*s8_input;
   kernels::F32WinogradOutput* KernelTable::*f32_output;
   kernels::S8WinogradOutput* KernelTable::*s8_output;
+
+  [[nodiscard]] std::size_t patch() const { return window + output - 1; }
+  [[nodiscard]] std::size_t positions() const { return patch() * patch(); }
+  [[nodiscard]] kernels::WinogradPatch layout() const {
+    return {patch() * kWinogradChannels, kWinogradChannels};
+  }
 };
 constexpr Tile kTiles[] = {
-    {"4x3", 3, 4, &KernelTable::winograd_output_4x3, &KernelTable::s8_winograd_output_4x3},
-    {"2x5", 5, 2, &KernelTable::winograd_output_2x5, &KernelTable::s8_winograd_output_2x5}};
+    {"4x3", 3, 4, &KernelTable::winograd_input_6, &KernelTable::s8_winograd_input_6,
+     &KernelTable::winograd_output_4x3, &KernelTable::s8_winograd_output_4x3},
+    {"2x3", 3, 2, &KernelTable::winograd_input_4, &KernelTable::s8_winograd_input_4,
+     &KernelTable::winograd_output_2x3, &KernelTable::s8_winograd_output_2x3},
+    {"2x5", 5, 2, &KernelTable::winograd_input_6, &KernelTable::s8_winograd_input_6,
+     &KernelTable::winograd_output_2x5, &KernelTable::s8_winograd_output_2x5}};
 
-// The 36 values of each channel's own kernel: [position][channel].
+// The values of each channel's own kernel: [position][channel].
 std::vector<double> transform_weights(const Tile& tile, const std::vector<float>& kernel) {
-  std::vector<double> weights(kWinogradPositions * kWinogradChannels);
+  std::vector<double> weights(tile.positions() * kWinogradChannels);
   for (std::size_t c = 0; c < kWinogradChannels; ++c) {
     std::vector<double> plane;
     for (std::size_t tap = 0; tap < tile.window * tile.window; ++tap) {
       plane.push_back(double{kernel[tap * kWinogradChannels + c]});
     }
-    double values[kWinogradPositions];
-    kernels::winograd_weights_6(plane, tile.window, values);
-    for (std::size_t p = 0; p < kWinogradPositions; ++p) {
+    std::vector<double> values(tile.positions());
+    kernels::winograd_weights(plane, tile.window, tile.patch(), values);
+    for (std::size_t p = 0; p < tile.positions(); ++p) {
       weights[p * kWinogradChannels + c] = values[p];
     }
   }
@@ -55,11 +65,10 @@ std::vector<float> convolve_tile(const KernelTable& table, const Tile& tile,
                                  const std::vector<float>& patch, const std::vector<float>& kernel,
                                  const std::vector<float>& bias, float minimum, float maximum) {
   constexpr std::size_t kStride = kWinogradChannels + 16;
-  std::vector<float> values(kWinogradPositions * kStride);
-  table.winograd_input({kPatch * kWinogradChannels, kWinogradChannels}, patch.data(), values.data(),
-                       kStride);
+  std::vector<float> values(tile.positions() * kStride);
+  (table.*tile.f32_input)(tile.layout(), patch.data(), values.data(), kStride);
   const std::vector<double> weights = transform_weights(tile, kernel);
-  for (std::size_t p = 0; p < kWinogradPositions; ++p) {
+  for (std::size_t p = 0; p < tile.positions(); ++p) {
     for (std::size_t c = 0; c < kWinogradChannels; ++c) {
       values[p * kStride + c] *= static_cast<float>(weights[p * kWinogradChannels + c]);
     }
@@ -81,7 +90,7 @@ Number direct(const Tile& tile, const std::vector<float>& patch, const std::vect
   Number sum = bias[c];
   for (std::size_t dy = 0; dy < tile.window; ++dy) {
     for (std::size_t dx = 0; dx < tile.window; ++dx) {
-      sum += Number{patch[((y + dy) * kPatch + x + dx) * kWinogradChannels + c]} *
+      sum += Number{patch[((y + dy) * tile.patch() + x + dx) * kWinogradChannels + c]} *
              Number{kernel[(dy * tile.window + dx) * kWinogradChannels + c]};
     }
   }
@@ -97,7 +106,8 @@ Errors worst_errors(const KernelTable& table, const Tile& tile) {
   const std::vector<float> bias = random_values(kWinogradChannels, 3);
   Errors worst;
   for (unsigned seed = 0; seed < 50; ++seed) {
-    const std::vector<float> patch = random_values(36 * kWinogradChannels, 100 + seed);
+    const std::vector<float> patch =
+        random_values(tile.positions() * kWinogradChannels, 100 + seed);
     const std::vector<float> kernel =
         random_values(tile.window * tile.window * kWinogradChannels, 200 + seed);
     const std::vector<float> pixels =
@@ -112,7 +122,7 @@ Errors worst_errors(const KernelTable& table, const Tile& tile) {
   return worst;
 }
 
-TEST_CASE("F(4x4, 3x3) and F(2x2, 5x5) are the direct convolution") {
+TEST_CASE("F(4x4, 3x3), F(2x2, 3x3) and F(2x2, 5x5) are the direct convolution") {
   for (const KernelTable& table : kernels::available_kernels()) {
     for (const Tile& tile : kTiles) {
       CAPTURE(table.name);
@@ -149,30 +159,33 @@ TEST_CASE("the clamp is applied after the bias") {
 
 TEST_CASE("every table computes the transforms as the scalar one, within rounding") {
   const KernelTable& scalar = kernels::available_kernels().front();
-  const std::vector<float> patch = random_values(36 * kWinogradChannels, 20);
-  std::vector<float> expected(kWinogradPositions * kWinogradChannels);
-  scalar.winograd_input({6 * kWinogradChannels, kWinogradChannels}, patch.data(), expected.data(),
-                        kWinogradChannels);
-  for (const KernelTable& table : kernels::available_kernels()) {
-    CAPTURE(table.name);
-    std::vector<float> values(expected.size());
-    table.winograd_input({6 * kWinogradChannels, kWinogradChannels}, patch.data(), values.data(),
-                         kWinogradChannels);
-    for (std::size_t i = 0; i < values.size(); ++i) {
-      CHECK(std::abs(values[i] - expected[i]) <= 1e-5F);
+  for (const Tile& tile : kTiles) {
+    const std::vector<float> patch = random_values(tile.positions() * kWinogradChannels, 20);
+    std::vector<float> expected(patch.size());
+    (scalar.*tile.f32_input)(tile.layout(), patch.data(), expected.data(), kWinogradChannels);
+    for (const KernelTable& table : kernels::available_kernels()) {
+      CAPTURE(table.name);
+      std::vector<float> values(expected.size());
+      (table.*tile.f32_input)(tile.layout(), patch.data(), values.data(), kWinogradChannels);
+      for (std::size_t i = 0; i < values.size(); ++i) {
+        CHECK(std::abs(values[i] - expected[i]) <= 1e-5F);
+      }
     }
   }
 }
 
 // All of the same sign as B^T in row `y` and column `x` of the transform: the largest value there.
-std::vector<std::int8_t> extreme_patch(std::size_t y, std::size_t x) {
-  constexpr int kTransform[kPatch][kPatch] = {{4, 0, -5, 0, 1, 0},  {0, -4, -4, 1, 1, 0},
-                                              {0, 4, -4, -1, 1, 0}, {0, -2, -1, 2, 1, 0},
-                                              {0, 2, -1, -2, 1, 0}, {0, 4, 0, -5, 0, 1}};
-  std::vector<std::int8_t> patch(36 * kWinogradChannels);
+std::vector<std::int8_t> extreme_patch(std::size_t side, std::size_t y, std::size_t x) {
+  constexpr int kOf6[6][6] = {{4, 0, -5, 0, 1, 0},  {0, -4, -4, 1, 1, 0}, {0, 4, -4, -1, 1, 0},
+                              {0, -2, -1, 2, 1, 0}, {0, 2, -1, -2, 1, 0}, {0, 4, 0, -5, 0, 1}};
+  constexpr int kOf4[4][4] = {{1, 0, -1, 0}, {0, 1, 1, 0}, {0, -1, 1, 0}, {0, 1, 0, -1}};
+  const auto transform = [&](std::size_t row, std::size_t i) {
+    return side == 4 ? kOf4[row][i] : kOf6[row][i];
+  };
+  std::vector<std::int8_t> patch(side * side * kWinogradChannels);
   for (std::size_t i = 0; i < patch.size(); ++i) {
     const std::size_t pixel = i / kWinogradChannels;
-    const int sign = kTransform[y][pixel / kPatch] * kTransform[x][pixel % kPatch];
+    const int sign = transform(y, pixel / side) * transform(x, pixel % side);
     patch[i] = sign < 0 ? std::int8_t{127} : std::int8_t{-128};
   }
   return patch;
@@ -181,30 +194,34 @@ std::vector<std::int8_t> extreme_patch(std::size_t y, std::size_t x) {
 TEST_CASE("int8 patches are transformed exactly, the largest ones too") {
   constexpr std::size_t kStride = kWinogradChannels + 16;
   const KernelTable& scalar = kernels::available_kernels().front();
-  const kernels::WinogradPatch layout{kPatch * kWinogradChannels, kWinogradChannels};
   for (const KernelTable& table : kernels::available_kernels()) {
-    if (table.s8_winograd_input == nullptr) continue;
-    CAPTURE(table.name);
-    for (std::size_t position = 0; position < kWinogradPositions; ++position) {
-      const std::vector<std::int8_t> patch = extreme_patch(position / kPatch, position % kPatch);
-      const std::vector<float> real(patch.begin(), patch.end());
-      std::vector<std::int16_t> values(kWinogradPositions * kStride);
-      std::vector<float> expected(values.size());
-      table.s8_winograd_input(layout, patch.data(), values.data(), kStride);
-      scalar.winograd_input(layout, real.data(), expected.data(), kStride);
-      CHECK(std::equal(values.begin(), values.end(), expected.begin()));
-      const int bound = 128 * kernels::kWinogradGain[position / kPatch] *
-                        kernels::kWinogradGain[position % kPatch];
-      CHECK(-values[position * kStride] <= bound);
-      CHECK(-values[position * kStride] >= bound * 127 / 128);
+    for (const Tile& tile : kTiles) {
+      if (table.*tile.s8_input == nullptr) continue;
+      CAPTURE(table.name);
+      CAPTURE(tile.name);
+      for (std::size_t position = 0; position < tile.positions(); ++position) {
+        const std::size_t y = position / tile.patch();
+        const std::size_t x = position % tile.patch();
+        const std::vector<std::int8_t> patch = extreme_patch(tile.patch(), y, x);
+        const std::vector<float> real(patch.begin(), patch.end());
+        std::vector<std::int16_t> values(tile.positions() * kStride);
+        std::vector<float> expected(values.size());
+        (table.*tile.s8_input)(tile.layout(), patch.data(), values.data(), kStride);
+        (scalar.*tile.f32_input)(tile.layout(), real.data(), expected.data(), kStride);
+        CHECK(std::equal(values.begin(), values.end(), expected.begin()));
+        const int bound =
+            128 * kernels::winograd_gain(tile.patch(), y) * kernels::winograd_gain(tile.patch(), x);
+        CHECK(-values[position * kStride] <= bound);
+        CHECK(-values[position * kStride] >= bound * 127 / 128);
+      }
     }
   }
 }
 
 TEST_CASE("int8 outputs are the f32 ones, rounded to the nearest even step") {
   const std::vector<float> products = [] {
-    std::vector<float> values = random_values(kWinogradPositions * kWinogradChannels, 30);
-    for (float& value : values) value *= 8;
+    std::vector<float> values = random_values(36 * kWinogradChannels, 30);
+    for (float& value : values) value *= 32;  // every form clamps some
     return values;
   }();
   const std::vector<float> bias = random_values(kWinogradChannels, 31);

@@ -1,0 +1,13 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <CLI/CLI.hpp>
+
+#include "agent/delivery.h"
+
+namespace cleave::agent {
+
+// --results, --spool and what belongs to them.
+void add_delivery_options(CLI::App& command, DeliveryTexts& texts);
+
+}  // namespace cleave::agent

@@ -1,0 +1,260 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "agent/plan_inputs.h"
+
+#include <algorithm>
+#include <boost/asio/co_spawn.hpp>
+#include <boost/asio/io_context.hpp>
+#include <chrono>
+#include <cstdio>
+#include <exception>
+#include <filesystem>
+#include <system_error>
+#include <utility>
+
+#include "agent/connection.h"
+#include "agent/disagreement.h"
+#include "agent/online_planner.h"
+#include "agent/picture_source.h"
+#include "planner/fixed_point.h"
+
+namespace cleave::agent {
+namespace {
+
+void append_name(std::string& names, const std::string& name) {
+  names += (names.empty() ? "" : ", ") + name;
+}
+
+// How often answers differ is told by the device's own profile. Those that have no times are
+// dropped.
+Status set_edge_tables(const fbs::Model& model, const ProfileData& profile,
+                       std::vector<SplitPlanner>& planners, PlanInputs& inputs) {
+  CLEAVE_RETURN_IF_ERROR(planners.front().set_edge_profile(profile));
+  std::string dropped;
+  std::erase_if(planners, [&](SplitPlanner& planner) {
+    const VariantProfile* table = find_variant(profile, planner.variant_name());
+    if (table == nullptr || !planner.set_edge_profile(profile).is_ok()) {
+      append_name(dropped, planner.variant_name());
+      return true;
+    }
+    planner.set_disagreement_ppm(disagreement_ppm(model, *table));
+    return false;
+  });
+  if (!dropped.empty()) {
+    inputs.variants_note =
+        dropped + ": not considered, for want of times; `cleave-agent profile IMAGE...` measures";
+  }
+  return Status::ok();
+}
+
+Status set_server_tables(const ProfileData& profile, std::vector<SplitPlanner>& planners,
+                         PlanInputs& inputs) {
+  CLEAVE_RETURN_IF_ERROR(planners.front().set_server_profile(profile));
+  std::string alone;
+  for (SplitPlanner& planner : std::span(planners).subspan(1)) {
+    if (!planner.set_server_profile(profile).is_ok()) append_name(alone, planner.variant_name());
+  }
+  if (alone.empty()) return Status::ok();
+  inputs.variants_note +=
+      (inputs.variants_note.empty() ? "" : "; ") + alone + ": the server sent no times of it";
+  return Status::ok();
+}
+
+// Shakes hands with the server for its table and the round trip.
+Status consult_server(const ConnectionOptions& remote, std::chrono::nanoseconds timeout,
+                      std::vector<SplitPlanner>& planners, PlanInputs& inputs) {
+  asio::io_context io(1);
+  Connection connection(io.get_executor(), remote);
+  Status reached;
+  asio::co_spawn(
+      io,
+      [&]() -> asio::awaitable<void> {
+        reached = co_await connection.ensure_ready(
+            Clock::now() + std::chrono::duration_cast<Clock::duration>(timeout));
+        co_await connection.close();
+      },
+      [](std::exception_ptr error) {
+        if (error != nullptr) std::rethrow_exception(error);
+      });
+  io.run();
+  if (reached.code() == StatusCode::kMismatch) return reached;
+  if (!reached.is_ok()) {
+    inputs.server_note = reached.message();
+    return Status::ok();
+  }
+  inputs.handshake_rtt_ns = connection.rtt_ns();
+  inputs.max_picture_bytes = connection.max_picture_bytes();
+  if (!connection.server_profile()) {
+    return {StatusCode::kMismatch, "the server sent no table of its times"};
+  }
+  return set_server_tables(*connection.server_profile(), planners, inputs);
+}
+
+// The JPEGs of the user's own that the profile was made with, if it was.
+const CodedBytes* profiled_jpegs(const ProfileData& profile, const fbs::Variant& variant) {
+  const auto found = std::ranges::find_if(profile.coded, [&](const CodedBytes& coded) {
+    return coded.variant == variant.name()->string_view() &&
+           coded.codec == static_cast<std::uint8_t>(fbs::Codec::Jpeg) &&
+           !coded.median_bytes.empty();
+  });
+  return found == profile.coded.end() ? nullptr : &*found;
+}
+
+// What may cross at k = 0: measured on the pictures named, else on the profile's, else estimated.
+Result<PictureForms> picture_forms(const CommandOptions& options, const Device& device,
+                                   const ProfileData& profile) {
+  const fbs::Model& model = device.model->header();
+  const fbs::Variant& variant = *model.variants()->Get(device.variant);
+  const fbs::Shape& input = *variant.tensors()->Get(variant.input())->shape();
+  if (options.images.empty()) {
+    CLEAVE_ASSIGN_OR_RETURN(PictureForms forms, estimate_forms(input));
+    const CodedBytes* jpegs = profiled_jpegs(profile, variant);
+    if (jpegs == nullptr) return forms;
+    forms.file_bytes = jpegs->median_bytes.front();
+    forms.file_bytes_p95 = forms.largest_file_bytes = jpegs->p95_bytes.front();
+    forms.file_bytes_source = "profile";
+    return forms;
+  }
+  CLEAVE_ASSIGN_OR_RETURN(const auto names, list_pictures(options.images));
+  return measure_forms(names, *model.preprocessing(), input);
+}
+
+constexpr const char* kNoServer = "none was given; name one with --server";
+
+Status settle_link(const CommandOptions& options, PlanInputs& inputs) {
+  CLEAVE_ASSIGN_OR_RETURN(const GivenLink link, planner_link(options));
+  inputs.link = link.link;
+  inputs.link_source = link.given                     ? "given"
+                       : options.uplink_limit.empty() ? "assumed"
+                                                      : "the limit";
+  if (options.server.empty()) inputs.server_note = kNoServer;
+  inputs.link.available = inputs.handshake_rtt_ns.has_value() && inputs.server_note.empty();
+  if (!link.rtt_given && inputs.link.available) inputs.link.rtt_ns = *inputs.handshake_rtt_ns;
+  return Status::ok();
+}
+
+}  // namespace
+
+bool chooses_variant(const CommandOptions& options) { return !options.trade.disagreement.empty(); }
+
+Result<std::vector<SplitPlanner>> make_planners(const CommandOptions& options, const Device& device,
+                                                bool every) {
+  std::vector<std::uint32_t> variants{device.variant};
+  for (std::uint32_t v = 0; every && v < device.model->header().variants()->size(); ++v) {
+    if (v != device.variant) variants.push_back(v);
+  }
+  std::vector<SplitPlanner> planners;
+  for (const std::uint32_t variant : variants) {
+    CLEAVE_ASSIGN_OR_RETURN(SplitPlanner planner,
+                            SplitPlanner::create(*device.model, variant, device.overhead_bytes,
+                                                 device.cache != nullptr, options.preference));
+    planners.push_back(std::move(planner));
+  }
+  return planners;
+}
+
+Status settle_plan_inputs(const CommandOptions& options, const Device& device,
+                          std::vector<SplitPlanner>& planners, PlanInputs& inputs) {
+  CLEAVE_RETURN_IF_ERROR(settle_link(options, inputs));
+  CLEAVE_ASSIGN_OR_RETURN(inputs.trade, planner_trade(options, device));
+  for (SplitPlanner& planner : planners) {
+    planner.set_device_speed(speed_now(device.caps.processor));
+  }
+  const SplitPlanner& planner = planners.front();
+  inputs.variant_name = planner.variant_name();
+  inputs.speed = planner.device_speed();
+  inputs.measured_speed = planner.measured_speed();
+  inputs.overhead_bytes = planner.fixed_overhead_bytes();
+  inputs.scale = planner.edge_scale();
+  inputs.conditions = {.link = inputs.link,
+                       .caps = planner_caps(device, options, inputs.trade),
+                       .energy = inputs.trade.energy,
+                       .prices = inputs.trade.prices,
+                       .bytes_at = options.bytes_at == "p95" ? planner::Percentile::kP95
+                                                             : planner::Percentile::kMedian,
+                       .picture_bytes = {}};
+  std::uint64_t& ram_bytes = inputs.conditions.caps.ram_bytes;
+  ram_bytes -= std::min(ram_bytes, inputs.forms.largest_file_bytes);
+  return Status::ok();
+}
+
+Result<EdgeTimes> plan_times(const CommandOptions& options, const Device& device) {
+  CLEAVE_RETURN_IF_ERROR(planner_link(options).status());
+  CLEAVE_RETURN_IF_ERROR(planner_trade(options, device).status());
+  return edge_times_for(options, device);
+}
+
+Status gather_plan_inputs(const CommandOptions& options, const Device& device,
+                          const EdgeTimes& times, std::vector<SplitPlanner>& planners,
+                          PlanInputs& inputs) {
+  for (SplitPlanner& planner : planners) planner.add_overhead(times.kept_bytes);
+  CLEAVE_ASSIGN_OR_RETURN(inputs.forms, picture_forms(options, device, times.table));
+  inputs.times_source = times.source;
+  inputs.times_note = times.note;
+  CLEAVE_RETURN_IF_ERROR(set_edge_tables(device.model->header(), times.table, planners, inputs));
+  CLEAVE_ASSIGN_OR_RETURN(const auto remote, connection_options(options, device));
+  CLEAVE_ASSIGN_OR_RETURN(const auto timeout, request_timeout(options));
+  if (remote) CLEAVE_RETURN_IF_ERROR(consult_server(*remote, timeout, planners, inputs));
+  return settle_plan_inputs(options, device, planners, inputs);
+}
+
+Plan decide(std::span<const SplitPlanner> planners, const PlanInputs& inputs) {
+  std::vector<const SplitPlanner*> all;
+  for (const SplitPlanner& planner : planners) all.push_back(&planner);
+  return SplitPlanner::decide_among(all, inputs.picture(), inputs.conditions, inputs.trade.request,
+                                    {}, inputs.trade.pick);
+}
+
+namespace {
+
+// Of the pictures named; those that are not there are the run's to say.
+std::uint64_t largest_bytes(const std::vector<std::string>& images) {
+  const auto names = list_pictures(images);
+  if (!names.is_ok()) return 0;
+  std::uintmax_t largest = 0;
+  for (const std::string& name : *names) {
+    std::error_code failed;
+    const std::uintmax_t bytes = std::filesystem::file_size(name, failed);
+    if (!failed) largest = std::max(largest, bytes);
+  }
+  return largest;
+}
+
+}  // namespace
+
+Result<std::uint32_t> choose_variant(const CommandOptions& options, const Device& device,
+                                     const EdgeTimes& times) {
+  CLEAVE_ASSIGN_OR_RETURN(std::vector<SplitPlanner> planners, make_planners(options, device, true));
+  CommandOptions blind = options;
+  blind.images.clear();
+  PlanInputs inputs;
+  Status gathered = gather_plan_inputs(blind, device, times, planners, inputs);
+  if (gathered.code() == StatusCode::kMismatch) {
+    inputs.server_note = gathered.message();
+    gathered = settle_plan_inputs(blind, device, planners, inputs);
+  }
+  CLEAVE_RETURN_IF_ERROR(gathered);
+  // Each file is held beside everything else.
+  std::uint64_t& ram_bytes = inputs.conditions.caps.ram_bytes;
+  ram_bytes = planner::saturating_sub(
+      ram_bytes,
+      planner::saturating_sub(largest_bytes(options.images), inputs.forms.largest_file_bytes));
+  // A run asks the server with one variant, and ends where that is not the server's.
+  if (inputs.link.available) {
+    std::erase_if(planners, [](const SplitPlanner& p) { return !p.has_server_profile(); });
+  }
+  if (!inputs.variants_note.empty()) {
+    std::fprintf(stderr, "cleave-agent: %s\n", inputs.variants_note.c_str());
+  }
+  PlanInputs fastest = inputs;
+  fastest.conditions.caps = without_soft_bounds(inputs.conditions.caps);
+  fastest.trade.request.policy = fastest_of(inputs.trade.request.policy);
+  PlanInputs alone = fastest;
+  alone.trade.request.policy = planner::Policy::kEdgeOnly;
+  for (const PlanInputs* tried : {&inputs, &fastest, &alone}) {
+    const Plan plan = decide(planners, *tried);
+    if (plan.chosen) return plan.splits[*plan.chosen].variant;
+  }
+  return device.variant;
+}
+
+}  // namespace cleave::agent

@@ -1,0 +1,27 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Ids of requests: never used twice by a device, not even after a restart, so that a server may
+// know a request that is resent (kFeatureResend in schemas/protocol.h). Each start begins somewhere
+// else among 2^63.
+#pragma once
+
+#include <cstdint>
+#include <random>
+
+namespace cleave::agent {
+
+class RequestIds {
+ public:
+  RequestIds() {
+    std::random_device random;
+    next_ = (std::uint64_t{random()} << 32 | random()) >> 1;
+  }
+
+  // Not 0. Room for 2^63 of them.
+  std::uint64_t next() { return ++next_; }
+
+ private:
+  std::uint64_t next_;
+};
+
+}  // namespace cleave::agent

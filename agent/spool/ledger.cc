@@ -1,0 +1,273 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "agent/spool/ledger.h"
+
+#include <algorithm>
+#include <nlohmann/json.hpp>
+#include <utility>
+
+#include "planner/fixed_point.h"
+
+namespace cleave::agent {
+namespace {
+
+std::string state_fields(std::string_view state, std::string_view fields) {
+  std::string all = "\"state\":\"";
+  all += state;
+  all += '"';
+  if (!fields.empty()) all += ',';
+  all += fields;
+  return all;
+}
+
+std::string json_text(std::string_view text) {
+  return nlohmann::json(text).dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
+}
+
+}  // namespace
+
+Result<std::unique_ptr<Ledger>> Ledger::open(Folder* spool_folder, Folder& results_folder,
+                                             const std::string& results_name, TimeSource& time,
+                                             const LedgerOptions& options,
+                                             std::function<void(const Dropped&)> on_drop) {
+  std::unique_ptr<Ledger> ledger(new Ledger(time, options, std::move(on_drop)));
+  CLEAVE_RETURN_IF_ERROR(ledger->recover(spool_folder, results_folder, results_name));
+  return ledger;
+}
+
+// The log is read from where the oldest pending picture was accepted: no record of any is before.
+// With none pending only its end is.
+Status Ledger::recover(Folder* spool_folder, Folder& results_folder,
+                       const std::string& results_name) {
+  std::optional<ResultLogPlace> from;
+  if (spool_folder != nullptr) {
+    CLEAVE_ASSIGN_OR_RETURN(spool_, Spool::open(*spool_folder, time_, options_.spool));
+    counts_.recovered = spool_->pending().size();
+    for (const auto& [sequence, picture] : spool_->pending()) {
+      if (from && picture.source.results_bytes >= from->bytes) continue;
+      from = {picture.source.results_bytes, picture.source.results_crc};
+    }
+  }
+  std::vector<std::uint64_t> known;
+  CLEAVE_ASSIGN_OR_RETURN(
+      log_, ResultLog::open(results_folder, results_name, from, [&](std::uint64_t id) {
+        if (spool_ && spool_->find(id) != nullptr) known.push_back(id);
+      }));
+  // Their lines may have been read from the cache of a system that has not written them yet.
+  if (!known.empty()) CLEAVE_RETURN_IF_ERROR(log_->make_durable());
+  for (const std::uint64_t id : known) {
+    if (spool_->find(id) == nullptr) continue;
+    ++counts_.already_ended;
+    release(id);
+  }
+  return Status::ok();
+}
+
+std::uint64_t Ledger::accept(AcceptedBody source) {
+  tick();
+  ++counts_.accepted;
+  source.results_bytes = log_->end().bytes;
+  source.results_crc = log_->end().crc;
+  std::uint64_t id = 0;
+  if (spool_) {
+    const auto accepted = spool_->accept(source);
+    if (accepted.is_ok()) {
+      id = *accepted;
+      in_work_.insert(id);
+      note_dirty();
+    } else {
+      note(accepted.status().with_context("a picture goes on without the spool"));
+    }
+    note(spool_->take_trouble());
+  }
+  if (id != 0) return id;
+  ++counts_.unprotected;
+  while (id == 0) id = kernel_random();
+  return id;
+}
+
+bool Ledger::make_room(std::uint64_t request_id, std::uint64_t payload_bytes) {
+  if (options_.full == SpoolFull::kDropNewest) return false;
+  // Only whole segments make room, and the newest is not removed while it is written to.
+  if (!spool_->seal().is_ok()) return false;
+  std::vector<std::pair<std::uint64_t, std::string>> oldest_first;
+  for (const auto& [sequence, picture] : spool_->pending()) {
+    const bool idle =
+        !in_work_.contains(picture.request_id) && !ended_.contains(picture.request_id);
+    if (idle && picture.request_id != request_id && picture.payload) {
+      oldest_first.emplace_back(picture.request_id, picture.source.name);
+    }
+  }
+  for (const auto& [id, name] : oldest_first) {
+    if (spool_->room_for(payload_bytes) != Spool::Room::kOverLimit) break;
+    drop(id, name, kDroppedSpoolFull);
+    note(sync());
+  }
+  return spool_->room_for(payload_bytes) != Spool::Room::kOverLimit;
+}
+
+Ledger::Kept Ledger::keep(std::uint64_t request_id, const std::string& name,
+                          const PayloadHead& head,
+                          std::span<const std::span<const std::byte>> parts) {
+  const auto give_up = [&](const char* reason) {
+    drop(request_id, name, reason);
+    return Kept::kDropped;
+  };
+  const PendingPicture* picture = spool_ ? spool_->find(request_id) : nullptr;
+  if (picture == nullptr) return give_up(kDroppedUnanswered);
+  std::uint64_t bytes = 0;
+  for (const auto& part : parts) bytes += part.size();
+  Spool::Room room = picture->payload ? Spool::Room::kYes : spool_->room_for(bytes);
+  if (room == Spool::Room::kOverLimit && make_room(request_id, bytes))
+    room = spool_->room_for(bytes);
+  if (room == Spool::Room::kOverLimit || room == Spool::Room::kNever) {
+    return give_up(kDroppedSpoolFull);
+  }
+  Status written;
+  if (room == Spool::Room::kYes && !picture->payload) {
+    written = spool_->keep(request_id, head, parts);
+    note(written);
+    note(spool_->take_trouble());
+    note_dirty();
+  }
+  in_work_.erase(request_id);
+  // A full disk is no reason to forget a picture whose file is still there.
+  if (room == Spool::Room::kOverBudget || !written.is_ok()) {
+    ++counts_.by_reference;
+    return Kept::kByReference;
+  }
+  ++counts_.copied;
+  return Kept::kCopied;
+}
+
+Status Ledger::answered(std::uint64_t request_id, std::string_view fields) {
+  ++counts_.answered;
+  return finish(request_id, state_fields("answered", fields));
+}
+
+Status Ledger::dropped(std::uint64_t request_id, std::string_view reason, std::string_view fields) {
+  std::string all = "\"reason\":" + json_text(reason);
+  if (!fields.empty()) all += ',';
+  all += fields;
+  ++counts_.dropped[std::string(reason)];
+  return finish(request_id, state_fields("dropped", all));
+}
+
+void Ledger::drop(std::uint64_t request_id, const std::string& name, const char* reason) {
+  const Dropped record{request_id, name, reason};
+  note(dropped(request_id, reason, "\"image\":" + json_text(name)));
+  on_drop_(record);
+}
+
+Status Ledger::finish(std::uint64_t request_id, std::string_view fields) {
+  ended_.insert(request_id);
+  in_work_.erase(request_id);
+  const std::uint64_t before = log_->end().bytes;
+  CLEAVE_RETURN_IF_ERROR(log_->append(request_id, fields));
+  if (spool_) spool_->charge(log_->end().bytes - before);
+  switch (options_.spool.sync.kind) {
+    case SyncKind::kAlways:
+      if (Status status = log_->sync(); !status.is_ok()) {
+        ++counts_.sync_failures;
+        return status;
+      }
+      release(request_id);
+      break;
+    case SyncKind::kInterval:
+      to_release_.push_back(request_id);
+      note_dirty();
+      tick();
+      break;
+    case SyncKind::kNever:
+      release(request_id);
+      break;
+  }
+  return Status::ok();
+}
+
+void Ledger::release(std::uint64_t request_id) {
+  if (spool_) {
+    note(spool_->release(request_id));
+    note(spool_->take_trouble());
+  }
+  ended_.erase(request_id);
+}
+
+const PendingPicture* Ledger::next() {
+  tick();
+  if (!spool_) return nullptr;
+  for (;;) {
+    const auto found = std::ranges::find_if(spool_->pending(), [&](const auto& entry) {
+      const std::uint64_t id = entry.second.request_id;
+      return !in_work_.contains(id) && !ended_.contains(id) && !passed_.contains(id);
+    });
+    if (found == spool_->pending().end()) return nullptr;
+    const PendingPicture& picture = found->second;
+    const std::uint64_t age_ns = planner::saturating_sub(spool_->now_ns(), picture.accepted_ns);
+    if (age_ns <= options_.ttl_ns) return &picture;
+    const PendingPicture copy = picture;
+    drop(copy.request_id, copy.source.name, kDroppedExpired);
+  }
+}
+
+Result<std::vector<std::byte>> Ledger::payload(std::uint64_t request_id) {
+  if (!spool_) return Status(StatusCode::kNotFound, "there is no spool");
+  return spool_->payload(request_id);
+}
+
+std::uint64_t Ledger::waiting() const {
+  if (!spool_) return 0;
+  return static_cast<std::uint64_t>(
+      std::ranges::count_if(spool_->pending(), [&](const auto& entry) {
+        return !in_work_.contains(entry.second.request_id) &&
+               !ended_.contains(entry.second.request_id);
+      }));
+}
+
+void Ledger::note_dirty() {
+  if (options_.spool.sync.kind != SyncKind::kInterval || dirty_since_ns_ != 0) return;
+  dirty_since_ns_ = std::max<std::uint64_t>(1, monotonic_ns());
+}
+
+std::uint64_t Ledger::sync_due_ns() const {
+  if (dirty_since_ns_ == 0) return UINT64_MAX;
+  return planner::saturating_sub(dirty_since_ns_ + options_.spool.sync.interval_ns, monotonic_ns());
+}
+
+void Ledger::tick() {
+  if (sync_due_ns() == 0) note(sync());
+}
+
+// Acceptances and records first; the releases that follow are written behind them and become
+// durable with the next sync.
+Status Ledger::sync() {
+  dirty_since_ns_ = 0;
+  if (spool_) {
+    if (Status status = spool_->sync(); !status.is_ok()) note(status);
+  }
+  if (log_->is_dirty()) {
+    if (spool_) spool_->charge(kSyncedBlockBytes);
+    if (Status status = log_->sync(); !status.is_ok()) {
+      ++counts_.sync_failures;
+      note_dirty();
+      return status;
+    }
+  }
+  for (const std::uint64_t id : std::exchange(to_release_, {})) release(id);
+  return Status::ok();
+}
+
+Status Ledger::close() {
+  Status status;
+  if (options_.spool.sync.kind != SyncKind::kNever) status = sync();
+  if (!spool_) return status;
+  const Status closed = spool_->close();
+  return status.is_ok() ? closed : status;
+}
+
+void Ledger::note(const Status& status) {
+  if (!status.is_ok()) trouble_ = status;
+}
+
+Status Ledger::take_trouble() { return std::exchange(trouble_, Status::ok()); }
+
+}  // namespace cleave::agent

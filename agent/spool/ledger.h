@@ -1,0 +1,150 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Keeps the promise that each accepted picture ends in exactly one terminal record, whatever ends
+// the process or the power in between: the order of spool and result log. The terminal record is
+// appended, made durable as the sync policy says, and only then is the picture released from the
+// spool; a next run that finds a pending picture's record in the log releases it.
+//
+//   accept() -> [keep() its bytes when nobody can answer now] -> answered() or dropped()
+//
+// Without a spool the log alone is kept: what a crash interrupts then has no record. Used by one
+// thread.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <memory>
+#include <set>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "agent/spool/result_log.h"
+#include "agent/spool/spool.h"
+
+namespace cleave::agent {
+
+// Why a picture ended without an answer, as the log has it.
+inline constexpr const char* kDroppedExpired = "expired";       // older than the spool's TTL
+inline constexpr const char* kDroppedSpoolFull = "spool_full";  // no room under its limit
+inline constexpr const char* kDroppedSourceGone =
+    "source_gone";                                         // no copy, and the file is another
+inline constexpr const char* kDroppedDamaged = "damaged";  // its copy no longer checks
+inline constexpr const char* kDroppedModelChanged =
+    "model_changed";                                             // an activation of another model
+inline constexpr const char* kDroppedUnanswered = "unanswered";  // no server, no room, no spool
+inline constexpr const char* kDroppedRefused = "refused";        // it cannot be used as a picture
+
+enum class SpoolFull : std::uint8_t { kDropOldest, kDropNewest };
+
+struct LedgerOptions {
+  SpoolOptions spool;  // its sync policy is also the log's
+  std::uint64_t ttl_ns = std::uint64_t{7} * 24 * 3600 * 1'000'000'000;
+  SpoolFull full = SpoolFull::kDropOldest;
+};
+
+struct LedgerCounts {
+  std::uint64_t accepted = 0;
+  std::uint64_t unprotected = 0;   // of them, that the spool could not take: a crash forgets them
+  std::uint64_t copied = 0;        // into the spool
+  std::uint64_t by_reference = 0;  // left to their files, as the write budget is used up
+  std::uint64_t answered = 0;
+  std::map<std::string, std::uint64_t> dropped;  // by reason
+  std::uint64_t recovered = 0;                   // pending when the run began
+  std::uint64_t already_ended = 0;               // of them, that had their record
+  std::uint64_t sync_failures = 0;
+};
+
+// A terminal record that the ledger itself decided on.
+struct Dropped {
+  std::uint64_t request_id = 0;
+  std::string name;
+  std::string reason;
+};
+
+class Ledger {
+ public:
+  // `spool_folder` may be null. The folders, `time` and `on_drop` must outlive the ledger.
+  // Errors: those of Spool::open() and ResultLog::open().
+  static Result<std::unique_ptr<Ledger>> open(Folder* spool_folder, Folder& results_folder,
+                                              const std::string& results_name, TimeSource& time,
+                                              const LedgerOptions& options,
+                                              std::function<void(const Dropped&)> on_drop);
+
+  // A picture is accepted. It has an id even where the spool cannot take it; `trouble()` then says
+  // why.
+  [[nodiscard]] std::uint64_t accept(AcceptedBody source);
+
+  enum class Kept { kCopied, kByReference, kDropped };
+  // Nobody can answer this picture now: its bytes go to the spool. Over the write budget it stays
+  // pending and its file is all there is of it; without a spool, or over its limit, it is dropped,
+  // or older ones are, as LedgerOptions::full says.
+  [[nodiscard]] Kept keep(std::uint64_t request_id, const std::string& name,
+                          const PayloadHead& head,
+                          std::span<const std::span<const std::byte>> parts);
+
+  // The terminal record. `fields` as in result_line(), without "state". REQUIRES: this id has
+  // none yet. Errors: it could not be written or made durable (kIo,
+  // kResourceExhausted); where there is a spool the picture then is pending for the next run.
+  [[nodiscard]] Status answered(std::uint64_t request_id, std::string_view fields);
+  [[nodiscard]] Status dropped(std::uint64_t request_id, std::string_view reason,
+                               std::string_view fields);
+
+  // The oldest picture that is pending and for which nothing was decided in this run yet; null when
+  // there is none. Those that are over their TTL are dropped on the way.
+  [[nodiscard]] const PendingPicture* next();
+  // next() goes on behind this one: it is tried again when next() begins anew.
+  void pass_over(std::uint64_t request_id) { passed_.insert(request_id); }
+  void begin_anew() { passed_.clear(); }
+  [[nodiscard]] Result<std::vector<std::byte>> payload(std::uint64_t request_id);
+
+  // Pictures that are pending and not in work.
+  [[nodiscard]] std::uint64_t waiting() const;
+  [[nodiscard]] std::uint64_t spool_bytes() const { return spool_ ? spool_->bytes() : 0; }
+
+  // Under --sync interval: syncs when it is time. To be called at least as often as sync_due_ns()
+  // says, from now; UINT64_MAX: nothing is waiting.
+  void tick();
+  [[nodiscard]] std::uint64_t sync_due_ns() const;
+
+  // The run ends in order. Errors: not all could be made durable.
+  [[nodiscard]] Status close();
+
+  [[nodiscard]] const LedgerCounts& counts() const { return counts_; }
+  [[nodiscard]] const ResultLogFindings& log_findings() const { return log_->findings(); }
+  [[nodiscard]] const SpoolFindings* spool_findings() const {
+    return spool_ ? &spool_->findings() : nullptr;
+  }
+  // The last thing that spool or log could not do, once; ok when there was none since.
+  [[nodiscard]] Status take_trouble();
+
+ private:
+  Ledger(TimeSource& time, const LedgerOptions& options,
+         std::function<void(const Dropped&)> on_drop)
+      : time_(time), options_(options), on_drop_(std::move(on_drop)) {}
+  Status recover(Folder* spool_folder, Folder& results_folder, const std::string& results_name);
+  Status finish(std::uint64_t request_id, std::string_view fields);
+  void drop(std::uint64_t request_id, const std::string& name, const char* reason);
+  bool make_room(std::uint64_t request_id, std::uint64_t payload_bytes);
+  Status sync();
+  void release(std::uint64_t request_id);
+  void note(const Status& status);
+  void note_dirty();
+  [[nodiscard]] std::uint64_t monotonic_ns() const { return time_.now().boot_ns; }
+
+  TimeSource& time_;
+  const LedgerOptions options_;
+  std::function<void(const Dropped&)> on_drop_;
+  std::unique_ptr<Spool> spool_;
+  std::unique_ptr<ResultLog> log_;
+  std::vector<std::uint64_t> to_release_;  // their records wait for a sync
+  std::set<std::uint64_t> ended_;          // in this run, and still pending in the spool
+  std::set<std::uint64_t> in_work_;        // accepted in this run and not kept
+  std::set<std::uint64_t> passed_;
+  std::uint64_t dirty_since_ns_ = 0;  // 0: nothing waits for a sync
+  LedgerCounts counts_;
+  Status trouble_;
+};
+
+}  // namespace cleave::agent

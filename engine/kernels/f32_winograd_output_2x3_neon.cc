@@ -1,0 +1,13 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "engine/kernels/vector_neon.h"
+#include "engine/kernels/winograd_transforms.h"
+
+namespace cleave::kernels {
+
+void f32_winograd_output_2x3_neon(const float* products, std::size_t position_stride,
+                                  const WinogradPatch& patch, const Epilogue& epilogue,
+                                  float* pixels) {
+  winograd::transform_output<NeonVector, 4, 2>(products, position_stride, patch, epilogue, pixels);
+}
+
+}  // namespace cleave::kernels

@@ -1,0 +1,190 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "server/event_log.h"
+
+#include <spdlog/sinks/stdout_color_sinks.h>
+#include <spdlog/spdlog.h>
+
+#include <atomic>
+#include <exception>
+#include <mutex>
+#include <nlohmann/json.hpp>
+#include <utility>
+#include <vector>
+
+#include "schemas/text_check.h"
+
+namespace cleave::server {
+namespace {
+
+constexpr std::size_t kMostTextBytes = 1024;
+
+std::atomic<LogFormat> log_format{LogFormat::kText};
+
+std::string_view level_name(LogLevel level) {
+  switch (level) {
+    case LogLevel::kDebug:
+      return "debug";
+    case LogLevel::kInfo:
+      return "info";
+    case LogLevel::kWarn:
+      return "warn";
+    case LogLevel::kError:
+      break;
+  }
+  return "error";
+}
+
+spdlog::level::level_enum spdlog_level(LogLevel level) {
+  switch (level) {
+    case LogLevel::kDebug:
+      return spdlog::level::debug;
+    case LogLevel::kInfo:
+      return spdlog::level::info;
+    case LogLevel::kWarn:
+      return spdlog::level::warn;
+    case LogLevel::kError:
+      break;
+  }
+  return spdlog::level::err;
+}
+
+bool says_nothing(const LogField& field) {
+  if (const auto* text = std::get_if<std::string_view>(&field.value)) return text->empty();
+  return std::get<std::uint64_t>(field.value) == 0 &&
+         (field.name == "session" || field.name == "request");
+}
+
+bool is_plain(std::string_view text) {
+  for (const char c : text) {
+    const bool plain = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
+                       c == '.' || c == ':' || c == '-' || c == '_' || c == '/' || c == '[' ||
+                       c == ']';
+    if (!plain) return false;
+  }
+  return !text.empty();
+}
+
+void append_text(std::string& line, std::string_view text) {
+  if (is_plain(text)) {
+    line += text;
+    return;
+  }
+  line += '"';
+  for (const char c : clean_text(text, kMostTextBytes)) {
+    if (c == '"' || c == '\\') line += '\\';
+    line += c;
+  }
+  line += '"';
+}
+
+std::string format_text(std::string_view time, LogLevel level, std::string_view event,
+                        LogFields fields, std::uint64_t suppressed) {
+  std::string line = "time=" + std::string(time) + " level=" + std::string(level_name(level)) +
+                     " event=" + std::string(event);
+  for (const LogField& field : fields) {
+    if (says_nothing(field)) continue;
+    line += ' ';
+    line += field.name;
+    line += '=';
+    if (const auto* text = std::get_if<std::string_view>(&field.value)) {
+      append_text(line, *text);
+    } else {
+      line += std::to_string(std::get<std::uint64_t>(field.value));
+    }
+  }
+  if (suppressed > 0) line += " suppressed=" + std::to_string(suppressed);
+  return line;
+}
+
+std::string format_json(std::string_view time, LogLevel level, std::string_view event,
+                        LogFields fields, std::uint64_t suppressed) {
+  nlohmann::ordered_json line{{"time", time}, {"level", level_name(level)}, {"event", event}};
+  for (const LogField& field : fields) {
+    if (says_nothing(field)) continue;
+    auto& value = line[std::string(field.name)];
+    if (const auto* text = std::get_if<std::string_view>(&field.value)) {
+      value = clean_text(*text, kMostTextBytes);
+    } else {
+      value = std::get<std::uint64_t>(field.value);
+    }
+  }
+  if (suppressed > 0) line["suppressed"] = suppressed;
+  return line.dump(-1, ' ', false, nlohmann::ordered_json::error_handler_t::replace);
+}
+
+std::string utc_now() {
+  const auto now = std::chrono::system_clock::now();
+  const std::time_t seconds = std::chrono::system_clock::to_time_t(now);
+  const auto milliseconds = std::chrono::duration_cast<std::chrono::milliseconds>(
+                                now - std::chrono::system_clock::from_time_t(seconds))
+                                .count();
+  std::tm parts{};
+  gmtime_r(&seconds, &parts);
+  char text[48];
+  const std::size_t length = std::strftime(text, sizeof(text), "%Y-%m-%dT%H:%M:%S", &parts);
+  return std::string(text, length) + "." + std::to_string(1000 + milliseconds).substr(1) + "Z";
+}
+
+LogThrottle::Verdict ask_throttle(std::string_view event) {
+  static std::mutex mutex;
+  static LogThrottle throttle;
+  const std::lock_guard lock(mutex);
+  return throttle.ask(event, std::chrono::steady_clock::now());
+}
+
+}  // namespace
+
+std::string format_event(LogFormat format, std::string_view time, LogLevel level,
+                         std::string_view event, LogFields fields, std::uint64_t suppressed) {
+  return format == LogFormat::kJson ? format_json(time, level, event, fields, suppressed)
+                                    : format_text(time, level, event, fields, suppressed);
+}
+
+LogThrottle::Verdict LogThrottle::ask(std::string_view event, Time now) {
+  auto at = windows_.find(event);
+  if (at == windows_.end()) at = windows_.emplace(event, Window{.start = now}).first;
+  Window& window = at->second;
+  if (now - window.start >= std::chrono::seconds(1)) {
+    window.start = now;
+    window.lines = 0;
+  }
+  if (window.lines >= kLinesPerSecond) {
+    ++window.suppressed;
+    return {};
+  }
+  ++window.lines;
+  return {.pass = true, .suppressed = std::exchange(window.suppressed, 0)};
+}
+
+void log_event(LogLevel level, std::string_view event, LogFields fields) {
+  auto* const logger = spdlog::default_logger_raw();
+  if (!logger->should_log(spdlog_level(level))) return;
+  try {
+    // Whoever asks for debug wants every line.
+    const auto verdict =
+        level == LogLevel::kDebug ? LogThrottle::Verdict{.pass = true} : ask_throttle(event);
+    if (!verdict.pass) return;
+    const std::string line =
+        format_event(log_format, utc_now(), level, event, fields, verdict.suppressed);
+    logger->log(spdlog_level(level), spdlog::string_view_t(line));
+  } catch (const std::exception&) {  // no memory for a line
+  }
+}
+
+void log_counters(const ServerStats& stats) {
+  std::vector<LogField> fields;
+  for (const ServerCounter& counter : kServerCounters) {
+    fields.emplace_back(counter.name, stats.*counter.value);
+  }
+  log_event(LogLevel::kInfo, "counters", fields);
+}
+
+void start_log(LogFormat format, const std::string& level) {
+  log_format = format;
+  auto logger = spdlog::stderr_color_mt("cleave-server");
+  logger->set_pattern("%v");
+  logger->set_level(spdlog::level::from_str(level == "warn" ? "warning" : level));
+  spdlog::set_default_logger(std::move(logger));
+}
+
+}  // namespace cleave::server

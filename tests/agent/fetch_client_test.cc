@@ -1,0 +1,211 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Fetching from servers that give what was asked for, or something else.
+#include "agent/fetch_client.h"
+
+#include <doctest/doctest.h>
+
+#include <algorithm>
+#include <boost/asio/co_spawn.hpp>
+#include <boost/asio/io_context.hpp>
+#include <filesystem>
+#include <functional>
+
+#include "agent/content_writer.h"
+#include "agent/model_fetch.h"
+#include "schemas/model_folder.h"
+#include "schemas/protocol.h"
+#include "tests/agent/scripted_server.h"
+#include "tests/support/temporary_folder.h"
+
+namespace cleave::agent {
+namespace {
+
+using test::ScriptedPeer;
+using test::ScriptedServer;
+
+constexpr Sha256Digest kWanted{7, 7, 7};
+
+ConnectionOptions options_for(std::uint16_t port) {
+  ConnectionOptions options;
+  options.server = {"127.0.0.1", port};
+  return options;
+}
+
+FrameBytes welcome(std::uint64_t features = kFeatureFetch) {
+  return make_welcome({.server = "scripted", .session_id = 1, .features = features});
+}
+
+FrameBytes piece(std::uint64_t fetch_id, std::uint64_t total_bytes, std::size_t bytes) {
+  FrameBytes frame = make_piece(fetch_id, total_bytes, static_cast<std::uint32_t>(bytes));
+  frame.resize(frame.size() + bytes, std::byte{9});
+  return frame;
+}
+
+struct Outcome {
+  Status status;
+  std::size_t bytes = 0;
+};
+
+// Fetches 1000 bytes at most, told to be `total_bytes`, from a server that answers each Fetch so.
+Outcome fetch(const std::function<FrameBytes(const fbs::Fetch&)>& answer,
+              std::uint64_t total_bytes = 0) {
+  const ScriptedServer server([&](ScriptedPeer& peer, int) {
+    if (peer.receive() == nullptr || !peer.send(welcome())) return;
+    for (;;) {
+      const fbs::Envelope* message = peer.receive();
+      if (message == nullptr || message->message_as_Fetch() == nullptr) return;
+      if (!peer.send(answer(*message->message_as_Fetch()))) return;
+    }
+  });
+  boost::asio::io_context io;
+  FetchClient client(io.get_executor(), options_for(server.port()), "");
+  Outcome outcome;
+  boost::asio::co_spawn(
+      io,
+      [&]() -> asio::awaitable<void> {
+        outcome.status = co_await client.fetch(
+            {.sha256 = kWanted, .total_bytes = total_bytes, .max_total_bytes = 1000},
+            [&](std::uint64_t, std::span<const std::byte> bytes) {
+              outcome.bytes += bytes.size();
+              return Status::ok();
+            });
+        co_await client.close();
+      },
+      [](std::exception_ptr error) { REQUIRE(error == nullptr); });
+  io.run();
+  return outcome;
+}
+
+void check_refused(const Outcome& outcome, const char* expected) {
+  CAPTURE(expected);
+  CAPTURE(outcome.status.message());
+  CHECK(outcome.status.code() == StatusCode::kCorrupt);
+  CHECK(outcome.status.message().find(expected) != std::string::npos);
+  CHECK(outcome.bytes == 0);
+}
+
+}  // namespace
+
+TEST_CASE("what was asked for is handed on") {
+  const Outcome unknown = fetch([](const fbs::Fetch& f) { return piece(f.fetch_id(), 600, 600); });
+  CHECK_MESSAGE(unknown.status.is_ok(), unknown.status.message());
+  CHECK(unknown.bytes == 600);
+  const Outcome known =
+      fetch([](const fbs::Fetch& f) { return piece(f.fetch_id(), 800, f.bytes()); }, 800);
+  CHECK_MESSAGE(known.status.is_ok(), known.status.message());
+  CHECK(known.bytes == 800);
+}
+
+TEST_CASE("a piece that is not the one asked for ends the connection, and nothing of it is kept") {
+  check_refused(fetch([](const fbs::Fetch& f) { return piece(f.fetch_id() + 1, 600, 600); }),
+                "not asked for next");
+  check_refused(fetch([](const fbs::Fetch& f) { return piece(f.fetch_id(), 1001, 1001); }),
+                "too long a whole");
+  check_refused(fetch([](const fbs::Fetch& f) { return piece(f.fetch_id(), 600, 599); }),
+                "another length than asked for");
+  check_refused(fetch([](const fbs::Fetch& f) { return piece(f.fetch_id(), 600, 601); }),
+                "another length than asked for");
+  check_refused(fetch([](const fbs::Fetch& f) { return piece(f.fetch_id(), 700, 700); }, 600),
+                "another length");
+  check_refused(fetch([](const fbs::Fetch&) { return make_pong(1); }), "unexpected message");
+  const Outcome large =
+      fetch([](const fbs::Fetch& f) { return make_piece(f.fetch_id(), 600, kMaxPieceBytes + 1); });
+  CHECK(large.status.code() == StatusCode::kOutOfRange);  // refused before it is received
+  CHECK(large.bytes == 0);
+}
+
+TEST_CASE("what the server says of a fetch is said on") {
+  const Outcome none = fetch([](const fbs::Fetch& f) {
+    return make_error(f.fetch_id(), fbs::ErrorCode::NotFound, "nothing of that SHA-256");
+  });
+  CHECK(none.status.code() == StatusCode::kNotFound);
+  CHECK(none.status.message().find("nothing of that SHA-256") != std::string::npos);
+  const Outcome busy = fetch([](const fbs::Fetch& f) {
+    return make_error(f.fetch_id(), fbs::ErrorCode::Busy, "later", 50);
+  });
+  CHECK(busy.status.code() == StatusCode::kResourceExhausted);
+}
+
+TEST_CASE("a server that gives no models is refused for good") {
+  const ScriptedServer server([&](ScriptedPeer& peer, int) {
+    if (peer.receive() != nullptr) (void)peer.send(welcome(0));
+  });
+  boost::asio::io_context io;
+  FetchClient client(io.get_executor(), options_for(server.port()), "");
+  Status status;
+  boost::asio::co_spawn(
+      io, [&]() -> asio::awaitable<void> { status = co_await client.ensure_connected(); },
+      [](std::exception_ptr error) { REQUIRE(error == nullptr); });
+  io.run();
+  CHECK(status.code() == StatusCode::kMismatch);
+}
+
+TEST_CASE(
+    "bytes of another SHA-256 never get a name, and are asked for a bounded number of times") {
+  int fetches = 0;
+  const ScriptedServer server([&](ScriptedPeer& peer, int) {
+    if (peer.receive() == nullptr || !peer.send(welcome())) return;
+    for (;;) {
+      const fbs::Envelope* message = peer.receive();
+      if (message == nullptr || message->message_as_Fetch() == nullptr) return;
+      ++fetches;
+      if (!peer.send(piece(message->message_as_Fetch()->fetch_id(), 600, 600))) return;
+    }
+  });
+  const test::TemporaryFolder folder;
+  boost::asio::io_context io;
+  FetchClient client(io.get_executor(), options_for(server.port()), "");
+  const FetchOptions options{.folder = folder.path().string(), .hash_attempts = 3, .progress = {}};
+  ModelFetch fetch(client, options);
+  Status status;
+  boost::asio::co_spawn(
+      io,
+      [&]() -> asio::awaitable<void> {
+        status = co_await fetch.fetch_header(kWanted);
+        co_await client.close();
+      },
+      [](std::exception_ptr error) { REQUIRE(error == nullptr); });
+  io.run();
+  CHECK(status.code() == StatusCode::kCorrupt);
+  CHECK(status.message().find("SHA-256") != std::string::npos);
+  CHECK(fetches == 3);
+  CHECK_FALSE(std::filesystem::exists(model_header_path(options.folder, kWanted)));
+}
+
+TEST_CASE("a part that was cut short goes on; one that is too long begins anew") {
+  const test::TemporaryFolder folder;
+  const std::string text = "twelve bytes";
+  const auto bytes = std::as_bytes(std::span(text));
+  const Sha256Digest digest = *sha256(bytes);
+  const std::string path = model_segment_path(folder.path().string(), digest);
+  {
+    auto writer = ContentWriter::open(folder.path().string(), digest, bytes.size());
+    REQUIRE(writer.is_ok());
+    REQUIRE(writer->append(bytes.first(5)).is_ok());
+  }
+  auto resumed = ContentWriter::open(folder.path().string(), digest, bytes.size());
+  REQUIRE(resumed.is_ok());
+  CHECK(resumed->bytes() == 5);
+  CHECK(resumed->append(bytes).code() == StatusCode::kCorrupt);
+  REQUIRE(resumed->append(bytes.subspan(5)).is_ok());
+  REQUIRE(resumed->verify().is_ok());
+  REQUIRE(resumed->move_to(path).is_ok());
+  CHECK(std::filesystem::file_size(path) == bytes.size());
+
+  auto other = ContentWriter::open(folder.path().string(), kWanted, bytes.size());
+  REQUIRE(other.is_ok());
+  REQUIRE(other->append(bytes).is_ok());
+  auto shorter = ContentWriter::open(folder.path().string(), kWanted, 4);
+  REQUIRE(shorter.is_ok());
+  CHECK(shorter->bytes() == 0);
+}
+
+TEST_CASE("two do not fetch into one folder at once") {
+  const test::TemporaryFolder folder;
+  const auto first = lock_model_folder(folder.path().string());
+  REQUIRE(first.is_ok());
+  CHECK(lock_model_folder(folder.path().string()).status().code() == StatusCode::kUnavailable);
+}
+
+}  // namespace cleave::agent

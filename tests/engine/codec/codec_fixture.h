@@ -1,0 +1,129 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Cuts with tensors of odd shapes, values to cross them, and one call that encodes or decodes.
+#pragma once
+
+#include <cstddef>
+#include <cstring>
+#include <memory>
+#include <span>
+#include <vector>
+
+#include "engine/codec/boundary_codec.h"
+#include "tests/engine/engine_harness.h"
+
+namespace cleave::test {
+
+using Bytes = std::vector<std::byte>;
+
+// Tensors that cross a cut, each its bytes.
+struct Crossing {
+  std::vector<Bytes> tensors;
+
+  [[nodiscard]] std::vector<std::span<const std::byte>> read() const {
+    return {tensors.begin(), tensors.end()};
+  }
+  [[nodiscard]] std::vector<std::span<std::byte>> write() {
+    return {tensors.begin(), tensors.end()};
+  }
+  [[nodiscard]] std::size_t bytes() const {
+    std::size_t sum = 0;
+    for (const Bytes& tensor : tensors) sum += tensor.size();
+    return sum;
+  }
+  friend bool operator==(const Crossing&, const Crossing&) = default;
+};
+
+// Cuts: 1 = 7x5x11 f32; 2 = that and 7x5x11 int8; 3 = the int8 and 7x5x11 f32; 5 = 7x5x11 f32;
+// 6 = 1x1x6 f32.
+inline std::shared_ptr<const ModelFile> codec_model() {
+  ModelBuilder builder({7, 5, 3});
+  const Tensor a = builder.conv2d(builder.input(), 11, WindowSpec{});
+  const Tensor q = builder.to_int8(a, 0.02F, 3);
+  const Tensor b = builder.sigmoid(a);
+  const Tensor c = builder.add(b, builder.to_f32(q));
+  builder.softmax(builder.fully_connected(c, 6));
+  return open_model(builder);
+}
+
+// Cut 1: 150x150x3, more than one piece of the lossless form.
+inline std::shared_ptr<const ModelFile> large_model() {
+  ModelBuilder builder({150, 150, 3});
+  builder.global_average_pool(builder.conv2d(builder.input(), 3, WindowSpec{}));
+  return open_model(builder);
+}
+
+[[nodiscard]] inline Bytes bytes_of(const Values& values) {
+  Bytes bytes(values.size() * 4);
+  std::memcpy(bytes.data(), values.data(), bytes.size());
+  return bytes;
+}
+
+[[nodiscard]] inline Values floats_of(const Bytes& bytes) {
+  Values values(bytes.size() / 4);
+  std::memcpy(values.data(), bytes.data(), bytes.size());
+  return values;
+}
+
+// Of zeros, as wide as what crosses the cut.
+[[nodiscard]] inline Crossing empty_crossing(const ModelFile& model, OpIndex cut) {
+  Crossing crossing;
+  const std::vector<Cut> cuts = find_cuts(model.header(), 0);
+  for (const TensorId id : cuts[cut].boundary_tensors) {
+    crossing.tensors.emplace_back(tensor_bytes(*first_variant(model).tensors()->Get(id)));
+  }
+  return crossing;
+}
+
+// Seeded values between -2 and 2, with the negative ones cut off as ReLU does; int8 tensors get the
+// same scaled up.
+[[nodiscard]] inline Crossing seeded_crossing(const ModelFile& model, OpIndex cut,
+                                              std::uint64_t seed) {
+  Crossing crossing = empty_crossing(model, cut);
+  const std::vector<Cut> cuts = find_cuts(model.header(), 0);
+  for (std::size_t t = 0; t < crossing.tensors.size(); ++t) {
+    Bytes& tensor = crossing.tensors[t];
+    const TensorId id = cuts[cut].boundary_tensors[t];
+    const bool is_f32 = first_variant(model).tensors()->Get(id)->dtype() == fbs::DType::F32;
+    Values values = random_values(is_f32 ? tensor.size() / 4 : tensor.size(), seed + t);
+    for (float& value : values) value = value < 0 ? 0 : value;
+    if (is_f32) {
+      tensor = bytes_of(values);
+      continue;
+    }
+    for (std::size_t i = 0; i < tensor.size(); ++i) {
+      tensor[i] = static_cast<std::byte>(static_cast<std::int8_t>(values[i] * 50));
+    }
+  }
+  return crossing;
+}
+
+[[nodiscard]] inline std::unique_ptr<BoundaryCodec> make_codec(const ModelFile& model, OpIndex cut,
+                                                               fbs::Codec codec) {
+  auto made = BoundaryCodec::create(model, 0, cut, {.codec = codec});
+  require_ok(made.status());
+  return std::move(made).value();
+}
+
+[[nodiscard]] inline Bytes encoded(BoundaryCodec& codec, const Crossing& crossing) {
+  Bytes out(codec.max_encoded_bytes());
+  const std::vector<std::span<const std::byte>> tensors = crossing.read();
+  out.resize(codec.encode(tensors, out));
+  return out;
+}
+
+[[nodiscard]] inline Status decode(BoundaryCodec& codec, std::span<const std::byte> bytes,
+                                   Crossing& crossing) {
+  const std::vector<std::span<std::byte>> tensors = crossing.write();
+  return codec.decode(bytes, tensors);
+}
+
+// There and back.
+[[nodiscard]] inline Crossing carried(BoundaryCodec& codec, const Crossing& crossing) {
+  Crossing arrived = crossing;
+  for (Bytes& tensor : arrived.tensors) tensor.assign(tensor.size(), std::byte{0xA5});
+  require_ok(decode(codec, encoded(codec, crossing), arrived));
+  return arrived;
+}
+
+}  // namespace cleave::test

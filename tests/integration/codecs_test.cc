@@ -1,0 +1,149 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Tensors that cross a cut encoded: agent and server with each codec at several cuts.
+#include <doctest/doctest.h>
+
+#include <algorithm>
+#include <cmath>
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "tests/support/programs.h"
+
+namespace cleave::test {
+namespace {
+
+// `count` of the cuts inside of the network, from its first on.
+std::vector<nlohmann::json> some_cuts(const nlohmann::json& variant, std::size_t count) {
+  std::vector<nlohmann::json> inner;
+  const std::size_t op_count = variant.at("ops").size();
+  for (const nlohmann::json& cut : variant.at("cuts")) {
+    const std::size_t boundary = cut.at("op_boundary");
+    if (boundary > 0 && boundary < op_count) inner.push_back(cut);
+  }
+  REQUIRE(inner.size() > count);
+  std::vector<nlohmann::json> some;
+  for (std::size_t i = 0; i < count; ++i) some.push_back(inner[i * (inner.size() - 1) / count]);
+  return some;
+}
+
+// Of all scores, the furthest from the exact one, in spans of the exact ones.
+double furthest(const nlohmann::json& scores, const nlohmann::json& exact) {
+  double off = 0;
+  double least = exact.at(0);
+  double most = exact.at(0);
+  for (std::size_t i = 0; i < exact.size(); ++i) {
+    const double is = scores.at(i);
+    const double was = exact.at(i);
+    off = std::max(off, std::abs(is - was));
+    least = std::min(least, was);
+    most = std::max(most, was);
+  }
+  return off / (most - least);
+}
+
+struct Bench {
+  Workshop workshop;
+  std::string model =
+      workshop.zoo("mobilenet_v2", {"--input", "96", "--width", "0.35", "--f16", "--int8"});
+  std::string picture = workshop.png("picture.png", 3);
+
+  [[nodiscard]] AgentRun run(const std::vector<std::string>& more) const {
+    std::vector<std::string> arguments{"run", "--model", model, "--json", "--scores", picture};
+    arguments.insert(arguments.end(), more.begin(), more.end());
+    return run_agent(arguments);
+  }
+};
+
+}  // namespace
+
+TEST_CASE("each codec at several cuts: bytes on the wire, and scores") {
+  const Bench bench;
+  const nlohmann::json variant = inspect(bench.model).at("variants").at(0);
+  const std::string name = variant.at("name");
+  const RunningServer server({bench.model});
+  const AgentRun whole = bench.run({"--variant", name, "--split", "all"});
+  REQUIRE_MESSAGE(whole.exit_code == 0, whole.err);
+  const nlohmann::json exact = whole.records.at(0).at("scores");
+  std::uint64_t raw_total = 0;
+  std::uint64_t lossless_total = 0;
+  for (const nlohmann::json& cut : some_cuts(variant, 4)) {
+    const std::uint64_t raw = cut.at("boundary_bytes");
+    const std::string split = "op:" + std::to_string(cut.at("op_boundary").get<std::size_t>());
+    for (const std::string codec : {"raw", "lossless", "f16", "int8"}) {
+      CAPTURE(split);
+      CAPTURE(codec);
+      const AgentRun run = bench.run(
+          {"--variant", name, "--split", split, "--codec", codec, "--server", server.address()});
+      REQUIRE_MESSAGE(run.exit_code == 0, run.err);
+      const nlohmann::json& record = run.records.at(0);
+      CHECK_FALSE(record.contains("fallback"));
+      CHECK(record.at("sent") == "tensors");
+      CHECK(record.at("codec") == codec);
+      CHECK(record.at("encode_ns") > 0);
+      const std::uint64_t bytes = record.at("bytes_up");
+      const double off = furthest(record.at("scores"), exact);
+      if (codec == "raw") CHECK(bytes == raw);
+      if (codec == "lossless") CHECK(bytes <= raw + 64);
+      if (codec == "f16") CHECK(bytes <= raw / 2 + 64);
+      if (codec == "int8") CHECK(bytes < raw * 2 / 5 + 64);
+      if (codec == "raw" || codec == "lossless") {
+        CHECK(record.at("scores") == exact);
+      } else {
+        CHECK(off > 0);
+        CHECK(off < (codec == "f16" ? 0.02 : 0.3));
+      }
+      if (codec == "raw") raw_total += bytes;
+      if (codec == "lossless") lossless_total += bytes;
+    }
+  }
+  CHECK(lossless_total < raw_total);
+}
+
+TEST_CASE("tensors to which the codec does not apply travel raw, and pictures as they are") {
+  const Bench bench;
+  const RunningServer server({bench.model});
+  const nlohmann::json variant = inspect(bench.model).at("variants").at(2);
+  const nlohmann::json cut = some_cuts(variant, 4).at(2);
+  const AgentRun s8 =
+      bench.run({"--variant", variant.at("name"), "--codec", "f16", "--server", server.address(),
+                 "--split", "op:" + std::to_string(cut.at("op_boundary").get<std::size_t>())});
+  REQUIRE_MESSAGE(s8.exit_code == 0, s8.err);
+  CHECK(s8.records.at(0).at("codec") == "raw");
+  CHECK(s8.records.at(0).at("bytes_up") == cut.at("boundary_bytes"));
+  const AgentRun pixels =
+      bench.run({"--codec", "int8", "--server", server.address(), "--split", "0"});
+  REQUIRE_MESSAGE(pixels.exit_code == 0, pixels.err);
+  CHECK(pixels.records.at(0).at("sent") == "pixels_u8");
+  CHECK_FALSE(pixels.records.at(0).contains("codec"));
+}
+
+TEST_CASE("a planned run codes what crosses, and its trace gives the same decisions again") {
+  const Bench bench;
+  const RunningServer server({bench.model});
+  const std::string trace = bench.workshop.path("trace");
+  // However fast this device is, it has no room for the whole network.
+  const AgentRun plan = run_agent({"plan", "--model", bench.model, "--no-cache", "--json"});
+  REQUIRE_MESSAGE(plan.exit_code == 0, plan.err);
+  const std::uint64_t whole = plan.records.at(0).at("splits").back().at("ram_bytes");
+  const AgentRun run = bench.run({"--codec", "int8", "--server", server.address(), "--measure",
+                                  "--min-split", "3", "--ram", std::to_string(whole - 1),
+                                  "--policy", "loa", "--bandwidth", "1gbit", "--trace", trace});
+  REQUIRE_MESSAGE(run.exit_code == 0, run.err);
+  CHECK(run.records.at(0).at("codec") == "int8");
+  const AgentRun replay = run_agent({"plan", "--model", bench.model, "--replay", trace, "--json"});
+  REQUIRE_MESSAGE(replay.exit_code == 0, replay.err);
+  CHECK(replay.records.at(0).at("decisions") == 1);
+  CHECK(replay.records.at(0).at("different") == 0);
+}
+
+TEST_CASE("--codec refuses what it cannot keep") {
+  const Bench bench;
+  CHECK(bench.run({"--codec", "zip", "--split", "all"}).exit_code == 2);
+  const AgentRun measured = bench.run({"--codec", "int8", "--disagreement", "1%"});
+  CHECK(measured.exit_code == 2);
+  CHECK(measured.err.find("--disagreement") != std::string::npos);
+}
+
+}  // namespace cleave::test

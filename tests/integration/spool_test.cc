@@ -1,0 +1,248 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// `run --results --spool`: every accepted picture ends in exactly one terminal record, whatever
+// ends the server, the agent or the disk's room in between.
+#include <doctest/doctest.h>
+
+#include <chrono>
+#include <csignal>
+#include <filesystem>
+#include <fstream>
+#include <map>
+#include <optional>
+#include <thread>
+
+#include "schemas/exit_code.h"
+#include "tests/support/programs.h"
+
+namespace cleave::test {
+namespace {
+
+int code(ExitCode exit_code) { return static_cast<int>(exit_code); }
+
+// A device too small for the whole network, so that it depends on its server.
+class Station {
+ public:
+  Station() {
+    const AgentRun plan = run_agent({"plan", "--model", model, "--no-cache", "--json"});
+    REQUIRE_MESSAGE(plan.exit_code == 0, plan.err);
+    for (const auto& row : plan.records.at(0).at("splits")) {
+      if (row.at("split") == 4) cap = row.at("ram_bytes").get<std::uint64_t>() + 3'000'000;
+      whole = row.at("ram_bytes");
+    }
+    REQUIRE(cap < whole);
+    for (unsigned i = 0; i < 6; ++i) {
+      pictures.push_back(workshop.jpeg("p" + std::to_string(i) + ".jpg", i));
+    }
+  }
+
+  [[nodiscard]] std::vector<std::string> words(const std::string& server,
+                                               std::vector<std::string> more = {},
+                                               const std::vector<std::string>& images = {}) const {
+    std::vector<std::string> words{
+        "run",   "--model",           model,     "--no-cache", "--server",  server,  "--split", "4",
+        "--ram", std::to_string(cap), "--spool", spool,        "--results", results, "--json"};
+    words.insert(words.end(), more.begin(), more.end());
+    words.insert(words.end(), images.begin(), images.end());
+    return words;
+  }
+
+  // The terminal records, by picture. There must be at most one of each id.
+  [[nodiscard]] std::map<std::string, nlohmann::json> ended() const {
+    std::map<std::string, nlohmann::json> by_name;
+    std::map<std::string, int> ids;
+    std::ifstream file(results);
+    for (std::string line; std::getline(file, line);) {
+      const nlohmann::json json = nlohmann::json::parse(line, nullptr, false);
+      REQUIRE_MESSAGE(json.is_object(), line);
+      if (json.at("state") == "log") continue;  // the first line
+      const std::string id = json.at("request");
+      CAPTURE(line);
+      CHECK(++ids[id] == 1);
+      CHECK((json.at("state") == "answered" || json.at("state") == "dropped"));
+      by_name[json.value("image", std::string("?"))] = json;
+    }
+    return by_name;
+  }
+
+  void check_all_answered() const {
+    const auto records = ended();
+    CHECK(records.size() == pictures.size());
+    for (const std::string& picture : pictures) {
+      CAPTURE(picture);
+      REQUIRE(records.contains(picture));
+      CHECK(records.at(picture).at("state") == "answered");
+    }
+  }
+
+  const Workshop workshop;
+  std::string model = workshop.zoo("mobilenet_v2", {"--input", "96"});
+  std::string spool = workshop.path("spool");
+  std::string results = workshop.path("results.jsonl");
+  std::vector<std::string> pictures;
+  std::uint64_t cap = 0, whole = 0;
+};
+
+}  // namespace
+
+TEST_CASE("pictures wait for the server, and each is answered once it is there") {
+  const Station station;
+  const AgentRun alone = run_agent(station.words("127.0.0.1:1", {}, station.pictures));
+  CHECK(alone.exit_code == code(ExitCode::kServerUnreachable));
+  CHECK(alone.records.size() >= station.pictures.size());
+  for (const auto& record : alone.records) CHECK(record.at("spooled") == true);
+  CHECK(station.ended().empty());
+
+  // Their files are no longer needed.
+  for (const std::string& picture : station.pictures) std::filesystem::remove(picture);
+  const RunningServer server({station.model});
+  const AgentRun drained = run_agent(station.words(server.address()));
+  CHECK_MESSAGE(drained.exit_code == 0, drained.err);
+  REQUIRE(drained.records.size() == station.pictures.size());
+  for (std::size_t i = 0; i < station.pictures.size(); ++i) {
+    CHECK(drained.records[i].at("image") == station.pictures[i]);  // oldest first
+    CHECK(drained.records[i].at("drained") == true);
+  }
+  station.check_all_answered();
+  const AgentRun nothing = run_agent(station.words(server.address()));
+  CHECK(nothing.exit_code == 0);
+  CHECK(nothing.records.empty());
+}
+
+TEST_CASE("answers of pictures that waited are those of pictures that did not") {
+  const Station station;
+  CHECK(run_agent(station.words("127.0.0.1:1", {}, station.pictures)).exit_code != 0);
+  const RunningServer server({station.model});
+  const AgentRun drained = run_agent(station.words(server.address(), {"--scores"}));
+  REQUIRE_MESSAGE(drained.exit_code == 0, drained.err);
+  for (std::size_t i = 0; i < station.pictures.size(); ++i) {
+    const AgentRun now =
+        run_agent({"run", "--model", station.model, "--no-cache", "--server", server.address(),
+                   "--split", "4", "--json", "--scores", station.pictures[i]});
+    REQUIRE(now.exit_code == 0);
+    CHECK(now.records.at(0).at("scores") == drained.records.at(i).at("scores"));
+  }
+}
+
+TEST_CASE("a server that is killed and comes back in one run") {
+  const Station station;
+  auto server = std::make_optional<RunningServer>(std::vector<std::string>{station.model});
+  const std::string address = server->address();
+  std::vector<std::string> command =
+      station.words(address, {"--uplink-limit", "2mbit"}, station.pictures);
+  command.insert(command.begin(), agent_program());
+  BackgroundProgram agent(command);
+  CHECK_FALSE(agent.read_line().empty());  // the first is answered
+  server->program().signal(SIGKILL);
+  (void)server->program().wait();
+  (void)agent.wait();
+  const auto before = station.ended();
+  CHECK(before.size() < station.pictures.size());
+  const RunningServer again({station.model});
+  const AgentRun drained = run_agent(station.words(again.address()));
+  CHECK_MESSAGE(drained.exit_code == 0, drained.err);
+  station.check_all_answered();
+}
+
+TEST_CASE("an agent that is killed at any moment: no picture is lost, none has two records") {
+  const Station station;
+  const RunningServer server({station.model});
+  for (int delay_ms = 5; delay_ms < 80; delay_ms += 12) {
+    CAPTURE(delay_ms);
+    std::filesystem::remove_all(station.spool);
+    std::filesystem::remove(station.results);
+    std::vector<std::string> command = station.words(server.address(), {}, station.pictures);
+    command.insert(command.begin(), agent_program());
+    BackgroundProgram agent(command);
+    std::this_thread::sleep_for(std::chrono::milliseconds(delay_ms));
+    agent.signal(SIGKILL);
+    (void)agent.wait();
+    const AgentRun drained = run_agent(station.words(server.address()));
+    CHECK_MESSAGE(drained.exit_code == 0, drained.err);
+    // Whichever were accepted have ended; the others were never taken.
+    const auto records = station.ended();
+    for (const auto& [name, record] : records) CHECK(record.at("state") == "answered");
+    std::vector<std::string> left;
+    for (const std::string& picture : station.pictures) {
+      if (!records.contains(picture)) left.push_back(picture);
+    }
+    if (!left.empty()) {
+      CHECK(run_agent(station.words(server.address(), {}, left)).exit_code == 0);
+    }
+    station.check_all_answered();
+  }
+}
+
+TEST_CASE("SIGTERM ends a run after the picture under way") {
+  const Station station;
+  const RunningServer server({station.model});
+  std::vector<std::string> command =
+      station.words(server.address(), {"--uplink-limit", "1mbit"}, station.pictures);
+  command.insert(command.begin(), agent_program());
+  BackgroundProgram agent(command);
+  CHECK_FALSE(agent.read_line().empty());
+  agent.signal(SIGTERM);
+  CHECK(agent.wait() == 0);
+  const auto records = station.ended();
+  CHECK(records.size() >= 1);
+  CHECK(records.size() < station.pictures.size());
+  for (const auto& [name, record] : records) CHECK(record.at("state") == "answered");
+  CHECK(run_agent(station.words(server.address())).records.empty());  // nothing waits
+}
+
+TEST_CASE("what has no room, or waited too long, is dropped with its reason") {
+  const Station station;
+  SUBCASE("the folder's limit: the oldest go first") {
+    std::vector<std::string> large;
+    for (unsigned i = 0; i < 4; ++i) {
+      large.push_back(station.workshop.jpeg("large" + std::to_string(i) + ".jpg", i,
+                                            {.width = 1600, .height = 1200}));
+      REQUIRE(std::filesystem::file_size(large.back()) > 270'000);
+    }
+    const AgentRun alone =
+        run_agent(station.words("127.0.0.1:1", {"--spool-limit", "1MiB"}, large));
+    CHECK(alone.exit_code != 0);
+    const auto records = station.ended();
+    REQUIRE(records.size() >= 1);
+    for (const auto& [name, record] : records) {
+      CHECK(record.at("state") == "dropped");
+      CHECK(record.at("reason") == "spool_full");
+    }
+    const RunningServer server({station.model});
+    CHECK(run_agent(station.words(server.address())).exit_code == 0);
+    CHECK(station.ended().size() == large.size());
+  }
+  SUBCASE("the age") {
+    CHECK(run_agent(station.words("127.0.0.1:1", {}, station.pictures)).exit_code != 0);
+    const RunningServer server({station.model});
+    const AgentRun late = run_agent(station.words(server.address(), {"--spool-ttl", "1ms"}));
+    CHECK(late.exit_code != 0);
+    const auto records = station.ended();
+    CHECK(records.size() == station.pictures.size());
+    for (const auto& [name, record] : records) CHECK(record.at("reason") == "expired");
+  }
+}
+
+TEST_CASE("a damaged picture is refused once, and what cannot be opened is said") {
+  const Station station;
+  const RunningServer server({station.model});
+  const std::string damaged = station.workshop.file("damaged.jpg", "\xff\xd8\xff\xe0 no picture");
+  const AgentRun run = run_agent(station.words(server.address(), {}, {damaged}));
+  CHECK(run.exit_code != 0);
+  CHECK(run_agent(station.words(server.address())).records.empty());
+  const AgentRun usage = run_agent(station.words(server.address(), {"--sync", "sometimes"}));
+  CHECK(usage.exit_code == code(ExitCode::kUsage));
+  RunningServer silent({station.model});
+  REQUIRE(silent.program().stop());
+  std::vector<std::string> words = station.words(silent.address(), {}, station.pictures);
+  words.insert(words.begin(), agent_program());
+  const BackgroundProgram holder(words);
+  for (int i = 0; i < 200 && !std::filesystem::exists(station.spool + "/lock"); ++i) {
+    std::this_thread::sleep_for(std::chrono::milliseconds(10));
+  }
+  std::this_thread::sleep_for(std::chrono::milliseconds(200));
+  const AgentRun second = run_agent(station.words(server.address()));
+  CHECK(second.exit_code == code(ExitCode::kIo));
+}
+
+}  // namespace cleave::test

@@ -1,0 +1,201 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// `cleave-agent update`: a new version is taken when its self-test passes on the device, and never
+// otherwise; whatever moment the device dies at, the model folder has a version that runs.
+#include <doctest/doctest.h>
+
+#include <chrono>
+#include <csignal>
+#include <cstring>
+#include <filesystem>
+#include <fstream>
+#include <thread>
+
+#include "engine/importer/importer.h"
+#include "schemas/exit_code.h"
+#include "schemas/model_preamble.h"
+#include "schemas/model_reader.h"
+#include "tests/support/onnx_writer.h"
+#include "tests/support/programs.h"
+
+namespace cleave::test {
+namespace {
+
+int code(ExitCode exit_code) { return static_cast<int>(exit_code); }
+
+// Versions of one network, all with a self-test.
+class Releases {
+ public:
+  std::string release(const std::string& name, std::uint64_t seed) const {
+    auto graph =
+        importer::make_zoo_model("mobilenet_v2", {.input = 64, .width = 0.25, .seed = seed});
+    REQUIRE_MESSAGE(graph.is_ok(), graph.status().message());
+    const std::vector<std::byte> onnx = to_bytes(to_onnx(*graph));
+    const std::string source = workshop.path(name + ".onnx");
+    std::ofstream(source, std::ios::binary)
+        .write(reinterpret_cast<const char*>(onnx.data()),
+               static_cast<std::streamsize>(onnx.size()));
+    const std::string model = workshop.path(name + ".cleave");
+    const Finished imported = run_program({import_program(), "import", source, model, "--mean",
+                                           "127.5", "--std", "127.5", "--self-test", picture});
+    REQUIRE_MESSAGE(imported.exit_code == 0, imported.err);
+    return model;
+  }
+
+  // A copy whose self-test asks for another score than the network gives.
+  std::string spoil_self_test(const std::string& model) const {
+    std::size_t place = 0, header_bytes = 0;
+    {
+      const auto file = ModelFile::open(model);
+      REQUIRE(file.is_ok());
+      const auto* scores = (*file)->header().self_test()->scores()->data();
+      place = kModelPreambleBytes +
+              static_cast<std::size_t>(reinterpret_cast<const std::byte*>(scores) -
+                                       (*file)->header_bytes().data());
+      header_bytes = (*file)->header_bytes().size();
+    }
+    std::ifstream in(model, std::ios::binary);
+    std::string bytes((std::istreambuf_iterator<char>(in)), {});
+    float score = 0;
+    std::memcpy(&score, bytes.data() + place, sizeof(score));
+    score += 1;
+    std::memcpy(bytes.data() + place, &score, sizeof(score));
+    const auto identity =
+        sha256(std::as_bytes(std::span(bytes)).subspan(kModelPreambleBytes, header_bytes));
+    REQUIRE(identity.is_ok());
+    std::memcpy(bytes.data() + 32, identity->data(), identity->size());
+    return workshop.file("spoiled.cleave", bytes);
+  }
+
+  void fetch(const RunningServer& server, const std::vector<std::string>& more = {}) const {
+    std::vector<std::string> words{"fetch", "--server", server.address(), "--output",
+                                   folder,  "--name",   "test",           "--json"};
+    words.insert(words.end(), more.begin(), more.end());
+    const AgentRun run = run_agent(words);
+    REQUIRE_MESSAGE(run.exit_code == 0, run.err);
+  }
+
+  [[nodiscard]] std::vector<std::string> update_words(
+      const RunningServer& server, const std::vector<std::string>& more = {}) const {
+    std::vector<std::string> words{"update",   "--model",        folder,
+                                   "--server", server.address(), "--json"};
+    words.insert(words.end(), more.begin(), more.end());
+    return words;
+  }
+
+  [[nodiscard]] nlohmann::json scores(const std::string& model, const RunningServer& server,
+                                      const std::string& split) const {
+    const AgentRun run =
+        run_agent({"run", "--model", model, "--no-cache", "--server", server.address(), "--split",
+                   split, "--json", "--scores", picture});
+    REQUIRE_MESSAGE(run.exit_code == 0, run.err);
+    CHECK_FALSE(run.records.at(0).contains("fallback"));
+    return run.records.at(0).at("scores");
+  }
+
+  Workshop workshop;
+  std::string folder = workshop.path("held");
+  std::string picture = workshop.jpeg("picture.jpg", 2);
+};
+
+std::string identity_of(const std::string& model) {
+  const auto file = ModelFile::open(model);
+  REQUIRE(file.is_ok());
+  return to_hex((*file)->identity());
+}
+
+}  // namespace
+
+TEST_CASE("a new version is taken, gone back from, and then only taken again when told to") {
+  const Releases releases;
+  const std::string first = releases.release("first", 1);
+  const std::string second = releases.release("second", 2);
+  const RunningServer before({first});
+  const RunningServer server({first, second});  // the last of a name is current
+  releases.fetch(before);
+  CHECK(run_agent(releases.update_words(before)).records.at(0).at("outcome") == "up_to_date");
+
+  const AgentRun update = run_agent(releases.update_words(server));
+  REQUIRE_MESSAGE(update.exit_code == 0, update.err);
+  CHECK(update.records.at(0).at("outcome") == "switched");
+  CHECK(update.records.at(0).at("identity") == identity_of(second));
+  CHECK(identity_of(releases.folder) == identity_of(second));
+  CHECK(releases.scores(releases.folder, server, "all") == releases.scores(second, server, "all"));
+
+  const AgentRun back = run_agent({"update", "--model", releases.folder, "--rollback", "--json"});
+  REQUIRE_MESSAGE(back.exit_code == 0, back.err);
+  CHECK(identity_of(releases.folder) == identity_of(first));
+  CHECK(releases.scores(releases.folder, server, "all") == releases.scores(first, server, "all"));
+  CHECK(run_agent(releases.update_words(server)).exit_code == code(ExitCode::kSelfTestFailed));
+  CHECK(identity_of(releases.folder) == identity_of(first));
+  CHECK(run_agent(releases.update_words(server, {"--retry-refused"})).exit_code == 0);
+  CHECK(identity_of(releases.folder) == identity_of(second));
+}
+
+TEST_CASE("a version whose self-test fails is not taken, nor fetched again") {
+  const Releases releases;
+  const std::string first = releases.release("first", 1);
+  const std::string bad = releases.spoil_self_test(releases.release("second", 2));
+  const RunningServer before({first});
+  const RunningServer server({first, bad});
+  for (const char* split : {"all", "4"}) {  // tested here, and with the server
+    CAPTURE(split);
+    std::filesystem::remove_all(releases.folder);
+    releases.fetch(before, {"--split", split});
+    const AgentRun update = run_agent(releases.update_words(server));
+    CHECK(update.exit_code == code(ExitCode::kSelfTestFailed));
+    CHECK(update.records.at(0).at("outcome") == "refused");
+    CHECK(update.err.find("other scores") != std::string::npos);
+    CHECK(update.records.at(0).at("received_bytes") > 0);
+    CHECK(identity_of(releases.folder) == identity_of(first));
+    CHECK(releases.scores(releases.folder, server, split) == releases.scores(first, server, split));
+    const AgentRun again = run_agent(releases.update_words(server));
+    CHECK(again.exit_code == code(ExitCode::kSelfTestFailed));
+    CHECK(again.records.at(0).at("received_bytes") == 0);
+  }
+}
+
+TEST_CASE("a device that holds a head takes the new head, tested with the server") {
+  const Releases releases;
+  const std::string first = releases.release("first", 1);
+  const std::string second = releases.release("second", 2);
+  const RunningServer before({first});
+  const RunningServer server({first, second});
+  releases.fetch(before, {"--split", "5"});
+  const AgentRun update = run_agent(releases.update_words(server));
+  REQUIRE_MESSAGE(update.exit_code == 0, update.err);
+  CHECK(identity_of(releases.folder) == identity_of(second));
+  CHECK(update.records.at(0).at("received_bytes").get<std::uint64_t>() <
+        std::filesystem::file_size(second) / 2);
+  CHECK(releases.scores(releases.folder, server, "5") == releases.scores(second, server, "5"));
+}
+
+TEST_CASE("killed at any moment, an update leaves a version that runs") {
+  const Releases releases;
+  const std::string first = releases.release("first", 1);
+  const std::string second = releases.release("second", 2);
+  const RunningServer before({first});
+  const RunningServer server({first, second});
+  releases.fetch(before);
+  const std::string identities[] = {identity_of(first), identity_of(second)};
+  bool switched = false;
+  for (int delay_ms = 0; delay_ms < 60 && !switched; delay_ms += 4) {
+    std::vector<std::string> words = releases.update_words(server, {"--retry-refused"});
+    words.insert(words.begin(), agent_program());
+    BackgroundProgram program(words);
+    std::this_thread::sleep_for(std::chrono::milliseconds(delay_ms));
+    program.signal(SIGKILL);
+    (void)program.wait();
+    CAPTURE(delay_ms);
+    const std::string now = identity_of(releases.folder);
+    CHECK((now == identities[0] || now == identities[1]));
+    const std::string& model = now == identities[0] ? first : second;
+    switched = now == identities[1];
+    CHECK(releases.scores(releases.folder, server, "all") == releases.scores(model, server, "all"));
+  }
+  const AgentRun last = run_agent(releases.update_words(server, {"--retry-refused"}));
+  CHECK_MESSAGE(last.exit_code == 0, last.err);
+  CHECK(identity_of(releases.folder) == identities[1]);
+}
+
+}  // namespace cleave::test
