@@ -3,7 +3,6 @@
 // What bounds a plan: detected, overridden by options, and detected again while the agent runs.
 #pragma once
 
-#include <CLI/CLI.hpp>
 #include <chrono>
 #include <cstdint>
 #include <functional>
@@ -17,6 +16,10 @@
 #include "engine/weight_cache_folder.h"
 #include "schemas/model_reader.h"
 #include "schemas/status.h"
+
+namespace CLI {
+class App;
+}  // namespace CLI
 
 namespace cleave::agent {
 

@@ -3,7 +3,6 @@
 // Options that several commands share: the same flag means the same thing in each.
 #pragma once
 
-#include <CLI/CLI.hpp>
 #include <chrono>
 #include <cstdint>
 #include <memory>
@@ -24,6 +23,10 @@
 #include "schemas/exit_code.h"
 #include "schemas/model_reader.h"
 #include "schemas/status.h"
+
+namespace CLI {
+class App;
+}  // namespace CLI
 
 namespace cleave::agent {
 

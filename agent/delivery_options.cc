@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "agent/delivery_options.h"
 
+#include <CLI/CLI.hpp>
+
 namespace cleave::agent {
 
 void add_delivery_options(CLI::App& command, DeliveryTexts& texts) {

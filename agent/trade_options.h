@@ -5,7 +5,6 @@
 // --price-egress, --price-energy.
 #pragma once
 
-#include <CLI/CLI.hpp>
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -14,6 +13,10 @@
 #include "agent/split_planner.h"
 #include "planner/planner.h"
 #include "schemas/status.h"
+
+namespace CLI {
+class App;
+}  // namespace CLI
 
 namespace cleave::agent {
 

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "engine/importer/commands.h"
 
+#include <CLI/CLI.hpp>
+
 namespace cleave::importer {
 
 void add_variant_flags(CLI::App& command, VariantOptions& options) {

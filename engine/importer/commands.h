@@ -4,7 +4,6 @@
 // run once that is read.
 #pragma once
 
-#include <CLI/CLI.hpp>
 #include <functional>
 #include <string>
 
@@ -13,6 +12,10 @@
 #include "engine/importer/variants.h"
 #include "schemas/exit_code.h"
 #include "schemas/status.h"
+
+namespace CLI {
+class App;
+}  // namespace CLI
 
 namespace cleave::importer {
 
