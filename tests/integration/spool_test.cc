@@ -212,6 +212,41 @@ TEST_CASE("what has no room, or waited too long, is dropped with its reason") {
     CHECK(run_agent(station.words(server.address())).exit_code == 0);
     CHECK(station.ended().size() == large.size());
   }
+  SUBCASE("the folder's limit: the newest go, and each is told of once") {
+    std::vector<std::string> large;
+    for (unsigned i = 0; i < 5; ++i) {
+      large.push_back(station.workshop.jpeg("large" + std::to_string(i) + ".jpg", i,
+                                            {.width = 1600, .height = 1200}));
+    }
+    const AgentRun alone = run_agent(station.words(
+        "127.0.0.1:1", {"--spool-limit", "1MiB", "--spool-full", "drop-newest"}, large));
+    REQUIRE(alone.records.size() == large.size());
+    for (std::size_t i = 0; i < large.size(); ++i) {
+      CHECK(alone.records[i].at("image") == large[i]);
+      CHECK(alone.records[i].contains("spooled") != alone.records[i].contains("dropped"));
+    }
+    CHECK(alone.records.front().contains("spooled"));
+    CHECK(alone.records.back().at("dropped") == "spool_full");
+    const auto records = station.ended();
+    REQUIRE(records.contains(large.back()));
+    CHECK(records.at(large.back()).at("reason") == "spool_full");
+  }
+  SUBCASE("no copy was kept, and the file is gone: told of by name") {
+    const AgentRun alone =
+        run_agent(station.words("127.0.0.1:1", {"--write-budget", "1kB/hour"}, station.pictures));
+    for (const auto& record : alone.records) CHECK(record.at("spooled") == true);
+    for (const std::string& picture : station.pictures) std::filesystem::remove(picture);
+    const RunningServer server({station.model});
+    const AgentRun late = run_agent(station.words(server.address()));
+    CHECK(late.exit_code != 0);
+    CHECK(late.records.size() == station.pictures.size());
+    for (const auto& line : late.records) CHECK(line.at("dropped") == "source_gone");
+    const auto records = station.ended();
+    for (const std::string& picture : station.pictures) {
+      REQUIRE(records.contains(picture));
+      CHECK(records.at(picture).at("reason") == "source_gone");
+    }
+  }
   SUBCASE("the age") {
     CHECK(run_agent(station.words("127.0.0.1:1", {}, station.pictures)).exit_code != 0);
     const RunningServer server({station.model});
