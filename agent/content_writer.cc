@@ -11,6 +11,7 @@
 
 #include "schemas/atomic_file.h"
 #include "schemas/model_folder.h"
+#include "schemas/uninterrupted.h"
 
 namespace cleave::agent {
 namespace {
@@ -26,7 +27,8 @@ ContentWriter::ContentWriter(FileDescriptor file, std::string path, const Sha256
 Result<ContentWriter> ContentWriter::open(const std::string& folder, const Sha256Digest& sha256,
                                           std::uint64_t max_bytes) {
   std::string path = model_part_path(folder, sha256);
-  FileDescriptor file(::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0666));
+  FileDescriptor file(uninterrupted(
+      [&] { return ::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0666); }));
   if (!file.is_open()) return os_error("cannot create").with_context(path);
   ContentWriter writer(std::move(file), std::move(path), sha256, max_bytes);
   CLEAVE_RETURN_IF_ERROR(writer.hash_what_is_there());
@@ -71,8 +73,8 @@ Status ContentWriter::verify() {
     CLEAVE_RETURN_IF_ERROR(restart());
     return {StatusCode::kCorrupt, "what came has another SHA-256 than " + to_hex(sha256_)};
   }
-  return ::fsync(file_.get()) == 0 ? Status::ok()
-                                   : os_error("cannot write (fsync)").with_context(path_);
+  const int synced = uninterrupted([&] { return ::fsync(file_.get()); });
+  return synced == 0 ? Status::ok() : os_error("cannot write (fsync)").with_context(path_);
 }
 
 Status ContentWriter::move_to(const std::string& path) {
@@ -86,8 +88,8 @@ Status ContentWriter::move_to(const std::string& path) {
 Status ContentWriter::restart() {
   hash_ = Sha256();
   bytes_ = 0;
-  return ::ftruncate(file_.get(), 0) == 0 ? Status::ok()
-                                          : os_error("cannot shorten").with_context(path_);
+  const int cut = uninterrupted([&] { return ::ftruncate(file_.get(), 0); });
+  return cut == 0 ? Status::ok() : os_error("cannot shorten").with_context(path_);
 }
 
 }  // namespace cleave::agent

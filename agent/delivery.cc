@@ -90,13 +90,13 @@ Status Delivery::finish(Record& record, std::span<const std::byte> file,
     return ledger_->dropped(record.request_id, record.dropped, fields(record));
   }
   const std::array<std::span<const std::byte>, 1> parts{file};
-  const Ledger::Kept kept = ledger_->keep(record.request_id, record.image, PayloadHead{}, parts);
-  record.spooled = kept != Ledger::Kept::kDropped;
-  if (record.spooled) {
-    ledger_->pass_over(record.request_id);
-  } else {
-    record.dropped = kDroppedSpoolFull;  // the ledger has written its record
+  const Ledger::Kept kept = ledger_->keep(record.request_id, PayloadHead{}, parts);
+  if (kept == Ledger::Kept::kNoRoom || kept == Ledger::Kept::kNotSpooled) {
+    record.dropped = kept == Ledger::Kept::kNoRoom ? kDroppedSpoolFull : kDroppedUnanswered;
+    return ledger_->dropped(record.request_id, record.dropped, fields(record));
   }
+  record.spooled = true;
+  ledger_->pass_over(record.request_id);
   return Status::ok();
 }
 
@@ -125,7 +125,7 @@ std::optional<PictureTask> Delivery::next() {
       ledger_->pass_over(id);  // the disk may do better the next time
       continue;
     }
-    (void)ledger_->dropped(id, reason, "");
+    ledger_->drop(id, name, reason);
   }
   return std::nullopt;
 }

@@ -34,7 +34,7 @@ struct DeliveryTexts {
 
 class Delivery {
  public:
-  // Told of each picture that the spool drops by itself.
+  // Told of each picture that is dropped without a record of its own: it was not in work.
   using OnDrop = std::function<void(const Dropped&)>;
 
   // Opens log and spool, which this process then holds alone. Errors: kInvalidArgument (a text that

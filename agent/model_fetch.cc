@@ -16,6 +16,7 @@
 #include "schemas/atomic_file.h"
 #include "schemas/model_folder.h"
 #include "schemas/model_preamble.h"
+#include "schemas/uninterrupted.h"
 
 namespace cleave::agent {
 namespace {
@@ -73,9 +74,10 @@ Result<FileDescriptor> lock_model_folder(const std::string& folder) {
     return os_error("cannot make the folder").with_context(folder);
   }
   const std::string path = model_lock_path(folder);
-  FileDescriptor file(::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0666));
+  FileDescriptor file(uninterrupted(
+      [&] { return ::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0666); }));
   if (!file.is_open()) return os_error("cannot lock").with_context(path);
-  if (::flock(file.get(), LOCK_EX | LOCK_NB) == 0) return file;
+  if (uninterrupted([&] { return ::flock(file.get(), LOCK_EX | LOCK_NB); }) == 0) return file;
   if (errno != EWOULDBLOCK) return os_error("cannot lock").with_context(path);
   return Status(StatusCode::kUnavailable,
                 folder + ": another cleave-agent is fetching or updating this model");

@@ -49,7 +49,7 @@ asio::awaitable<void> PictureRun::run(std::vector<std::string> pictures) {
     delivery_->begin_anew();
     co_await drain();
   }
-  if (!report_.json && !tally_.output_broken) std::fputs(errors_text(errors_).c_str(), stdout);
+  if (!report_.json && !tally_.output_broken) print(errors_text(errors_));
   if (connection_ != nullptr) co_await connection_->close();
 }
 

@@ -22,6 +22,7 @@
 #include "agent/plan_inputs.h"
 #include "agent/prediction_error.h"
 #include "agent/report.h"
+#include "schemas/uninterrupted.h"
 
 namespace cleave::agent {
 namespace {
@@ -42,6 +43,8 @@ ExitCode picture_exit_code(const Status& status) {
 class StopSignals {
  public:
   StopSignals(asio::io_context& io, PictureRun& run) : signals_(io, SIGTERM, SIGINT) {
+    restart_calls_after(SIGTERM);
+    restart_calls_after(SIGINT);
     signals_.async_wait([&run](const error_code& error, int) {
       if (!error) run.stop();
     });
@@ -199,11 +202,10 @@ ExitCode delivery_exit_code(const Status& status) {
   return status.code() == StatusCode::kInvalidArgument ? ExitCode::kUsage : ExitCode::kIo;
 }
 
-// Until everything is accounted for. Errors: results or spool could not be made durable.
+// Until everything is accounted for. `signals` may be null. Errors: results or spool could not be
+// made durable.
 Status run_all(asio::io_context& io, PictureRun& run, std::vector<std::string> pictures,
-               Delivery* delivery) {
-  std::unique_ptr<StopSignals> signals;
-  if (delivery != nullptr) signals = std::make_unique<StopSignals>(io, run);
+               Delivery* delivery, StopSignals* signals) {
   asio::steady_timer sync_timer(io);
   bool over = false;
   const auto rethrow = [](std::exception_ptr error) {
@@ -299,7 +301,11 @@ int run_command(const CommandOptions& options) {
   PictureRun run(pipeline, connection.get(), delivery.get(), device->model->header(), report,
                  *device->watch);
   told_of_drops = [&run](const Dropped& dropped) { run.note_dropped(dropped); };
-  const Status closed = run_all(io, run, std::move(pictures).value(), delivery.get());
+  // Held to the end of the program: what is still to be written then must not be cut off either.
+  std::unique_ptr<StopSignals> signals;
+  if (delivery) signals = std::make_unique<StopSignals>(io, run);
+  const Status closed =
+      run_all(io, run, std::move(pictures).value(), delivery.get(), signals.get());
   if (!closed.is_ok()) return fail(ExitCode::kIo, closed.message());
   warn_of_cache(*device);
   if (*trace != nullptr) {

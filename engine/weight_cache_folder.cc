@@ -15,6 +15,7 @@
 
 #include "engine/memory/weight_cache_entry.h"
 #include "schemas/atomic_file.h"
+#include "schemas/uninterrupted.h"
 
 namespace cleave {
 namespace {
@@ -44,7 +45,8 @@ bool is_private(const struct stat& info) {
 // What the folder holds of ours; a file that goes meanwhile is left out.
 std::vector<CacheFile> list_files(int folder) {
   std::vector<CacheFile> files;
-  const int copy = ::openat(folder, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  const int copy =
+      uninterrupted([&] { return ::openat(folder, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC); });
   DIR* const stream = copy < 0 ? nullptr : ::fdopendir(copy);
   if (stream == nullptr) {
     if (copy >= 0) ::close(copy);
@@ -91,7 +93,8 @@ Result<std::shared_ptr<WeightCacheFolder>> WeightCacheFolder::open(
     const WeightCacheOptions& options) {
   const Status made = make_folders(options.path);
   if (!made.is_ok()) return Status(StatusCode::kIo, made.message()).with_context(options.path);
-  FileDescriptor folder(::open(options.path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  FileDescriptor folder(uninterrupted(
+      [&] { return ::open(options.path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC); }));
   struct stat info {};
   if (!folder.is_open() || ::fstat(folder.get(), &info) != 0) {
     return Status(StatusCode::kIo, os_error("cannot open").message()).with_context(options.path);
@@ -108,8 +111,9 @@ Result<std::shared_ptr<WeightCacheFolder>> WeightCacheFolder::open(
 Result<MappedWeights> WeightCacheFolder::map(const std::string& name, const WeightCacheKey& key,
                                              bool check_payload) const {
   // O_NONBLOCK, because opening a pipe would otherwise wait for its writer.
+  constexpr int kFlags = O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK;
   const FileDescriptor file(
-      ::openat(folder_.get(), name.c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK));
+      uninterrupted([&] { return ::openat(folder_.get(), name.c_str(), kFlags); }));
   if (!file.is_open()) return os_error("cannot open");
   struct stat info {};
   if (::fstat(file.get(), &info) != 0) return os_error("cannot stat");

@@ -12,6 +12,8 @@
 #include <memory>
 #include <utility>
 
+#include "schemas/uninterrupted.h"
+
 namespace cleave {
 namespace {
 
@@ -30,9 +32,11 @@ std::string temporary_name(const std::string& path) {
 
 // A rename is durable once its folder is. Some file systems cannot sync a folder; they say EINVAL.
 Status sync_folder(const std::string& folder) {
-  const FileDescriptor directory(::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  const FileDescriptor directory(
+      uninterrupted([&] { return ::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC); }));
   if (!directory.is_open()) return os_error("cannot open its folder");
-  if (::fsync(directory.get()) == 0 || errno == EINVAL) return Status::ok();
+  const int synced = uninterrupted([&] { return ::fsync(directory.get()); });
+  if (synced == 0 || errno == EINVAL) return Status::ok();
   return os_error("cannot sync its folder");
 }
 
@@ -65,8 +69,8 @@ Result<std::vector<std::byte>> read_open_file(int fd, std::size_t max_bytes) {
   std::vector<std::byte> bytes(static_cast<std::size_t>(info.st_size));
   std::size_t have = 0;
   while (have < bytes.size()) {
-    const ssize_t got = ::read(fd, bytes.data() + have, bytes.size() - have);
-    if (got < 0 && errno == EINTR) continue;
+    const ssize_t got =
+        uninterrupted([&] { return ::read(fd, bytes.data() + have, bytes.size() - have); });
     if (got < 0) return os_error("cannot read");
     if (got == 0) break;
     have += static_cast<std::size_t>(got);
@@ -79,7 +83,8 @@ Result<std::vector<std::byte>> read_open_file(int fd, std::size_t max_bytes) {
 
 Result<std::vector<std::byte>> read_file(const std::string& path, std::size_t max_bytes) {
   // O_NONBLOCK, because opening a pipe would otherwise wait for its writer.
-  const FileDescriptor file(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
+  const FileDescriptor file(
+      uninterrupted([&] { return ::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK); }));
   if (!file.is_open()) return os_error("cannot open").with_context(path);
   auto bytes = read_open_file(file.get(), max_bytes);
   if (!bytes.is_ok()) return bytes.status().with_context(path);
@@ -105,7 +110,8 @@ Result<AtomicFile> AtomicFile::create(const std::string& path, unsigned mode) {
   }
   CLEAVE_ASSIGN_OR_RETURN(std::string target, final_path(path));
   std::string temporary = temporary_name(target);
-  FileDescriptor file(::open(temporary.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, mode));
+  FileDescriptor file(uninterrupted(
+      [&] { return ::open(temporary.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, mode); }));
   if (!file.is_open()) return write_error("cannot create", path);
   return AtomicFile(std::move(file), std::move(temporary), std::move(target));
 }
@@ -115,8 +121,8 @@ Status AtomicFile::write_at(std::span<const std::byte> bytes, std::size_t offset
   constexpr std::size_t kMaxChunk = 64u << 20;
   while (!bytes.empty()) {
     const std::size_t chunk = std::min(bytes.size(), kMaxChunk);
-    const ssize_t written = ::pwrite(file_.get(), bytes.data(), chunk, static_cast<off_t>(offset));
-    if (written < 0 && errno == EINTR) continue;
+    const ssize_t written = uninterrupted(
+        [&] { return ::pwrite(file_.get(), bytes.data(), chunk, static_cast<off_t>(offset)); });
     if (written <= 0) return write_error("cannot write", path_);
     bytes = bytes.subspan(static_cast<std::size_t>(written));
     offset += static_cast<std::size_t>(written);
@@ -125,7 +131,8 @@ Status AtomicFile::write_at(std::span<const std::byte> bytes, std::size_t offset
 }
 
 Status AtomicFile::sync() {
-  return ::fsync(file_.get()) == 0 ? Status::ok() : write_error("cannot write (fsync)", path_);
+  const int synced = uninterrupted([&] { return ::fsync(file_.get()); });
+  return synced == 0 ? Status::ok() : write_error("cannot write (fsync)", path_);
 }
 
 Status AtomicFile::commit_unsynced() {

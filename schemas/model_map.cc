@@ -15,6 +15,7 @@
 #include "schemas/model_folder.h"
 #include "schemas/model_preamble.h"
 #include "schemas/model_reader.h"
+#include "schemas/uninterrupted.h"
 
 namespace cleave {
 namespace {
@@ -26,7 +27,8 @@ struct OpenFile {
 
 Result<OpenFile> open_file(const std::string& path) {
   // O_NONBLOCK, because opening a pipe would otherwise wait for its writer.
-  OpenFile open{FileDescriptor(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK))};
+  OpenFile open{FileDescriptor(
+      uninterrupted([&] { return ::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK); }))};
   if (!open.file.is_open()) return os_error("cannot open");
   struct stat info {};
   if (::fstat(open.file.get(), &info) != 0) return os_error("cannot stat");
@@ -124,8 +126,9 @@ class HeldModelFile final : public MappedModelFile {
 
 Result<ModelPreamble> read_preamble(const OpenFile& open) {
   std::array<std::byte, kModelPreambleBytes> bytes{};
-  if (::pread(open.file.get(), bytes.data(), bytes.size(), 0) !=
-      static_cast<ssize_t>(bytes.size())) {
+  const ssize_t got =
+      uninterrupted([&] { return ::pread(open.file.get(), bytes.data(), bytes.size(), 0); });
+  if (got != static_cast<ssize_t>(bytes.size())) {
     return Status(StatusCode::kCorrupt, "too short to be the header of a model");
   }
   CLEAVE_ASSIGN_OR_RETURN(const ModelPreamble preamble, decode_model_preamble(bytes));

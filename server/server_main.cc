@@ -10,6 +10,7 @@
 #include <thread>
 
 #include "schemas/exit_code.h"
+#include "schemas/uninterrupted.h"
 #include "server/event_log.h"
 #include "server/server.h"
 
@@ -261,6 +262,7 @@ int serve(const Arguments& arguments) {
   asio::io_context io(1);
   asio::signal_set signals(io, SIGINT, SIGTERM);
   asio::signal_set queries(io, SIGUSR1);
+  for (const int number : {SIGINT, SIGTERM, SIGUSR1}) restart_calls_after(number);
   const std::shared_ptr<WeightCacheFolder> cache = open_cache(arguments.options);
   auto models = ModelStore::load(arguments.options.model_paths, arguments.options.threads,
                                  arguments.options.profile_runs,

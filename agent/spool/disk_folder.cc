@@ -10,6 +10,8 @@
 #include <filesystem>
 #include <utility>
 
+#include "schemas/uninterrupted.h"
+
 namespace cleave::agent {
 namespace {
 
@@ -29,9 +31,9 @@ class DiskFile final : public AppendFile {
 
   [[nodiscard]] Status append(std::span<const std::byte> bytes) override {
     while (!bytes.empty()) {
-      const ssize_t written =
-          ::pwrite(file_.get(), bytes.data(), bytes.size(), static_cast<off_t>(size_));
-      if (written < 0 && errno == EINTR) continue;
+      const ssize_t written = uninterrupted([&] {
+        return ::pwrite(file_.get(), bytes.data(), bytes.size(), static_cast<off_t>(size_));
+      });
       if (written <= 0) return write_error("cannot write").with_context(path_);
       size_ += static_cast<std::uint64_t>(written);
       bytes = bytes.subspan(static_cast<std::size_t>(written));
@@ -40,7 +42,7 @@ class DiskFile final : public AppendFile {
   }
 
   [[nodiscard]] Status truncate(std::uint64_t size) override {
-    if (::ftruncate(file_.get(), static_cast<off_t>(size)) != 0) {
+    if (uninterrupted([&] { return ::ftruncate(file_.get(), static_cast<off_t>(size)); }) != 0) {
       return write_error("cannot cut").with_context(path_);
     }
     size_ = size;
@@ -48,15 +50,15 @@ class DiskFile final : public AppendFile {
   }
 
   [[nodiscard]] Status sync() override {
-    if (::fdatasync(file_.get()) == 0) return Status::ok();
+    if (uninterrupted([&] { return ::fdatasync(file_.get()); }) == 0) return Status::ok();
     return write_error("cannot sync").with_context(path_);
   }
 
   [[nodiscard]] Status read_at(std::uint64_t offset, std::span<std::byte> bytes) const override {
     while (!bytes.empty()) {
-      const ssize_t got =
-          ::pread(file_.get(), bytes.data(), bytes.size(), static_cast<off_t>(offset));
-      if (got < 0 && errno == EINTR) continue;
+      const ssize_t got = uninterrupted([&] {
+        return ::pread(file_.get(), bytes.data(), bytes.size(), static_cast<off_t>(offset));
+      });
       if (got < 0) return os_error("cannot read").with_context(path_);
       if (got == 0) return {StatusCode::kCorrupt, path_ + ": ends too early"};
       offset += static_cast<std::uint64_t>(got);
@@ -71,6 +73,11 @@ class DiskFile final : public AppendFile {
   std::uint64_t size_;
 };
 
+int open_at(const FileDescriptor& folder, const std::string& name, int flags) {
+  return uninterrupted(
+      [&] { return ::openat(folder.get(), name.c_str(), flags | O_CLOEXEC, 0600); });
+}
+
 }  // namespace
 
 DiskFolder::DiskFolder(std::string path, FileDescriptor folder)
@@ -80,16 +87,16 @@ Result<std::unique_ptr<DiskFolder>> DiskFolder::open(const std::string& path, bo
   if (create && ::mkdir(path.c_str(), 0700) != 0 && errno != EEXIST) {
     return os_error("cannot make the folder").with_context(path);
   }
-  FileDescriptor folder(::open(path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  FileDescriptor folder(
+      uninterrupted([&] { return ::open(path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC); }));
   if (!folder.is_open()) return os_error("cannot open the folder").with_context(path);
   return std::unique_ptr<DiskFolder>(new DiskFolder(path, std::move(folder)));
 }
 
 Status DiskFolder::lock(const std::string& name) {
-  FileDescriptor file(
-      ::openat(folder_.get(), name.c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600));
+  FileDescriptor file(open_at(folder_, name, O_RDWR | O_CREAT | O_NOFOLLOW));
   if (!file.is_open()) return write_error("cannot open").with_context(path_ + "/" + name);
-  if (::flock(file.get(), LOCK_EX | LOCK_NB) != 0) {
+  if (uninterrupted([&] { return ::flock(file.get(), LOCK_EX | LOCK_NB); }) != 0) {
     if (errno != EWOULDBLOCK) return os_error("cannot lock").with_context(path_ + "/" + name);
     return {StatusCode::kUnavailable, path_ + ": another agent uses this folder"};
   }
@@ -98,9 +105,10 @@ Status DiskFolder::lock(const std::string& name) {
 }
 
 bool DiskFolder::is_locked(const std::string& name) const {
-  const FileDescriptor file(
-      ::openat(folder_.get(), name.c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK));
-  return file.is_open() && ::flock(file.get(), LOCK_SH | LOCK_NB) != 0 && errno == EWOULDBLOCK;
+  const FileDescriptor file(open_at(folder_, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK));
+  return file.is_open() &&
+         uninterrupted([&] { return ::flock(file.get(), LOCK_SH | LOCK_NB); }) != 0 &&
+         errno == EWOULDBLOCK;
 }
 
 Result<std::vector<std::string>> DiskFolder::names() const {
@@ -117,8 +125,7 @@ Result<std::vector<std::string>> DiskFolder::names() const {
 }
 
 Result<std::unique_ptr<AppendFile>> DiskFolder::create(const std::string& name) {
-  FileDescriptor file(
-      ::openat(folder_.get(), name.c_str(), O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600));
+  FileDescriptor file(open_at(folder_, name, O_RDWR | O_CREAT | O_EXCL));
   if (!file.is_open()) return write_error("cannot create").with_context(path_ + "/" + name);
   return std::unique_ptr<AppendFile>(
       std::make_unique<DiskFile>(std::move(file), path_ + "/" + name, 0));
@@ -128,9 +135,9 @@ Result<std::unique_ptr<AppendFile>> DiskFolder::open(const std::string& name) co
   const std::string path = path_ + "/" + name;
   // A file of a folder that may only be read can be looked at all the same; its first write fails.
   // O_NONBLOCK, because opening a pipe would otherwise wait for its writer.
-  int fd = ::openat(folder_.get(), name.c_str(), O_RDWR | O_CLOEXEC | O_NONBLOCK);
+  int fd = open_at(folder_, name, O_RDWR | O_NONBLOCK);
   if (fd < 0 && (errno == EACCES || errno == EROFS)) {
-    fd = ::openat(folder_.get(), name.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+    fd = open_at(folder_, name, O_RDONLY | O_NONBLOCK);
   }
   FileDescriptor file(fd);
   if (!file.is_open()) return os_error("cannot open").with_context(path);
@@ -148,7 +155,8 @@ Status DiskFolder::remove(const std::string& name) {
 
 // Some file systems cannot sync a folder; they say EINVAL.
 Status DiskFolder::sync_names() {
-  if (::fsync(folder_.get()) == 0 || errno == EINVAL) return Status::ok();
+  const int synced = uninterrupted([&] { return ::fsync(folder_.get()); });
+  if (synced == 0 || errno == EINVAL) return Status::ok();
   return write_error("cannot sync the folder").with_context(path_);
 }
 

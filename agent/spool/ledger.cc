@@ -105,23 +105,16 @@ bool Ledger::make_room(std::uint64_t request_id, std::uint64_t payload_bytes) {
   return spool_->room_for(payload_bytes) != Spool::Room::kOverLimit;
 }
 
-Ledger::Kept Ledger::keep(std::uint64_t request_id, const std::string& name,
-                          const PayloadHead& head,
+Ledger::Kept Ledger::keep(std::uint64_t request_id, const PayloadHead& head,
                           std::span<const std::span<const std::byte>> parts) {
-  const auto give_up = [&](const char* reason) {
-    drop(request_id, name, reason);
-    return Kept::kDropped;
-  };
   const PendingPicture* picture = spool_ ? spool_->find(request_id) : nullptr;
-  if (picture == nullptr) return give_up(kDroppedUnanswered);
+  if (picture == nullptr) return Kept::kNotSpooled;
   std::uint64_t bytes = 0;
   for (const auto& part : parts) bytes += part.size();
   Spool::Room room = picture->payload ? Spool::Room::kYes : spool_->room_for(bytes);
   if (room == Spool::Room::kOverLimit && make_room(request_id, bytes))
     room = spool_->room_for(bytes);
-  if (room == Spool::Room::kOverLimit || room == Spool::Room::kNever) {
-    return give_up(kDroppedSpoolFull);
-  }
+  if (room == Spool::Room::kOverLimit || room == Spool::Room::kNever) return Kept::kNoRoom;
   Status written;
   if (room == Spool::Room::kYes && !picture->payload) {
     written = spool_->keep(request_id, head, parts);

@@ -56,7 +56,7 @@ struct LedgerCounts {
   std::uint64_t sync_failures = 0;
 };
 
-// A terminal record that the ledger itself decided on.
+// A picture that was dropped while nobody had it in work.
 struct Dropped {
   std::uint64_t request_id = 0;
   std::string name;
@@ -76,12 +76,13 @@ class Ledger {
   // why.
   [[nodiscard]] std::uint64_t accept(AcceptedBody source);
 
-  enum class Kept { kCopied, kByReference, kDropped };
-  // Nobody can answer this picture now: its bytes go to the spool. Over the write budget it stays
-  // pending and its file is all there is of it; without a spool, or over its limit, it is dropped,
-  // or older ones are, as LedgerOptions::full says.
-  [[nodiscard]] Kept keep(std::uint64_t request_id, const std::string& name,
-                          const PayloadHead& head,
+  // kNoRoom: over the spool's limit; kNotSpooled: there is no spool, or it could not take the
+  // picture when it was accepted.
+  enum class Kept { kCopied, kByReference, kNoRoom, kNotSpooled };
+  // Nobody can answer this picture now: its bytes go to the spool, and older ones are dropped for
+  // them where LedgerOptions::full says so. Over the write budget it stays pending and its file is
+  // all there is of it. After kNoRoom and kNotSpooled nothing was written: the caller drops it.
+  [[nodiscard]] Kept keep(std::uint64_t request_id, const PayloadHead& head,
                           std::span<const std::span<const std::byte>> parts);
 
   // The terminal record. `fields` as in result_line(), without "state". REQUIRES: this id has
@@ -90,6 +91,9 @@ class Ledger {
   [[nodiscard]] Status answered(std::uint64_t request_id, std::string_view fields);
   [[nodiscard]] Status dropped(std::uint64_t request_id, std::string_view reason,
                                std::string_view fields);
+
+  // Likewise of a picture that nobody has in work; `on_drop` is told, take_trouble() of errors.
+  void drop(std::uint64_t request_id, const std::string& name, const char* reason);
 
   // The oldest picture that is pending and for which nothing was decided in this run yet; null when
   // there is none. Those that are over their TTL are dropped on the way.
@@ -125,7 +129,6 @@ class Ledger {
       : time_(time), options_(options), on_drop_(std::move(on_drop)) {}
   Status recover(Folder* spool_folder, Folder& results_folder, const std::string& results_name);
   Status finish(std::uint64_t request_id, std::string_view fields);
-  void drop(std::uint64_t request_id, const std::string& name, const char* reason);
   bool make_room(std::uint64_t request_id, std::uint64_t payload_bytes);
   Status sync();
   void release(std::uint64_t request_id);

@@ -9,6 +9,7 @@
 
 #include "engine/image/picture.h"
 #include "schemas/file_descriptor.h"
+#include "schemas/uninterrupted.h"
 
 namespace cleave {
 namespace {
@@ -27,11 +28,7 @@ std::size_t first_chunk(std::uint64_t claimed_bytes) {
 
 // One read that signals do not interrupt; 0 at the end, -1 with errno on an error.
 ssize_t read_some(int fd, std::span<std::byte> into) {
-  ssize_t got = 0;
-  do {
-    got = ::read(fd, into.data(), into.size());
-  } while (got < 0 && errno == EINTR);
-  return got;
+  return uninterrupted([&] { return ::read(fd, into.data(), into.size()); });
 }
 
 }  // namespace
@@ -51,7 +48,8 @@ Result<PictureFormat> detect_format(std::span<const std::byte> file) {
 
 Result<std::vector<std::byte>> read_picture_file(const std::string& path,
                                                  const PictureLimits& limits) {
-  const FileDescriptor file(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
+  const FileDescriptor file(
+      uninterrupted([&] { return ::open(path.c_str(), O_RDONLY | O_CLOEXEC); }));
   struct stat info {};
   if (!file.is_open() || ::fstat(file.get(), &info) != 0) return os_error(path);
   if (S_ISDIR(info.st_mode)) return Status(StatusCode::kIo, path + ": is a directory");

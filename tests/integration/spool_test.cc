@@ -11,6 +11,7 @@
 #include <map>
 #include <optional>
 #include <thread>
+#include <utility>
 
 #include "schemas/exit_code.h"
 #include "tests/support/programs.h"
@@ -63,6 +64,14 @@ class Station {
       by_name[json.value("image", std::string("?"))] = json;
     }
     return by_name;
+  }
+
+  // How many there are, of pictures that may be named more than once.
+  [[nodiscard]] std::size_t ended_count() const {
+    std::ifstream file(results);
+    std::size_t count = 0;
+    for (std::string line; std::getline(file, line);) ++count;
+    return count == 0 ? 0 : count - 1;  // the first begins the log
   }
 
   void check_all_answered() const {
@@ -190,6 +199,38 @@ TEST_CASE("SIGTERM ends a run after the picture under way") {
   CHECK(run_agent(station.words(server.address())).records.empty());  // nothing waits
 }
 
+TEST_CASE("SIGTERM while the output is not read: no line is lost") {
+  const Station station;
+  // More than a pipe holds, so that the agent waits in the middle of a line.
+  std::vector<std::string> images;
+  for (int i = 0; i < 12; ++i) {
+    images.insert(images.end(), station.pictures.begin(), station.pictures.end());
+  }
+  const RunningServer server({station.model});
+  std::vector<std::string> command = station.words(server.address(), {"--scores"}, images);
+  command.insert(command.begin(), agent_program());
+  BackgroundProgram agent(command);
+  std::size_t records = 0;
+  for (int i = 0; i < 200; ++i) {
+    const std::size_t before = std::exchange(records, station.ended_count());
+    if (records > 0 && records == before) break;
+    std::this_thread::sleep_for(std::chrono::milliseconds(100));
+  }
+  REQUIRE(records < images.size());
+  // The first may come when a part of a line has just gone, which is no error; the others do not.
+  for (int i = 0; i < 5; ++i) {
+    agent.signal(SIGTERM);
+    std::this_thread::sleep_for(std::chrono::milliseconds(50));
+  }
+  std::size_t lines = 0;
+  for (std::string line = agent.read_line(); !line.empty(); line = agent.read_line()) {
+    CHECK(nlohmann::json::parse(line, nullptr, false).is_object());
+    ++lines;
+  }
+  CHECK(agent.wait() == 0);
+  CHECK(lines == station.ended_count());
+}
+
 TEST_CASE("what has no room, or waited too long, is dropped with its reason") {
   const Station station;
   SUBCASE("the folder's limit: the oldest go first") {
@@ -211,6 +252,41 @@ TEST_CASE("what has no room, or waited too long, is dropped with its reason") {
     const RunningServer server({station.model});
     CHECK(run_agent(station.words(server.address())).exit_code == 0);
     CHECK(station.ended().size() == large.size());
+  }
+  SUBCASE("the folder's limit: the newest go, and each is told of once") {
+    std::vector<std::string> large;
+    for (unsigned i = 0; i < 5; ++i) {
+      large.push_back(station.workshop.jpeg("large" + std::to_string(i) + ".jpg", i,
+                                            {.width = 1600, .height = 1200}));
+    }
+    const AgentRun alone = run_agent(station.words(
+        "127.0.0.1:1", {"--spool-limit", "1MiB", "--spool-full", "drop-newest"}, large));
+    REQUIRE(alone.records.size() == large.size());
+    for (std::size_t i = 0; i < large.size(); ++i) {
+      CHECK(alone.records[i].at("image") == large[i]);
+      CHECK(alone.records[i].contains("spooled") != alone.records[i].contains("dropped"));
+    }
+    CHECK(alone.records.front().contains("spooled"));
+    CHECK(alone.records.back().at("dropped") == "spool_full");
+    const auto records = station.ended();
+    REQUIRE(records.contains(large.back()));
+    CHECK(records.at(large.back()).at("reason") == "spool_full");
+  }
+  SUBCASE("no copy was kept, and the file is gone: told of by name") {
+    const AgentRun alone =
+        run_agent(station.words("127.0.0.1:1", {"--write-budget", "1kB/hour"}, station.pictures));
+    for (const auto& record : alone.records) CHECK(record.at("spooled") == true);
+    for (const std::string& picture : station.pictures) std::filesystem::remove(picture);
+    const RunningServer server({station.model});
+    const AgentRun late = run_agent(station.words(server.address()));
+    CHECK(late.exit_code != 0);
+    CHECK(late.records.size() == station.pictures.size());
+    for (const auto& line : late.records) CHECK(line.at("dropped") == "source_gone");
+    const auto records = station.ended();
+    for (const std::string& picture : station.pictures) {
+      REQUIRE(records.contains(picture));
+      CHECK(records.at(picture).at("reason") == "source_gone");
+    }
   }
   SUBCASE("the age") {
     CHECK(run_agent(station.words("127.0.0.1:1", {}, station.pictures)).exit_code != 0);

@@ -116,10 +116,15 @@ Finished run_program(const std::vector<std::string>& command, const Environment&
 }
 
 BackgroundProgram::BackgroundProgram(const std::vector<std::string>& command,
-                                     const Environment& environment) {
+                                     const Environment& environment,
+                                     const std::string& error_file) {
   int out[2];
   if (pipe2(out, O_CLOEXEC) != 0) return;
-  pid_ = spawn(command, environment, out[1], -1);
+  const int err = error_file.empty()
+                      ? -1
+                      : open(error_file.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
+  pid_ = spawn(command, environment, out[1], err);
+  if (err >= 0) close(err);
   close(out[1]);
   out_ = out[0];
 }
@@ -154,6 +159,13 @@ bool BackgroundProgram::stop(std::chrono::seconds limit) const {
     std::this_thread::sleep_for(std::chrono::milliseconds(2));
   }
   return true;
+}
+
+std::optional<int> BackgroundProgram::poll_exit() {
+  int status = 0;
+  if (pid_ <= 0 || waitpid(pid_, &status, WNOHANG) != pid_) return std::nullopt;
+  pid_ = -1;
+  return exit_code_of_wait(status);
 }
 
 int BackgroundProgram::wait(std::chrono::seconds limit) {

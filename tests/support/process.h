@@ -7,6 +7,7 @@
 
 #include <chrono>
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -31,8 +32,10 @@ using Environment = std::vector<std::string>;  // "NAME=VALUE", added to this pr
 // A program that runs beside the test; killed when this object goes.
 class BackgroundProgram {
  public:
+  // Its standard error goes behind what is in `error_file`; empty: to this process's own.
   explicit BackgroundProgram(const std::vector<std::string>& command,
-                             const Environment& environment = {});
+                             const Environment& environment = {},
+                             const std::string& error_file = {});
   ~BackgroundProgram();
   BackgroundProgram(const BackgroundProgram&) = delete;
   BackgroundProgram& operator=(const BackgroundProgram&) = delete;
@@ -44,6 +47,8 @@ class BackgroundProgram {
   [[nodiscard]] bool stop(std::chrono::seconds limit = std::chrono::seconds(30)) const;
   // Waits for the end; the exit code as in Finished.
   int wait(std::chrono::seconds limit = std::chrono::seconds(30));
+  // The exit code of one that has ended by itself; nothing while it runs.
+  [[nodiscard]] std::optional<int> poll_exit();
   [[nodiscard]] pid_t pid() const { return pid_; }
 
  private:

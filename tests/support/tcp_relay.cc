@@ -48,7 +48,7 @@ TcpRelay::TcpRelay(std::uint16_t server_port) : server_port_(server_port) {
 TcpRelay::~TcpRelay() {
   stopping_ = true;
   acceptor_.join();
-  for (std::thread& thread : forwarders_) thread.join();
+  for (Forwarder& forwarder : forwarders_) forwarder.thread.join();
   close(listener_);
 }
 
@@ -58,6 +58,10 @@ void TcpRelay::accept_loop() {
     if (poll(&waiting, 1, 20) <= 0) continue;
     const int client = accept4(listener_, nullptr, nullptr, SOCK_CLOEXEC);
     if (client < 0) continue;
+    if (refusing_) {
+      close(client);
+      continue;
+    }
     ++connections_;
     const int server = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
     const sockaddr_in address = loopback(server_port_);
@@ -69,11 +73,20 @@ void TcpRelay::accept_loop() {
     const int yes = 1;
     setsockopt(server, IPPROTO_TCP, TCP_NODELAY, &yes, sizeof(yes));
     setsockopt(client, IPPROTO_TCP, TCP_NODELAY, &yes, sizeof(yes));
-    forwarders_.emplace_back([this, client, server] { forward(client, server); });
+    forwarders_.remove_if([](Forwarder& forwarder) {
+      if (forwarder.done) forwarder.thread.join();
+      return forwarder.done.load();
+    });
+    Forwarder& forwarder = forwarders_.emplace_back();
+    forwarder.thread = std::thread([this, client, server, &forwarder] {
+      forward(client, server);
+      forwarder.done = true;
+    });
   }
 }
 
 void TcpRelay::record(std::span<const std::byte> bytes) {
+  if (!recording_on_) return;
   const std::lock_guard lock(recording_);
   recorded_.insert(recorded_.end(), bytes.begin(), bytes.end());
 }
@@ -83,37 +96,40 @@ std::vector<std::byte> TcpRelay::recorded() const {
   return recorded_;
 }
 
-void TcpRelay::forward(int client, int server) {
+// One piece of one direction; false when the connection is over.
+bool TcpRelay::pass_on(int from, int to, bool up, std::int64_t& sent) {
   std::array<char, 65536> chunk;
-  std::int64_t sent_up = 0;
+  const ssize_t count = recv(from, chunk.data(), chunk.size(), 0);
+  if (count <= 0) return false;
+  if (up) record(std::as_bytes(std::span(chunk)).first(static_cast<std::size_t>(count)));
+  const std::int64_t flip = (up ? flip_at_ : flip_down_at_) - sent;
+  if (flip >= 0 && flip < count) {
+    char& byte = chunk[static_cast<std::size_t>(flip)];
+    byte = static_cast<char>(~byte);
+  }
+  sent += count;
+  if (up) bytes_up_ += static_cast<std::uint64_t>(count);
+  if (!up) std::this_thread::sleep_for(std::chrono::milliseconds(delay_ms_));
+  if (!send_all(to, chunk.data(), static_cast<std::size_t>(count))) return false;
+  const std::int64_t cut = up ? cut_after_ : cut_down_after_;
+  return cut < 0 || sent < cut;
+}
+
+void TcpRelay::forward(int client, int server) {
+  std::int64_t sent_up = 0, sent_down = 0;
   bool open = true;
   const unsigned generation = generation_;
+  const unsigned stranded = stranded_;
   while (open && !stopping_ && generation == generation_) {
+    if (frozen_ || stranded != stranded_) {
+      std::this_thread::sleep_for(std::chrono::milliseconds(2));
+      continue;
+    }
     std::array<pollfd, 2> ends{pollfd{client, POLLIN, 0}, pollfd{server, POLLIN, 0}};
     if (poll(ends.data(), ends.size(), 20) <= 0) continue;
-    for (const pollfd& end : ends) {
-      if (end.revents == 0) continue;
-      const bool up = end.fd == client;
-      const ssize_t count = recv(end.fd, chunk.data(), chunk.size(), 0);
-      if (count <= 0) {
-        open = false;
-        break;
-      }
-      if (up) {
-        record(std::as_bytes(std::span(chunk)).first(static_cast<std::size_t>(count)));
-        const std::int64_t flip = flip_at_ - sent_up;
-        if (flip >= 0 && flip < count) {
-          char& byte = chunk[static_cast<std::size_t>(flip)];
-          byte = static_cast<char>(~byte);
-        }
-        sent_up += count;
-        bytes_up_ += static_cast<std::uint64_t>(count);
-      }
-      open = send_all(up ? server : client, chunk.data(), static_cast<std::size_t>(count));
-      const std::int64_t cut = cut_after_;
-      if (cut >= 0 && sent_up >= cut) open = false;
-      if (!open) break;
-    }
+    if (frozen_ || stranded != stranded_) continue;
+    if (ends[0].revents != 0) open = pass_on(client, server, true, sent_up);
+    if (open && ends[1].revents != 0) open = pass_on(server, client, false, sent_down);
   }
   close(client);
   close(server);

@@ -4,8 +4,10 @@
 #pragma once
 
 #include <atomic>
+#include <chrono>
 #include <cstddef>
 #include <cstdint>
+#include <list>
 #include <mutex>
 #include <span>
 #include <string>
@@ -28,32 +30,59 @@ class TcpRelay {
   void flip_byte_at(std::int64_t offset) { flip_at_ = offset; }
   // Closes both sides once a client has sent this many bytes; -1: never.
   void cut_after(std::int64_t bytes) { cut_after_ = bytes; }
-  // Closes every connection there is now.
+  // Likewise of what the server sends on each connection.
+  void flip_answer_at(std::int64_t offset) { flip_down_at_ = offset; }
+  void cut_answers_after(std::int64_t bytes) { cut_down_after_ = bytes; }
+  // Closes every connection there is now, stranded ones too.
   void close_connections() { ++generation_; }
+  // New connections are closed at once, as long as this holds.
+  void refuse(bool refused) { refusing_ = refused; }
+  // Nothing passes, as long as this holds; connections stay, and new ones are taken.
+  void freeze(bool frozen) { frozen_ = frozen; }
+  // Nothing passes any more on the connections there are now, and neither end is told: half-open.
+  void strand_connections() { ++stranded_; }
+  // What the server sends is held back for so long.
+  void delay_answers(std::chrono::milliseconds delay) { delay_ms_ = delay.count(); }
+  // Of the connections to come.
+  void forward_to(std::uint16_t server_port) { server_port_ = server_port; }
   // Bytes that clients sent on all connections so far.
   [[nodiscard]] std::uint64_t bytes_up() const { return bytes_up_; }
   // What the clients sent, in the order it came, before anything was flipped.
   [[nodiscard]] std::vector<std::byte> recorded() const;
+  // Whether it is kept from now on; by default it is.
+  void keep_recording(bool kept) { recording_on_ = kept; }
   [[nodiscard]] unsigned connections() const { return connections_; }
 
  private:
   void accept_loop();
   void forward(int client, int server);
+  bool pass_on(int from, int to, bool up, std::int64_t& sent);
   void record(std::span<const std::byte> bytes);
 
-  std::uint16_t server_port_;
+  std::atomic<std::uint16_t> server_port_;
   std::uint16_t port_ = 0;
   int listener_ = -1;
   std::atomic<std::int64_t> flip_at_{-1};
   std::atomic<std::int64_t> cut_after_{-1};
+  std::atomic<std::int64_t> flip_down_at_{-1};
+  std::atomic<std::int64_t> cut_down_after_{-1};
+  std::atomic<std::int64_t> delay_ms_{0};
+  std::atomic<bool> refusing_{false};
+  std::atomic<bool> frozen_{false};
+  std::atomic<unsigned> stranded_{0};
   std::atomic<std::uint64_t> bytes_up_{0};
   std::atomic<unsigned> connections_{0};
   std::atomic<unsigned> generation_{0};
+  std::atomic<bool> recording_on_{true};
   std::atomic<bool> stopping_{false};
   mutable std::mutex recording_;
   std::vector<std::byte> recorded_;  // under recording_
   std::thread acceptor_;
-  std::vector<std::thread> forwarders_;  // touched by the acceptor, then by the destructor
+  struct Forwarder {
+    std::atomic<bool> done{false};
+    std::thread thread;
+  };
+  std::list<Forwarder> forwarders_;  // touched by the acceptor, then by the destructor
 };
 
 }  // namespace cleave::test

@@ -133,7 +133,11 @@ class Life {
     for (std::byte& byte : bytes) byte = static_cast<std::byte>(random_());
     const std::span<const std::byte> part(bytes);
     pictures_[id].payload = bytes;
-    (void)ledger_->keep(id, "a.jpg", {}, std::span(&part, 1));
+    const auto kept = ledger_->keep(id, {}, std::span(&part, 1));
+    if (kept == Ledger::Kept::kCopied || kept == Ledger::Kept::kByReference) return;
+    pictures_[id].ended = true;
+    REQUIRE(ledger_->dropped(id, kDroppedSpoolFull, "").is_ok());
+    if (is_always()) pictures_[id].ended_for_sure = true;
   }
 
   void answer(std::uint64_t id) {

@@ -59,7 +59,7 @@ std::vector<std::uint64_t> fill(Disk& disk) {
     ids.push_back(ledger->accept({.name = "p" + std::to_string(i), .path = "/none"}));
     const auto payload = bytes_of(i);
     const std::array<std::span<const std::byte>, 1> parts{payload};
-    REQUIRE(ledger->keep(ids.back(), "p", PayloadHead{}, parts) == Ledger::Kept::kCopied);
+    REQUIRE(ledger->keep(ids.back(), PayloadHead{}, parts) == Ledger::Kept::kCopied);
   }
   return ids;  // no close(): the process ends as in a crash
 }
@@ -172,7 +172,7 @@ TEST_CASE(
   const std::uint64_t first = ledger->accept({.name = "first", .path = "/first"});
   const auto payload = bytes_of(0);
   const std::array<std::span<const std::byte>, 1> parts{payload};
-  REQUIRE(ledger->keep(first, "first", PayloadHead{}, parts) == Ledger::Kept::kCopied);
+  REQUIRE(ledger->keep(first, PayloadHead{}, parts) == Ledger::Kept::kCopied);
   disk.folder.set_capacity(1);
   const std::uint64_t second = ledger->accept({.name = "second", .path = "/second"});
   CHECK(second != 0);

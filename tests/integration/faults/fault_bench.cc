@@ -1,0 +1,92 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "tests/integration/faults/fault_bench.h"
+
+#include <doctest/doctest.h>
+
+#include <algorithm>
+#include <fstream>
+
+#include "engine/importer/importer.h"
+#include "schemas/model_reader.h"
+#include "tests/support/onnx_writer.h"
+
+namespace cleave::test {
+namespace {
+
+std::string identity_of(const std::string& model) {
+  const auto file = ModelFile::open(model);
+  return file.is_ok() ? to_hex((*file)->identity()) : file.status().message();
+}
+
+}  // namespace
+
+FaultBench::FaultBench() {
+  make_pictures();
+  first_ = import_version("first", 1);
+  second_ = import_version("second", 2);
+  second_identity_ = identity_of(second_);
+  other_ = workshop_.zoo("mobilenet_v2", {"--input", "32", "--width", "0.5"});
+  folder_ = workshop_.path("held");
+  const RunningServer server({first_});
+  const AgentRun fetched = run_agent(
+      {"fetch", "--server", server.address(), "--output", folder_, "--name", "test", "--json"});
+  REQUIRE_MESSAGE(fetched.exit_code == 0, fetched.err);
+  learn_answers(ModelVersion::kFirst);
+  learn_answers(ModelVersion::kSecond);
+  const AgentRun plan = run_agent({"plan", "--model", first_, "--no-cache", "--json"});
+  REQUIRE_MESSAGE(plan.exit_code == 0, plan.err);
+  std::uint64_t head = 0, whole = 0;
+  for (const auto& row : plan.records.at(0).at("splits")) {
+    whole = row.at("ram_bytes");
+    if (row.at("split") <= 4) head = std::max(head, whole);
+  }
+  REQUIRE(head < whole);
+  cap_bytes_ = (head + whole) / 2;
+}
+
+ModelVersion FaultBench::version_of(const std::string& model) const {
+  return identity_of(model) == second_identity_ ? ModelVersion::kSecond : ModelVersion::kFirst;
+}
+
+std::string FaultBench::import_version(const std::string& name, std::uint64_t seed) const {
+  auto graph = importer::make_zoo_model("mobilenet_v2", {.input = 32, .width = 0.25, .seed = seed});
+  REQUIRE_MESSAGE(graph.is_ok(), graph.status().message());
+  const std::vector<std::byte> onnx = to_bytes(to_onnx(*graph));
+  const std::string source = workshop_.path(name + ".onnx");
+  std::ofstream(source, std::ios::binary)
+      .write(reinterpret_cast<const char*>(onnx.data()), static_cast<std::streamsize>(onnx.size()));
+  const std::string model = workshop_.path(name + ".cleave");
+  const Finished imported =
+      run_program({import_program(), "import", source, model, "--mean", "127.5", "--std", "127.5",
+                   "--self-test", pictures_.front().path});
+  REQUIRE_MESSAGE(imported.exit_code == 0, imported.err);
+  return model;
+}
+
+// In the order that fault_plan.cc counts on: small ones, a PNG, a damaged one, large ones.
+void FaultBench::make_pictures() {
+  for (unsigned i = 0; i < 6; ++i) {
+    pictures_.push_back({.path = workshop_.jpeg("small" + std::to_string(i) + ".jpg", i)});
+  }
+  pictures_.push_back({.path = workshop_.png("seventh.png", 6)});
+  pictures_.push_back(
+      {.path = workshop_.file("damaged.jpg", "\xff\xd8\xff\xe0 no picture"), .is_damaged = true});
+  for (unsigned i = 0; i < 3; ++i) {
+    pictures_.push_back({.path = workshop_.jpeg("large" + std::to_string(i) + ".jpg", i,
+                                                {.width = 1600, .height = 1200})});
+  }
+}
+
+void FaultBench::learn_answers(ModelVersion version) {
+  std::vector<std::string> words{"run",     "--model", model(version), "--no-cache",
+                                 "--split", "all",     "--json",       "--scores"};
+  for (const BenchPicture& picture : pictures_) words.push_back(picture.path);
+  const AgentRun run = run_agent(words);
+  REQUIRE(run.records.size() == pictures_.size());
+  for (std::size_t i = 0; i < pictures_.size(); ++i) {
+    if (pictures_[i].is_damaged) continue;
+    pictures_[i].scores[version] = run.records[i].at("scores");
+  }
+}
+
+}  // namespace cleave::test

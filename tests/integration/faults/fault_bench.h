@@ -1,0 +1,52 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// What all seeds of the fault suite share: two versions of a small model, another one, pictures,
+// and the right answers.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <string>
+#include <vector>
+
+#include "tests/support/programs.h"
+
+namespace cleave::test {
+
+enum class ModelVersion : std::uint8_t { kFirst, kSecond };
+
+struct BenchPicture {
+  std::string path{};
+  bool is_damaged = false;  // no picture at all
+  std::map<ModelVersion, nlohmann::json> scores{};
+};
+
+class FaultBench {
+ public:
+  // Made once, by the programs themselves. REQUIREs that they do.
+  FaultBench();
+
+  [[nodiscard]] const std::string& model(ModelVersion version) const {
+    return version == ModelVersion::kFirst ? first_ : second_;
+  }
+  [[nodiscard]] const std::string& other_model() const { return other_; }
+  // A model folder that holds the whole first version, to be copied.
+  [[nodiscard]] const std::string& folder() const { return folder_; }
+  [[nodiscard]] ModelVersion version_of(const std::string& model) const;
+  [[nodiscard]] const std::vector<BenchPicture>& pictures() const { return pictures_; }
+  // With this --ram the device runs the head of every split that is used, and not the whole.
+  [[nodiscard]] std::uint64_t cap_bytes() const { return cap_bytes_; }
+
+ private:
+  std::string import_version(const std::string& name, std::uint64_t seed) const;
+  void make_pictures();
+  void learn_answers(ModelVersion version);
+
+  Workshop workshop_;
+  std::string first_, second_, other_, folder_;
+  std::string second_identity_;
+  std::vector<BenchPicture> pictures_;
+  std::uint64_t cap_bytes_ = 0;
+};
+
+}  // namespace cleave::test

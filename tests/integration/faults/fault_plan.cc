@@ -1,0 +1,208 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "tests/integration/faults/fault_plan.h"
+
+#include <algorithm>
+#include <array>
+#include <random>
+
+namespace cleave::test {
+namespace {
+
+constexpr std::array<const char*, kActKinds> kNames{
+    "kill server", "start server", "end server", "pause server", "serve another model",
+    "link down",   "link up",      "stall",      "strand",       "flip up",
+    "flip down",   "cut up",       "cut down",   "slow answers", "fill disk",
+    "free disk",   "jump clock",   "kill agent", "end agent"};
+
+// Bytes of the handshakes. What follows them has no checksum of its own on a plain link: a byte
+// that is flipped there is another picture or another answer, and only TLS would tell.
+constexpr std::uint64_t kHelloBytes = 150;
+constexpr std::uint64_t kWelcomeBytes = 300;
+
+constexpr unsigned kSmallPictures = 6;
+constexpr unsigned kPngPicture = 6, kDamagedPicture = 7, kFirstLargePicture = 8, kLargePictures = 3;
+
+class Dice {
+ public:
+  explicit Dice(std::uint64_t seed) : random_(seed * 0x9E3779B97F4A7C15u + 1) {}
+  // 0..count-1. Not by a distribution of the library: they differ.
+  std::uint64_t below(std::uint64_t count) { return random_() % count; }
+  bool one_in(std::uint64_t count) { return below(count) == 0; }
+  template <std::size_t N>
+  const char* any(const std::array<const char*, N>& of) {
+    return of[below(N)];
+  }
+
+ private:
+  std::mt19937_64 random_;
+};
+
+std::int64_t value_of(ActKind kind, Dice& dice) {
+  constexpr std::int64_t kDay = 24 * 3600;
+  switch (kind) {
+    case ActKind::kPauseServer:
+    case ActKind::kStall:
+      return static_cast<std::int64_t>(50 + dice.below(500));
+    case ActKind::kSlowAnswers:
+      return static_cast<std::int64_t>(20 + dice.below(400));
+    case ActKind::kFlipUp:
+      return static_cast<std::int64_t>(dice.below(kHelloBytes));
+    case ActKind::kFlipDown:
+      return static_cast<std::int64_t>(dice.below(kWelcomeBytes));
+    case ActKind::kCutUp:
+    case ActKind::kCutDown:
+      return static_cast<std::int64_t>(dice.one_in(2) ? dice.below(400) : dice.below(60'000));
+    case ActKind::kFillDisk:
+      return static_cast<std::int64_t>(dice.one_in(2) ? 0 : dice.below(40'000));
+    case ActKind::kJumpClock:
+      return (dice.one_in(2) ? 1 : -1) * static_cast<std::int64_t>(1 + dice.below(3650)) * kDay;
+    default:
+      return 0;
+  }
+}
+
+Act make_act(ActKind kind, unsigned pictures, Dice& dice) {
+  Act act{.kind = kind,
+          .after_records = static_cast<unsigned>(dice.below(pictures + 1)),
+          .after_bytes = 0,
+          .value = value_of(kind, dice)};
+  if (dice.one_in(2)) act.after_bytes = 1 + dice.below(20'000);
+  return act;
+}
+
+// What was broken is often mended within the run, so that the agent is seen to find its way back.
+void maybe_mend(const Act& broken, std::vector<Act>& acts, unsigned pictures, Dice& dice) {
+  ActKind mending{};
+  switch (broken.kind) {
+    case ActKind::kKillServer:
+    case ActKind::kEndServer:
+    case ActKind::kServeOther:
+      mending = ActKind::kStartServer;
+      break;
+    case ActKind::kLinkDown:
+    case ActKind::kStrand:
+    case ActKind::kCutUp:
+    case ActKind::kCutDown:
+    case ActKind::kFlipUp:
+    case ActKind::kFlipDown:
+      mending = ActKind::kLinkUp;
+      break;
+    case ActKind::kFillDisk:
+      mending = ActKind::kFreeDisk;
+      break;
+    default:
+      return;
+  }
+  if (dice.one_in(3)) return;
+  Act act = make_act(mending, pictures, dice);
+  act.after_records = std::max(act.after_records, broken.after_records);
+  act.after_bytes = 0;
+  acts.push_back(act);
+}
+
+std::vector<unsigned> choose_pictures(const FaultPlan& plan, Dice& dice) {
+  std::vector<unsigned> chosen;
+  const unsigned count = 2 + static_cast<unsigned>(dice.below(4));
+  for (unsigned i = 0; i < count; ++i) {
+    unsigned picture = static_cast<unsigned>(dice.below(kSmallPictures));
+    if (plan.small_spool && !dice.one_in(3)) {
+      picture = kFirstLargePicture + static_cast<unsigned>(dice.below(kLargePictures));
+    } else if (dice.one_in(10)) {
+      picture = dice.one_in(2) ? kPngPicture : kDamagedPicture;
+    }
+    chosen.push_back(picture);
+  }
+  return chosen;
+}
+
+void choose_settings(FaultPlan& plan, Dice& dice) {
+  plan.is_capped = !dice.one_in(3);
+  plan.split = dice.any(std::to_array({"0", "1", "3", "4"}));
+  if (!plan.is_capped && dice.one_in(4)) plan.split = "auto";
+  plan.has_spool = !dice.one_in(6);
+  plan.small_spool = plan.has_spool && dice.one_in(5);
+  plan.has_budget = plan.has_spool && dice.one_in(6);
+  plan.expires = plan.has_spool && dice.one_in(10);
+  plan.loses_sources = dice.one_in(3);
+  plan.full_cache_disk = dice.one_in(5);
+  plan.full = dice.any(std::to_array({"drop-oldest", "drop-newest"}));
+  plan.sync = dice.any(std::to_array({"always", "interval:50ms", "never"}));
+  plan.codec = dice.any(std::to_array({"raw", "lossless"}));
+  plan.uplink = dice.any(std::to_array({"", "", "8mbit", "30mbit"}));
+  plan.interrupt_each = dice.one_in(4) ? 2 + static_cast<unsigned>(dice.below(5)) : 0;
+}
+
+}  // namespace
+
+bool FaultPlan::does(ActKind kind) const {
+  return std::ranges::any_of(phases, [&](const Phase& phase) {
+    return std::ranges::any_of(phase.acts, [&](const Act& act) { return act.kind == kind; });
+  });
+}
+
+bool FaultPlan::updates_model() const {
+  return std::ranges::any_of(phases, [](const Phase& phase) { return phase.updates_model; });
+}
+
+// Each kind of act leads in one seed of kActKinds, and others join it.
+FaultPlan make_fault_plan(std::uint64_t seed) {
+  Dice dice(seed);
+  FaultPlan plan;
+  plan.seed = seed;
+  choose_settings(plan, dice);
+  const bool updates = dice.one_in(6);
+  const std::uint64_t phases = 1 + dice.below(3);
+  for (std::uint64_t i = 0; i < phases; ++i) {
+    Phase phase;
+    phase.pictures = choose_pictures(plan, dice);
+    const auto count = static_cast<unsigned>(phase.pictures.size());
+    phase.updates_model = updates && i + 1 == phases;
+    if (phase.updates_model && dice.one_in(2)) {
+      phase.kill_update_ms = 1 + static_cast<unsigned>(dice.below(60));
+    }
+    const std::uint64_t acts = (i == 0 ? 1 : 0) + dice.below(3);
+    for (std::uint64_t k = 0; k < acts; ++k) {
+      const bool leads = i == 0 && k == 0;
+      const auto kind = static_cast<ActKind>((leads ? seed : dice.below(kActKinds)) % kActKinds);
+      phase.acts.push_back(make_act(kind, count, dice));
+      maybe_mend(phase.acts.back(), phase.acts, count, dice);
+    }
+    std::ranges::stable_sort(phase.acts, {}, &Act::after_records);
+    plan.phases.push_back(std::move(phase));
+  }
+  return plan;
+}
+
+std::string to_string(const Act& act) {
+  std::string text = kNames[static_cast<unsigned>(act.kind)];
+  if (act.value != 0) text += " (" + std::to_string(act.value) + ")";
+  text += " after " + std::to_string(act.after_records) + " records";
+  if (act.after_bytes != 0) text += " and " + std::to_string(act.after_bytes) + " bytes";
+  return text;
+}
+
+std::string to_string(const FaultPlan& plan) {
+  std::string text = "seed " + std::to_string(plan.seed) + ": split " + plan.split + ", " +
+                     plan.codec + ", sync " + plan.sync;
+  if (plan.is_capped) text += ", capped";
+  if (!plan.has_spool) text += ", no spool";
+  if (plan.small_spool) text += ", small spool, " + plan.full;
+  if (plan.has_budget) text += ", write budget";
+  if (plan.expires) text += ", expires";
+  if (plan.loses_sources) text += ", sources go";
+  if (plan.full_cache_disk) text += ", no room for the server's cache";
+  if (!plan.uplink.empty()) text += ", uplink " + plan.uplink;
+  if (plan.interrupt_each != 0) text += ", EINTR 1/" + std::to_string(plan.interrupt_each);
+  for (const Phase& phase : plan.phases) {
+    text += "\n  run of pictures";
+    for (const unsigned picture : phase.pictures) text += " " + std::to_string(picture);
+    if (phase.updates_model) text += ", after an update";
+    if (phase.kill_update_ms != 0) {
+      text += " killed after " + std::to_string(phase.kill_update_ms) + " ms";
+    }
+    for (const Act& act : phase.acts) text += "\n    " + to_string(act);
+  }
+  return text;
+}
+
+}  // namespace cleave::test

@@ -1,0 +1,93 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Agent and server through seeded faults: every accepted picture ends exactly once, with the right
+// answer or as the configured policy allows, and whoever stays is as it was.
+//   CLEAVE_FAULT_SEEDS=1000        so many seeds, from 1
+//   CLEAVE_FAULT_SEED=17           that one alone, with what it does and what was said
+//   CLEAVE_FAULT_JOBS=4            seeds at the same time (default: 2)
+#include <doctest/doctest.h>
+
+#include <algorithm>
+#include <atomic>
+#include <cstdlib>
+#include <mutex>
+#include <set>
+#include <thread>
+
+#include "tests/integration/faults/fault_run.h"
+#include "tests/support/process_figures.h"
+
+namespace cleave::test {
+namespace {
+
+std::uint64_t from_environment(const char* name, std::uint64_t otherwise) {
+  const char* const text = std::getenv(name);
+  return text == nullptr ? otherwise : std::strtoull(text, nullptr, 10);
+}
+
+// Instrumented programs take several times as long.
+constexpr std::uint64_t kSeeds = kInstrumented ? 8 : 40;
+
+struct Failure {
+  std::uint64_t seed = 0;
+  std::string text;
+};
+
+std::string run_seed(const FaultBench& bench, std::uint64_t seed) {
+  const FaultPlan plan = make_fault_plan(seed);
+  FaultRun run(bench, plan);
+  std::string text;
+  for (const std::string& complaint : run.run()) text += "  ! " + complaint + "\n";
+  if (text.empty()) return text;
+  return to_string(plan) + "\n" + text + run.said();
+}
+
+// What failed, by seed.
+std::vector<Failure> run_seeds(const FaultBench& bench, std::uint64_t count) {
+  std::atomic<std::uint64_t> next{1};
+  std::mutex mutex;
+  std::vector<Failure> failures;
+  const auto work = [&] {
+    for (std::uint64_t seed = next++; seed <= count; seed = next++) {
+      std::string text = run_seed(bench, seed);
+      if (text.empty()) continue;
+      const std::lock_guard lock(mutex);
+      failures.push_back({seed, std::move(text)});
+    }
+  };
+  std::vector<std::thread> threads(from_environment("CLEAVE_FAULT_JOBS", 2));
+  for (std::thread& thread : threads) thread = std::thread(work);
+  for (std::thread& thread : threads) thread.join();
+  std::ranges::sort(failures, {}, &Failure::seed);
+  return failures;
+}
+
+}  // namespace
+
+TEST_CASE("the same seed does the same, and a few dozen do everything") {
+  std::set<ActKind> seen;
+  for (std::uint64_t seed = 1; seed <= 40; ++seed) {
+    const FaultPlan plan = make_fault_plan(seed);
+    CHECK(to_string(plan) == to_string(make_fault_plan(seed)));
+    CHECK(to_string(plan) != to_string(make_fault_plan(seed + 1)));
+    for (const Phase& phase : plan.phases) {
+      for (const Act& act : phase.acts) seen.insert(act.kind);
+    }
+  }
+  CHECK(seen.size() == kActKinds);
+}
+
+TEST_CASE("whatever fails, every accepted picture ends once, rightly, and nothing is left behind") {
+  const FaultBench bench;
+  if (const std::uint64_t seed = from_environment("CLEAVE_FAULT_SEED", 0); seed != 0) {
+    MESSAGE(to_string(make_fault_plan(seed)));
+    CHECK(run_seed(bench, seed) == "");
+    return;
+  }
+  const std::uint64_t count = from_environment("CLEAVE_FAULT_SEEDS", kSeeds);
+  for (const Failure& failure : run_seeds(bench, count)) {
+    FAIL_CHECK("CLEAVE_FAULT_SEED=" << failure.seed << " repeats this\n" << failure.text);
+  }
+}
+
+}  // namespace cleave::test
