@@ -37,7 +37,7 @@ Connection::Connection(asio::any_io_executor executor, const ConnectionOptions& 
     : options_(options),
       names_(options.name_system),
       socket_(executor),
-      deadline_(socket_),
+      deadline_(socket_.tcp_socket()),
       pace_timer_(executor),
       pacer_(options.uplink_bits_per_second),
       backoff_(options.first_backoff, options.longest_backoff, options.seed) {}
@@ -78,11 +78,11 @@ asio::awaitable<Status> Connection::connect() {
                                               ": looking up the server");
   }
   deadline_.arm(by);
-  const auto [error, endpoint] = co_await asio::async_connect(socket_, *endpoints, as_result);
+  const auto [error, endpoint] = co_await asio::async_connect(socket_.tcp_socket(), *endpoints, as_result);
   deadline_.disarm();
   if (error) co_return broken(error, "connecting");
   error_code ignored;
-  socket_.set_option(tcp::no_delay(true), ignored);
+  socket_.tcp_socket().set_option(tcp::no_delay(true), ignored);
   // Else the system tells of room only when a third of its buffer is free, and on a slow link a
   // buffer that has grown to megabytes looks like a link that stands still.
   (void)setsockopt(socket_.native_handle(), IPPROTO_TCP, TCP_NOTSENT_LOWAT, &kUnsentBytes,

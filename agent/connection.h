@@ -29,6 +29,7 @@
 #include "schemas/frame.h"
 #include "schemas/model_reader.h"
 #include "schemas/profile_reader.h"
+#include "schemas/transport/stream.h"
 #include "schemas/wire_reader.h"
 
 namespace cleave::agent {
@@ -123,7 +124,7 @@ class Connection {
 
   const ConnectionOptions options_;
   NameLookup names_;
-  tcp::socket socket_;
+  Stream socket_;
   Deadline deadline_;
   asio::steady_timer pace_timer_;
   UplinkPacer pacer_;

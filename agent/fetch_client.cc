@@ -93,7 +93,7 @@ FetchClient::FetchClient(asio::any_io_executor executor, const ConnectionOptions
       model_name_(std::move(model_name)),
       names_(options.name_system),
       socket_(executor),
-      deadline_(socket_) {}
+      deadline_(socket_.tcp_socket()) {}
 
 asio::awaitable<Status> FetchClient::ensure_connected() {
   if (ready_) co_return Status::ok();
@@ -114,11 +114,11 @@ asio::awaitable<Status> FetchClient::connect() {
                                               ": looking up the server");
   }
   deadline_.arm(by);
-  const auto [error, endpoint] = co_await asio::async_connect(socket_, *endpoints, as_result);
+  const auto [error, endpoint] = co_await asio::async_connect(socket_.tcp_socket(), *endpoints, as_result);
   deadline_.disarm();
   if (error) co_return broken(error, "connecting");
   error_code ignored;
-  socket_.set_option(tcp::no_delay(true), ignored);
+  socket_.tcp_socket().set_option(tcp::no_delay(true), ignored);
   co_return Status::ok();
 }
 

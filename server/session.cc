@@ -16,7 +16,7 @@ constexpr std::chrono::seconds kLingerTimeout{2};
 // Of one connection, waiting to be written: 16 of the largest are 4 MiB, none of it a copy.
 constexpr std::size_t kMaxFetches = 16;
 
-std::string peer_name(const tcp::socket& socket) {
+std::string address_of(const tcp::socket& socket) {
   error_code error;
   const tcp::endpoint endpoint = socket.remote_endpoint(error);
   if (error) return "?";
@@ -29,13 +29,13 @@ Session::Session(tcp::socket socket, std::uint64_t id, const SessionContext& con
     : socket_(std::move(socket)),
       id_(id),
       context_(context),
-      watchdog_(socket_),
+      watchdog_(socket_.tcp_socket()),
       outbox_signal_(socket_.get_executor()),
       outbox_drained_(socket_.get_executor()),
       protocol_(context.models, context.options),
-      peer_(peer_name(socket_)) {
+      peer_(address_of(socket_.tcp_socket())) {
   error_code ignored;
-  socket_.set_option(tcp::no_delay(true), ignored);
+  socket_.tcp_socket().set_option(tcp::no_delay(true), ignored);
   outbox_signal_.expires_at(Clock::time_point::max());
   outbox_drained_.expires_at(Clock::time_point::max());
 }

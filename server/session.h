@@ -15,6 +15,7 @@
 #include <vector>
 
 #include "schemas/frame.h"
+#include "schemas/transport/stream.h"
 #include "schemas/wire_reader.h"
 #include "server/address_limiter.h"
 #include "server/device_limiter.h"
@@ -155,7 +156,7 @@ class Session final : public ReplyTaker, public std::enable_shared_from_this<Ses
   void log(LogLevel level, std::string_view event, std::uint64_t request_id = 0,
            std::string_view why = {}) const;
 
-  tcp::socket socket_;
+  Stream socket_;
   const std::uint64_t id_;
   const SessionContext& context_;
   Watchdog watchdog_;

@@ -2,7 +2,7 @@
 #
 # Third-party libraries as targets cleave_dep::NAME, the same names on every target:
 #   xnnpack, pthreadpool (from the setup cache), asio (Boost headers of the cache), flatbuffers,
-#   cli11, spdlog, fmt, json, doctest (headers), jpeg, png, zlib, zstd, crypto, protobuf (host only).
+#   cli11, spdlog, fmt, json, doctest (headers), jpeg, png, zlib, zstd, crypto, ssl, protobuf (host only).
 # Their headers are SYSTEM headers: warnings are for our code. Sources and code generators:
 # CleaveCodegen.cmake.
 #
@@ -112,6 +112,8 @@ _cleave_system(zstd ARCHIVE HEADER zstd.h LIBRARIES zstd)
 # and its EVP interface as much again.
 _cleave_system(crypto ARCHIVE HEADER openssl/sha.h LIBRARIES crypto
   LINK Threads::Threads ${CMAKE_DL_LIBS})
+# Of TLS; starts when it is first used.
+_cleave_system(ssl ARCHIVE HEADER openssl/ssl.h LIBRARIES ssl LINK cleave_dep::crypto)
 if(NOT CMAKE_CROSSCOMPILING)
   _cleave_system(protobuf HEADER google/protobuf/message.h LIBRARIES protobuf LINK Threads::Threads)
 endif()
