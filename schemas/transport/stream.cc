@@ -48,12 +48,27 @@ error_code Stream::begin_tls(std::shared_ptr<const TlsContext> context) {
   context_ = std::move(context);
   broken_ = false;
   peer_.clear();
+  claimed_peer_.clear();
   ERR_clear_error();
   session_.reset(SSL_new(context_->handle()));
   BIO* bio = session_ == nullptr ? nullptr : new_socket_bio(socket_);
   if (bio == nullptr) return TlsError::kInternal;
   SSL_set_bio(session_.get(), bio, bio);
+  SSL_set_app_data(session_.get(), this);
+  SSL_set_verify(session_.get(), SSL_get_verify_mode(session_.get()), note_refused);
   return {};
+}
+
+// Called by OpenSSL for each certificate that it has judged; the verdict stays.
+int Stream::note_refused(int verified, x509_store_ctx_st* judge) {
+  const int index = SSL_get_ex_data_X509_STORE_CTX_idx();
+  auto* session = static_cast<SSL*>(X509_STORE_CTX_get_ex_data(judge, index));
+  const X509* certificate = X509_STORE_CTX_get0_cert(judge);
+  if (verified == 1 || session == nullptr || certificate == nullptr) return verified;
+  if (auto name = peer_name(*certificate); name.is_ok()) {
+    static_cast<Stream*>(SSL_get_app_data(session))->claimed_peer_ = std::move(name).value();
+  }
+  return verified;
 }
 
 asio::awaitable<error_code> Stream::accept_tls(std::shared_ptr<const TlsContext> context) {

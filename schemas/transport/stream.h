@@ -17,6 +17,8 @@
 #include "schemas/transport/tls_context.h"
 #include "schemas/transport/tls_error.h"
 
+struct x509_store_ctx_st;
+
 namespace cleave {
 
 class Stream {
@@ -48,6 +50,8 @@ class Stream {
   [[nodiscard]] bool is_tls() const { return session_ != nullptr; }
   // The peer's own name (see peer_name() in tls_context.h); empty without a certificate of its.
   [[nodiscard]] const std::string& peer() const { return peer_; }
+  // The name in a certificate that was refused: a claim, for logs. Empty: there was none.
+  [[nodiscard]] const std::string& claimed_peer() const { return claimed_peer_; }
   // What `context` says of the peer's certificate today; no error when there is none to judge.
   [[nodiscard]] error_code judge_peer(const TlsContext& context) const;
 
@@ -79,6 +83,7 @@ class Stream {
   error_code begin_tls(std::shared_ptr<const TlsContext> context);
   asio::awaitable<error_code> shake_hands();
   Outcome outcome_of(int result);
+  static int note_refused(int verified, x509_store_ctx_st* judge);
   // Also while an await was under way, it may have been closed.
   [[nodiscard]] bool can_talk() const {
     return session_ != nullptr && !broken_ && socket_.is_open();
@@ -90,6 +95,7 @@ class Stream {
   std::shared_ptr<const TlsContext> context_;
   std::unique_ptr<ssl_st, SslDeleter> session_;
   std::string peer_;
+  std::string claimed_peer_;
   bool broken_ = false;    // nothing more can be said over TLS
   unsigned unwaited_ = 0;  // reads and writes over TLS, most of which end without a wait
 };
