@@ -19,6 +19,10 @@ namespace {
 // plans of 1200 splits were between 0.9 MB too high and 0.5 MB too low on x86.
 constexpr std::uint64_t kLaterOverheadBytes = 320 << 10;
 
+// What OpenSSL takes from its start to the end of the first handshake, most of it pages of the
+// program's file.
+constexpr std::uint64_t kTlsOverheadBytes = 3 << 20;
+
 // The server's floor: 1000 bytes a second over a whole attachment.
 constexpr std::uint64_t kSlowestUplinkBitsPerSecond = 8'000;
 
@@ -239,6 +243,7 @@ Result<Device> open_device(const CommandOptions& options) {
   CLEAVE_RETURN_IF_ERROR(plan_arena_bytes(variant, {0, variant.ops()->size()}, 1).status());
   device.cache = open_cache(options);
   device.overhead_bytes = resident_bytes() + kLaterOverheadBytes;
+  if (options.tls.any()) device.overhead_bytes += kTlsOverheadBytes;
   CLEAVE_RETURN_IF_ERROR(detect_caps(options, device));
   return device;
 }

@@ -81,7 +81,8 @@ asio::awaitable<Status> Connection::connect() {
     co_return exposed.with_context(to_string(options_.server));
   }
   deadline_.arm(by);
-  const auto [error, endpoint] = co_await asio::async_connect(socket_.tcp_socket(), *endpoints, as_result);
+  const auto [error, endpoint] =
+      co_await asio::async_connect(socket_.tcp_socket(), *endpoints, as_result);
   deadline_.disarm();
   if (error) co_return broken(error, "connecting");
   error_code ignored;

@@ -77,7 +77,8 @@ class Connection {
   // Ready to send: connects and shakes hands if there is no connection. Errors: kUnavailable (no
   // server, it is too early to try again, or the server asked for a pause that is not over: it is
   // then offered nothing, see quiet_until()), kMismatch (the server holds another model or speaks
-  // another protocol, or one end does not trust the other; trying again is pointless), kCorrupt, kDeadlineExceeded.
+  // another protocol, or one end does not trust the other; trying again is pointless), kCorrupt,
+  // kDeadlineExceeded.
   asio::awaitable<Status> ensure_ready(Clock::time_point latest = Clock::time_point::max());
 
   // Sends `request` and waits for its answer into `answer`, until request.latest whatever is under

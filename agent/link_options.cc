@@ -39,8 +39,9 @@ void add_link_options(CLI::App& command, CommandOptions& options) {
   add_file("--tls-cert", options.tls.certificate, "This device's certificate, in PEM");
   add_file("--tls-key", options.tls.key, "Its private key; a file that others may read is refused");
   add_file("--tls-crl", options.tls.crl, "Lists of revoked certificates of the server's CA");
-  command.add_option("--tls-name", options.tls_name,
-                     "Name that the server's certificate must have (default: as --server calls it)");
+  command.add_option(
+      "--tls-name", options.tls_name,
+      "Name that the server's certificate must have (default: as --server calls it)");
   add_file("--token-file", options.token_file,
            "This device's token, instead of a certificate; a file that others may read is refused");
   command.add_flag("--allow-plain", options.allow_plain,
@@ -59,8 +60,7 @@ Status secure_connection(const CommandOptions& options, ConnectionOptions& conne
   // Better now than at the first picture.
   CLEAVE_RETURN_IF_ERROR(token_of(security).status());
   CLEAVE_RETURN_IF_ERROR(check_address(security, connection.server));
-  const std::string certified =
-      security.tls == nullptr ? "" : security.tls->current()->own_name();
+  const std::string certified = security.tls == nullptr ? "" : security.tls->current()->own_name();
   connection.device = options.device;
   if (connection.device.empty()) connection.device = certified;
   if (connection.device.empty()) connection.device = host_name();

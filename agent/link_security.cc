@@ -15,13 +15,15 @@ Status check_exposure(const LinkSecurity& security, std::span<const tcp::endpoin
   if (beyond == endpoints.end()) return Status::ok();
   const std::string where = beyond->address().to_string() + " is another machine";
   if (!security.token_file.empty()) {
-    return {StatusCode::kMismatch, where + ", and a token without TLS is seen by who listens in: "
-                                           "give --tls-ca"};
+    return {StatusCode::kMismatch, where +
+                                       ", and a token without TLS is seen by who listens in: "
+                                       "give --tls-ca"};
   }
   if (security.allow_plain) return Status::ok();
   return {StatusCode::kMismatch,
-          where + ", and plain TCP is open to everybody in between: give --tls-ca, or --allow-plain "
-                  "on a network that you trust"};
+          where +
+              ", and plain TCP is open to everybody in between: give --tls-ca, or --allow-plain "
+              "on a network that you trust"};
 }
 
 asio::awaitable<error_code> secure_link(Stream& stream, const LinkSecurity& security,

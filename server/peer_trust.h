@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Whether a device is who its Hello says, decided from what the transport knows of it: pure, so that
-// a fuzzer can drive it.
+// Whether a device is who its Hello says, decided from what the transport knows of it: pure, so
+// that a fuzzer can drive it.
 #pragma once
 
 #include <memory>

@@ -108,18 +108,21 @@ Status Server::check_exposure() const {
   const std::string where = to_string(local_endpoint());
   if (!options_.trust.tokens.empty()) {
     return {StatusCode::kInvalidArgument,
-            where + " is beyond loopback, and --tokens without TLS would show every token to who "
-                    "listens in: give --tls-cert and --tls-key"};
+            where +
+                " is beyond loopback, and --tokens without TLS would show every token to who "
+                "listens in: give --tls-cert and --tls-key"};
   }
   if (!options_.trust.allow_plain) {
     return {StatusCode::kInvalidArgument,
-            where + " is beyond loopback, and plain TCP is open to everybody: give --tls-cert, "
-                    "--tls-key and --tls-ca or --tokens, or --allow-plain on a network that you "
-                    "trust"};
+            where +
+                " is beyond loopback, and plain TCP is open to everybody: give --tls-cert, "
+                "--tls-key and --tls-ca or --tokens, or --allow-plain on a network that you "
+                "trust"};
   }
   log_event(LogLevel::kWarn, "unencrypted",
-            {{"why", "--allow-plain: everybody who reaches this address may read, change and use "
-                     "what it serves"}});
+            {{"why",
+              "--allow-plain: everybody who reaches this address may read, change and use "
+              "what it serves"}});
   return Status::ok();
 }
 

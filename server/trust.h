@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// What the server proves itself with, and whom it believes: certificates and tokens, loaded together
-// and replaced together. Runs on the network thread.
+// What the server proves itself with, and whom it believes: certificates and tokens, loaded
+// together and replaced together. Runs on the network thread.
 #pragma once
 
 #include <memory>

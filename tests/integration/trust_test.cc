@@ -40,27 +40,26 @@ struct Bench {
     tool({"device", "gate 2"});
   }
   void tool(const Words& arguments, const std::string& folder = "ca") const {
-    const Finished made =
-        run_program(Words{"bash", "toolchains/cleave-ca.sh", "--dir", workshop.path(folder)} +
-                    arguments);
+    const Finished made = run_program(
+        Words{"bash", "toolchains/cleave-ca.sh", "--dir", workshop.path(folder)} + arguments);
     REQUIRE_MESSAGE(made.exit_code == 0, made.err);
   }
   [[nodiscard]] std::string file(const std::string& name) const {
     return workshop.path("ca/" + name);
   }
   [[nodiscard]] Words server_options() const {
-    return {"--json",   "--no-cache",      "--tls-cert", file("127.0.0.1.crt"),
+    return {"--json",    "--no-cache",          "--tls-cert", file("127.0.0.1.crt"),
             "--tls-key", file("127.0.0.1.key"), "--tls-ca",   file("ca.crt"),
             "--tls-crl", file("crl.pem")};
   }
   [[nodiscard]] Words device(const std::string& name = "gate_2") const {
-    return {"--tls-ca",   file("ca.crt"),      "--tls-cert", file(name + ".crt"),
-            "--tls-key", file(name + ".key")};
+    return {"--tls-ca",          file("ca.crt"), "--tls-cert",
+            file(name + ".crt"), "--tls-key",    file(name + ".key")};
   }
   [[nodiscard]] AgentRun ask(const std::string& server, const Words& options) const {
-    return run_agent(Words{"run", "--model", model, "--server", server, "--split", "3", "--json",
-                           "--no-cache"} +
-                     options + Words{picture});
+    return run_agent(
+        Words{"run", "--model", model, "--server", server, "--split", "3", "--json", "--no-cache"} +
+        options + Words{picture});
   }
 };
 
@@ -115,7 +114,8 @@ TEST_CASE("a token instead of a certificate") {
   const Bench bench;
   bench.tool({"token", "cam 1"});
   bench.tool({"token", "cam 2"});
-  RunningServer server({bench.model}, bench.server_options() + Words{"--tokens", bench.file("tokens")});
+  RunningServer server({bench.model},
+                       bench.server_options() + Words{"--tokens", bench.file("tokens")});
   const Words base{"--tls-ca", bench.file("ca.crt"), "--token-file"};
   const Words as_cam_1 = base + Words{bench.file("cam_1.token"), "--device", "cam 1"};
   const Words as_other = base + Words{bench.file("cam_2.token"), "--device", "cam 1"};
@@ -175,8 +175,8 @@ TEST_CASE("plain TCP to another machine is asked for by name") {
   const Finished exposed = serve({"--listen", "0.0.0.0:0"});
   CHECK(exposed.exit_code == static_cast<int>(ExitCode::kUsage));
   CHECK(exposed.err.find("--allow-plain") != std::string::npos);
-  const Finished open = serve({"--tls-cert", bench.file("127.0.0.1.crt"), "--tls-key",
-                               bench.file("127.0.0.1.key")});
+  const Finished open =
+      serve({"--tls-cert", bench.file("127.0.0.1.crt"), "--tls-key", bench.file("127.0.0.1.key")});
   CHECK(open.exit_code == static_cast<int>(ExitCode::kUsage));
   CHECK(open.err.find("--tls-ca") != std::string::npos);
 }
@@ -187,10 +187,10 @@ TEST_CASE("a key that others may read is not used, and none is ever shown") {
   const std::string secret = read_whole(key);
   const std::string first_line = secret.substr(secret.find('\n') + 1, 40);
   REQUIRE(chmod(key.c_str(), 0644) == 0);
-  const Finished run = run_program(
-      Words{server_program(), "--model", bench.model, "--log-level", "debug"} +
-          bench.server_options(),
-      {}, std::chrono::seconds(30));
+  const Finished run =
+      run_program(Words{server_program(), "--model", bench.model, "--log-level", "debug"} +
+                      bench.server_options(),
+                  {}, std::chrono::seconds(30));
   CHECK(run.exit_code == static_cast<int>(ExitCode::kUsage));
   CHECK(run.err.find(key) != std::string::npos);
   CHECK(run.err.find("chmod 600") != std::string::npos);
@@ -235,11 +235,11 @@ TEST_CASE("openssl s_client: TLS 1.3 with a certificate, nothing older and nobod
   const Bench bench;
   RunningServer server({bench.model}, bench.server_options());
   const auto s_client = [&](const std::string& options) {
-    const Finished run = run_program(
-        {"sh", "-c",
-         "(sleep 0.3; echo x) | openssl s_client -connect " + server.address() + " -CAfile " +
-             bench.file("ca.crt") + " -verify_return_error -verify_ip 127.0.0.1 " + options +
-             " 2>&1"});
+    const Finished run =
+        run_program({"sh", "-c",
+                     "(sleep 0.3; echo x) | openssl s_client -connect " + server.address() +
+                         " -CAfile " + bench.file("ca.crt") +
+                         " -verify_return_error -verify_ip 127.0.0.1 " + options + " 2>&1"});
     return run.out;
   };
   const std::string certificate =
@@ -285,7 +285,8 @@ TEST_CASE("captures of a session, replayed whole, cut short or changed, open not
   CHECK(stop(server).at("sessions") == 2);
 }
 
-TEST_CASE("bytes that are changed under way are noticed, and the picture is answered all the same") {
+TEST_CASE(
+    "bytes that are changed under way are noticed, and the picture is answered all the same") {
   const Bench bench;
   RunningServer server({bench.model}, bench.server_options());
   TcpRelay relay(server.port());

@@ -37,11 +37,11 @@ struct Fleet {
   TemporaryFolder folder;
   TestAuthority authority{folder.path().string(), "ours"};
   TestAuthority stranger{folder.path().string(), "theirs"};
-  TlsFiles server_files = with(
-      authority.issue("server", {.name = "server", .sans = {"DNS:localhost", "IP:127.0.0.1"}}),
-      authority.file());
-  TlsFiles device_files = with(authority.issue("device", {.name = "gate 2", .sans = {}}),
-                               authority.file());
+  TlsFiles server_files =
+      with(authority.issue("server", {.name = "server", .sans = {"DNS:localhost", "IP:127.0.0.1"}}),
+           authority.file());
+  TlsFiles device_files =
+      with(authority.issue("device", {.name = "gate 2", .sans = {}}), authority.file());
   Context server = loaded(server_files, TlsRole::kServer);
   Context device = loaded(device_files, TlsRole::kAgent);
 
@@ -89,8 +89,8 @@ TEST_CASE("devices that are not let in: both ends are told why") {
   };
   const Case cases[] = {
       {"revoked", thief, TlsError::kRevoked, TlsError::kCertificateRevoked, "thief"},
-      {"expired", issue("a", {.name = "old", .sans = {}, .until_seconds = -60}),
-       TlsError::kExpired, TlsError::kCertificateExpired, "old"},
+      {"expired", issue("a", {.name = "old", .sans = {}, .until_seconds = -60}), TlsError::kExpired,
+       TlsError::kCertificateExpired, "old"},
       {"not yet valid", issue("b", {.name = "young", .sans = {}, .from_seconds = 600}),
        TlsError::kExpired, TlsError::kCertificateRefused, "young"},
       {"of another CA", with(fleet.stranger.issue("c", {.name = "gate 2", .sans = {}}), ca),
@@ -120,13 +120,11 @@ TEST_CASE("devices that are not let in: both ends are told why") {
 
 TEST_CASE("a device's certificate must name it once") {
   Fleet fleet;
-  for (const Leaf& leaf :
-       {Leaf{.name = "one", .sans = {}, .second_name = "two"}, Leaf{.name = "", .sans = {}},
-        Leaf{.name = "a\nb", .sans = {}}}) {
+  for (const Leaf& leaf : {Leaf{.name = "one", .sans = {}, .second_name = "two"},
+                           Leaf{.name = "", .sans = {}}, Leaf{.name = "a\nb", .sans = {}}}) {
     CAPTURE(leaf.name);
     const TlsFiles files = fleet.issue(leaf);
-    CHECK(TlsContext::load(files, TlsRole::kAgent).status().code() ==
-          StatusCode::kInvalidArgument);
+    CHECK(TlsContext::load(files, TlsRole::kAgent).status().code() == StatusCode::kInvalidArgument);
   }
   CHECK(fleet.issue({.name = "G\xc3\xa4rten 3", .sans = {}}).any());
   CHECK(loaded(fleet.issue({.name = "G\xc3\xa4rten 3", .sans = {}}), TlsRole::kAgent)->own_name() ==
@@ -153,8 +151,8 @@ TEST_CASE("servers that are not believed") {
   CHECK(meet(fleet.device_files, "localhost", fleet.device) == TlsError::kWrongName);
   const TlsFiles revoked =
       fleet.issue({.name = "server", .sans = {"DNS:localhost"}}, /*revoked=*/true);
-  const Context careful = loaded(
-      with(fleet.device_files, ca, fleet.authority.write_list("crl")), TlsRole::kAgent);
+  const Context careful =
+      loaded(with(fleet.device_files, ca, fleet.authority.write_list("crl")), TlsRole::kAgent);
   CHECK(meet(revoked, "localhost", careful) == TlsError::kRevoked);
   CHECK(meet(fleet.server_files, "localhost", careful) == error_code());
 }
@@ -271,8 +269,8 @@ TEST_CASE("a megabyte and a half comes as it went, both ways at once, in small a
     for (std::size_t piece = 1; !left.empty(); piece = piece * 3 % 70'001) {
       // An empty buffer first, as a frame without a message would be.
       const auto next = left.first(std::min(left.size(), piece));
-      const std::array<asio::const_buffer, 2> buffers{
-          asio::const_buffer(), asio::buffer(next.data(), next.size())};
+      const std::array<asio::const_buffer, 2> buffers{asio::const_buffer(),
+                                                      asio::buffer(next.data(), next.size())};
       const auto [error, count] = co_await stream.async_write_some(buffers, as_result);
       REQUIRE_MESSAGE(!error, error.message());
       REQUIRE(count <= Stream::kRecordBytes);

@@ -199,8 +199,7 @@ TEST_CASE("who must prove itself does so between the versions and the models") {
     session.protocol.expect({true, std::move(certificate), tokens});
   };
   const auto say = [](Table& session, const ModelIdentity& identity, std::string_view shown) {
-    return session.say(
-        make_hello({.device = "d", .model_identity = identity, .token = shown}));
+    return session.say(make_hello({.device = "d", .model_identity = identity, .token = shown}));
   };
   Table certified, bearer, nobody, stranger, old;
   demanding(certified, "d");
