@@ -148,7 +148,7 @@ TEST_CASE("servers that are not believed") {
   CHECK(meet(with(fleet.stranger.issue("s", {.name = "server", .sans = {"DNS:localhost"}}), ca),
              "localhost", fleet.device) == TlsError::kUnknownIssuer);
   // A device that plays the server.
-  CHECK(meet(fleet.device_files, "localhost", fleet.device) == TlsError::kWrongName);
+  CHECK(meet(fleet.device_files, "localhost", fleet.device) == TlsError::kBadCertificate);
   const TlsFiles revoked =
       fleet.issue({.name = "server", .sans = {"DNS:localhost"}}, /*revoked=*/true);
   const Context careful =
