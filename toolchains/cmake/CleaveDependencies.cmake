@@ -103,8 +103,9 @@ else()
 endif()
 _cleave_system(spdlog HEADER spdlog/spdlog.h LINK cleave_dep::fmt Threads::Threads
   DEFINE SPDLOG_FMT_EXTERNAL)
-_cleave_system(jpeg HEADER jpeglib.h LIBRARIES jpeg)
-_cleave_system(png HEADER png.h LIBRARIES png16 z LINK m)
+# As archives: each shared library takes some 0.2 MB of an agent's memory.
+_cleave_system(jpeg ARCHIVE HEADER jpeglib.h LIBRARIES jpeg)
+_cleave_system(png ARCHIVE HEADER png.h LIBRARIES png16 z LINK m)
 _cleave_system(zlib HEADER zlib.h LIBRARIES z)
 # As an archive on every target: its static contexts are no part of the shared library's promise.
 _cleave_system(zstd ARCHIVE HEADER zstd.h LIBRARIES zstd)
@@ -112,7 +113,8 @@ _cleave_system(zstd ARCHIVE HEADER zstd.h LIBRARIES zstd)
 # and its EVP interface as much again.
 _cleave_system(crypto ARCHIVE HEADER openssl/sha.h LIBRARIES crypto
   LINK Threads::Threads ${CMAKE_DL_LIBS})
-# Of TLS; starts when it is first used.
+# Of TLS; starts when it is first used. As an archive too: the shared one is resident also in a
+# process that does without.
 _cleave_system(ssl ARCHIVE HEADER openssl/ssl.h LIBRARIES ssl LINK cleave_dep::crypto)
 if(NOT CMAKE_CROSSCOMPILING)
   _cleave_system(protobuf HEADER google/protobuf/message.h LIBRARIES protobuf LINK Threads::Threads)
