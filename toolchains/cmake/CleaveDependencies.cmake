@@ -115,7 +115,16 @@ _cleave_system(crypto ARCHIVE HEADER openssl/sha.h LIBRARIES crypto
   LINK Threads::Threads ${CMAKE_DL_LIBS})
 # Of TLS; starts when it is first used. As an archive too: the shared one is resident also in a
 # process that does without.
-_cleave_system(ssl ARCHIVE HEADER openssl/ssl.h LIBRARIES ssl LINK cleave_dep::crypto)
+# Imported, so that the linker sees it before the libcrypto that it needs.
+_cleave_system(ssl ARCHIVE HEADER openssl/ssl.h)
+find_library(CLEAVE_SSL_ARCHIVE libssl.a ${_cleave_search})
+mark_as_advanced(CLEAVE_SSL_ARCHIVE)
+if(NOT CLEAVE_SSL_ARCHIVE)
+  message(FATAL_ERROR "ssl: cannot find libssl. Run: ${_cleave_setup}")
+endif()
+_cleave_static(cleave_dep_libssl "${CLEAVE_SSL_ARCHIVE}"
+  "${CLEAVE_CRYPTO_ARCHIVE_crypto}" Threads::Threads ${CMAKE_DL_LIBS})
+target_link_libraries(cleave_dep_ssl INTERFACE cleave_dep_libssl)
 if(NOT CMAKE_CROSSCOMPILING)
   _cleave_system(protobuf HEADER google/protobuf/message.h LIBRARIES protobuf LINK Threads::Threads)
 endif()
