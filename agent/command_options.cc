@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "agent/command_options.h"
 
-#include <unistd.h>
-
 #include <CLI/CLI.hpp>
 #include <algorithm>
 #include <cstdio>
@@ -22,14 +20,12 @@ namespace {
 // plans of 1200 splits were between 0.9 MB too high and 0.5 MB too low on x86.
 constexpr std::uint64_t kLaterOverheadBytes = 320 << 10;
 
+// What OpenSSL takes from its start to the end of the first handshake, most of it pages of the
+// program's file.
+constexpr std::uint64_t kTlsOverheadBytes = 3 << 20;
+
 // The server's floor: 1000 bytes a second over a whole attachment.
 constexpr std::uint64_t kSlowestUplinkBitsPerSecond = 8'000;
-
-std::string host_name() {
-  char name[256] = {};
-  if (gethostname(name, sizeof(name) - 1) != 0 || name[0] == '\0') return "agent";
-  return name;
-}
 
 Result<std::uint64_t> uplink_limit(const std::string& text) {
   auto bits = parse_bits_per_second(text);
@@ -96,7 +92,8 @@ void add_plan_options(CLI::App& command, CommandOptions& options) {
   command.add_option("--server", options.server, "Server to share the work with")
       ->type_name("HOST:PORT");
   command.add_option("--device", options.device,
-                     "Name this device gives itself (default: host name)");
+                     "Name this device gives itself (default: its certificate's, else the host's)");
+  add_link_options(command, options);
   command
       .add_option(
           "--policy", options.policy,
@@ -162,7 +159,8 @@ void add_fetch_options(CLI::App& command, CommandOptions& options) {
   command.add_flag("--no-cache", options.no_cache,
                    "Leave no room for packed weights: this device runs with --no-cache");
   command.add_option("--device", options.device,
-                     "Name this device gives itself (default: host name)");
+                     "Name this device gives itself (default: its certificate's, else the host's)");
+  add_link_options(command, options);
   command.add_flag("--json", options.json, "Machine-readable output");
 }
 
@@ -190,7 +188,8 @@ void add_update_options(CLI::App& command, CommandOptions& options) {
       ->check(CLI::Range(1U, 256U))
       ->capture_default_str();
   command.add_option("--device", options.device,
-                     "Name this device gives itself (default: host name)");
+                     "Name this device gives itself (default: its certificate's, else the host's)");
+  add_link_options(command, options);
   command.add_flag("--json", options.json, "Machine-readable output");
 }
 
@@ -245,6 +244,7 @@ Result<Device> open_device(const CommandOptions& options) {
   CLEAVE_RETURN_IF_ERROR(plan_arena_bytes(variant, {0, variant.ops()->size()}, 1).status());
   device.cache = open_cache(options);
   device.overhead_bytes = resident_bytes() + kLaterOverheadBytes;
+  if (options.tls.any()) device.overhead_bytes += kTlsOverheadBytes;
   CLEAVE_RETURN_IF_ERROR(detect_caps(options, device));
   return device;
 }
@@ -336,7 +336,7 @@ Result<ConnectionOptions> server_options(const CommandOptions& options) {
                   connection.server.host +
                       ": names of multicast DNS are not looked up; give the server's address");
   }
-  connection.device = options.device.empty() ? host_name() : options.device;
+  CLEAVE_RETURN_IF_ERROR(secure_connection(options, connection));
   if (!options.uplink_limit.empty()) {
     auto bits = uplink_limit(options.uplink_limit);
     if (!bits.is_ok()) return bits.status().with_context("--uplink-limit");

@@ -35,6 +35,9 @@ struct CommandOptions {
   std::string model_path;
   std::string variant;  // empty: the first, of a model folder the one of which most is held
   std::string server;
+  TlsFiles tls;  // of the connection to it; none: plain TCP
+  std::string tls_name, token_file;
+  bool allow_plain = false;
   std::string split = "auto";
   std::string codec = "raw";
   std::string policy = "lmos";
@@ -73,6 +76,8 @@ struct CommandOptions {
 void add_model_options(CLI::App& command, CommandOptions& options);
 void add_cache_options(CLI::App& command, CommandOptions& options);
 void add_plan_options(CLI::App& command, CommandOptions& options);
+// What the connection to a server is secured with.
+void add_link_options(CLI::App& command, CommandOptions& options);
 // Of fetch, and of update.
 void add_fetch_options(CLI::App& command, CommandOptions& options);
 void add_update_options(CLI::App& command, CommandOptions& options);
@@ -116,8 +121,11 @@ struct GivenLink {
 // --bandwidth and --rtt, else --uplink-limit as the first belief, else the planner's default.
 Result<GivenLink> planner_link(const CommandOptions& options);
 
+// Security of `connection`, and the device's name, which is its certificate's if it has one.
+// REQUIRES: connection.server. Errors: kInvalidArgument, kNotFound, kIo.
+Status secure_connection(const CommandOptions& options, ConnectionOptions& connection);
 // The connection's options but for the model. REQUIRES: a server was named.
-// Errors: kInvalidArgument.
+// Errors: kInvalidArgument; of credentials also kNotFound and kIo.
 Result<ConnectionOptions> server_options(const CommandOptions& options);
 // The connection's options, or nothing when no server was named.
 Result<std::optional<ConnectionOptions>> connection_options(const CommandOptions& options,

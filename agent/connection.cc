@@ -37,7 +37,7 @@ Connection::Connection(asio::any_io_executor executor, const ConnectionOptions& 
     : options_(options),
       names_(options.name_system),
       socket_(executor),
-      deadline_(socket_),
+      deadline_(socket_.tcp_socket()),
       pace_timer_(executor),
       pacer_(options.uplink_bits_per_second),
       backoff_(options.first_backoff, options.longest_backoff, options.seed) {}
@@ -77,16 +77,24 @@ asio::awaitable<Status> Connection::connect() {
     co_return endpoints.status().with_context(to_string(options_.server) +
                                               ": looking up the server");
   }
+  if (Status exposed = check_exposure(options_.security, *endpoints); !exposed.is_ok()) {
+    co_return exposed.with_context(to_string(options_.server));
+  }
   deadline_.arm(by);
-  const auto [error, endpoint] = co_await asio::async_connect(socket_, *endpoints, as_result);
+  const auto [error, endpoint] =
+      co_await asio::async_connect(socket_.tcp_socket(), *endpoints, as_result);
   deadline_.disarm();
   if (error) co_return broken(error, "connecting");
   error_code ignored;
-  socket_.set_option(tcp::no_delay(true), ignored);
+  socket_.tcp_socket().set_option(tcp::no_delay(true), ignored);
   // Else the system tells of room only when a third of its buffer is free, and on a slow link a
   // buffer that has grown to megabytes looks like a link that stands still.
   (void)setsockopt(socket_.native_handle(), IPPROTO_TCP, TCP_NOTSENT_LOWAT, &kUnsentBytes,
                    sizeof(kUnsentBytes));
+  deadline_.arm(std::min(latest_, Clock::now() + options_.handshake_timeout));
+  const error_code insecure = co_await secure_link(socket_, options_.security, options_.server);
+  deadline_.disarm();
+  if (insecure) co_return broken(insecure, "securing the connection");
   co_return Status::ok();
 }
 
@@ -100,9 +108,12 @@ asio::awaitable<Status> Connection::handshake() {
 }
 
 asio::awaitable<Status> Connection::exchange_hello() {
+  const auto token = token_of(options_.security);
+  if (!token.is_ok()) co_return token.status();
   const FrameBytes hello = make_hello({.device = options_.device,
                                        .model_identity = options_.model_identity,
-                                       .features = kFeatureBoundaryCodecs | kFeatureResend});
+                                       .features = kFeatureBoundaryCodecs | kFeatureResend,
+                                       .token = *token});
   if (Status status = co_await send(hello); !status.is_ok()) co_return status;
   Incoming frame;
   if (Status status = co_await receive(frame); !status.is_ok()) co_return status;
@@ -309,7 +320,7 @@ asio::awaitable<Status> Connection::receive_frame(Incoming& frame) {
 
 Status Connection::broken(const error_code& error, const char* during) const {
   const std::string why = deadline_.passed() ? "no progress in time" : error.message();
-  return {deadline_.passed() ? StatusCode::kDeadlineExceeded : StatusCode::kUnavailable,
+  return {deadline_.passed() ? StatusCode::kDeadlineExceeded : code_of_link_error(error),
           to_string(options_.server) + ": " + during + ": " + why};
 }
 
@@ -330,6 +341,7 @@ Status Connection::server_error(const fbs::Error& error) const {
   switch (error.code()) {
     case fbs::ErrorCode::VersionMismatch:
     case fbs::ErrorCode::UnknownModel:
+    case fbs::ErrorCode::Unauthorized:
       return {StatusCode::kMismatch, text};
     case fbs::ErrorCode::Busy:
       return {StatusCode::kResourceExhausted, text};

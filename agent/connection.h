@@ -22,6 +22,7 @@
 
 #include "agent/backoff.h"
 #include "agent/deadline.h"
+#include "agent/link_security.h"
 #include "agent/name_lookup.h"
 #include "agent/net.h"
 #include "agent/uplink_pacer.h"
@@ -29,12 +30,14 @@
 #include "schemas/frame.h"
 #include "schemas/model_reader.h"
 #include "schemas/profile_reader.h"
+#include "schemas/transport/stream.h"
 #include "schemas/wire_reader.h"
 
 namespace cleave::agent {
 
 struct ConnectionOptions {
   Endpoint server;
+  LinkSecurity security;
   std::string device = "agent";
   ModelIdentity model_identity{};
   std::size_t score_count = 0;  // of this model; an answer with another count is refused
@@ -74,7 +77,8 @@ class Connection {
   // Ready to send: connects and shakes hands if there is no connection. Errors: kUnavailable (no
   // server, it is too early to try again, or the server asked for a pause that is not over: it is
   // then offered nothing, see quiet_until()), kMismatch (the server holds another model or speaks
-  // another protocol; trying again is pointless), kCorrupt, kDeadlineExceeded.
+  // another protocol, or one end does not trust the other; trying again is pointless), kCorrupt,
+  // kDeadlineExceeded.
   asio::awaitable<Status> ensure_ready(Clock::time_point latest = Clock::time_point::max());
 
   // Sends `request` and waits for its answer into `answer`, until request.latest whatever is under
@@ -123,7 +127,7 @@ class Connection {
 
   const ConnectionOptions options_;
   NameLookup names_;
-  tcp::socket socket_;
+  Stream socket_;
   Deadline deadline_;
   asio::steady_timer pace_timer_;
   UplinkPacer pacer_;

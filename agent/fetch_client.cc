@@ -93,7 +93,7 @@ FetchClient::FetchClient(asio::any_io_executor executor, const ConnectionOptions
       model_name_(std::move(model_name)),
       names_(options.name_system),
       socket_(executor),
-      deadline_(socket_) {}
+      deadline_(socket_.tcp_socket()) {}
 
 asio::awaitable<Status> FetchClient::ensure_connected() {
   if (ready_) co_return Status::ok();
@@ -113,21 +113,32 @@ asio::awaitable<Status> FetchClient::connect() {
     co_return endpoints.status().with_context(to_string(options_.server) +
                                               ": looking up the server");
   }
+  if (Status exposed = check_exposure(options_.security, *endpoints); !exposed.is_ok()) {
+    co_return exposed.with_context(to_string(options_.server));
+  }
   deadline_.arm(by);
-  const auto [error, endpoint] = co_await asio::async_connect(socket_, *endpoints, as_result);
+  const auto [error, endpoint] =
+      co_await asio::async_connect(socket_.tcp_socket(), *endpoints, as_result);
   deadline_.disarm();
   if (error) co_return broken(error, "connecting");
   error_code ignored;
-  socket_.set_option(tcp::no_delay(true), ignored);
+  socket_.tcp_socket().set_option(tcp::no_delay(true), ignored);
+  deadline_.arm(options_.handshake_timeout);
+  const error_code insecure = co_await secure_link(socket_, options_.security, options_.server);
+  deadline_.disarm();
+  if (insecure) co_return broken(insecure, "securing the connection");
   co_return Status::ok();
 }
 
 asio::awaitable<Status> FetchClient::greet() {
   const ModelIdentity none{};
+  const auto token = token_of(options_.security);
+  if (!token.is_ok()) co_return token.status();
   const FrameBytes hello = make_hello({.device = options_.device,
                                        .model_identity = none,
                                        .lowest_version = kLowestProtocolVersion,
                                        .features = kFeatureFetch,
+                                       .token = *token,
                                        .model_name = model_name_});
   if (Status status = co_await send(hello); !status.is_ok()) co_return status;
   Incoming frame;
@@ -285,7 +296,7 @@ asio::awaitable<Status> FetchClient::receive_frame(Incoming& frame) {
 
 Status FetchClient::broken(const error_code& error, const char* during) const {
   const std::string why = deadline_.passed() ? "no progress in time" : error.message();
-  return {deadline_.passed() ? StatusCode::kDeadlineExceeded : StatusCode::kUnavailable,
+  return {deadline_.passed() ? StatusCode::kDeadlineExceeded : code_of_link_error(error),
           to_string(options_.server) + ": " + during + ": " + why};
 }
 

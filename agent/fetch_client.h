@@ -93,7 +93,7 @@ class FetchClient {
   const ConnectionOptions options_;
   const std::string model_name_;
   NameLookup names_;
-  tcp::socket socket_;
+  Stream socket_;
   Deadline deadline_;
   bool ready_ = false;
   bool refused_only_ =

@@ -171,7 +171,9 @@ void report(const CommandOptions& options, const Fetched& fetched, const FetchPr
 
 int fetch_command(const CommandOptions& options) {
   const auto connection = server_options(options);
-  if (!connection.is_ok()) return fail(ExitCode::kUsage, connection.status().message());
+  if (!connection.is_ok()) {
+    return fail(exit_code_of(connection.status()), connection.status().message());
+  }
   const auto overrides = read_overrides(options.caps);
   if (!overrides.is_ok()) return fail(ExitCode::kUsage, overrides.status().message());
   const auto lock = lock_model_folder(options.output);

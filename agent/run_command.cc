@@ -255,7 +255,7 @@ int run_command(const CommandOptions& options) {
   auto device = open_device(options);
   if (!device.is_ok()) return fail(exit_code_of(device.status()), device.status().message());
   const auto remote = connection_options(options, *device);
-  if (!remote.is_ok()) return fail(ExitCode::kUsage, remote.status().message());
+  if (!remote.is_ok()) return fail(exit_code_of(remote.status()), remote.status().message());
   EdgeTimes times;
   if (const Status status = settle_times(options, *device, times); !status.is_ok()) {
     return fail(exit_code_of(status), status.message());

@@ -233,7 +233,7 @@ int update_command(const CommandOptions& options) {
   }
   if (options.server.empty()) return fail(ExitCode::kUsage, "update needs --server, or --rollback");
   auto server = server_options(options);
-  if (!server.is_ok()) return fail(ExitCode::kUsage, server.status().message());
+  if (!server.is_ok()) return fail(exit_code_of(server.status()), server.status().message());
   connection = std::move(server).value();
   FetchMeter meter(!options.json);
   const FetchOptions fetch_options{

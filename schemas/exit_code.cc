@@ -11,7 +11,7 @@ std::string_view exit_code_help() {
          "   3  no such file or name\n"
          "   4  a picture, source model, operator or trace that cannot be used\n"
          "   5  a cleave model file that does not check\n"
-         "   6  agent and server do not hold the same model, or speak other protocols\n"
+         "   6  agent and server hold other models, speak other protocols, or distrust each other\n"
          "   7  the address to listen on is taken or not allowed\n"
          "   8  no server, and the answer could not be had on the device\n"
          "   9  --split names no layer or operator of this model\n"

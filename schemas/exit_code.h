@@ -16,7 +16,7 @@ enum class ExitCode : int {
   kNotFound = 3,           // no such file or name
   kBadInput = 4,           // a picture, source model, operator or trace that cannot be used
   kCorruptModel = 5,       // a cleave model file that does not check
-  kModelMismatch = 6,      // agent and server do not hold the same model, or speak other protocols
+  kModelMismatch = 6,      // agent and server: another model or protocol, or no trust
   kPortUnavailable = 7,    // the address to listen on is taken or not allowed
   kServerUnreachable = 8,  // no server, and the answer could not be had on the device
   kSplitOutOfRange = 9,    // --split names no layer or operator of this model

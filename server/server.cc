@@ -47,7 +47,7 @@ Server::Server(asio::io_context& io, const ModelStore& models, const ServerOptio
       desk_(io.get_executor(), pool_, stats_, options_.answers),
       devices_(options_.device),
       addresses_(options_.address),
-      context_{models, pool_, options_, stats_, *payloads_, desk_, devices_, scrap_},
+      context_{models, pool_, options_, stats_, *payloads_, desk_, devices_, trust_, scrap_},
       doorman_(scrap_),
       acceptor_(io),
       drain_timer_(io) {}
@@ -74,6 +74,7 @@ ServerStats Server::stats() const {
 
 Status Server::listen() {
   CLEAVE_RETURN_IF_ERROR(check_payload_budget());
+  CLEAVE_RETURN_IF_ERROR(trust_.load(options_.trust));
   CLEAVE_RETURN_IF_ERROR(pool_.start());
   CLEAVE_ASSIGN_OR_RETURN(const Endpoint wanted, parse_endpoint(options_.listen));
   const auto failed = [&](const error_code& error) {
@@ -89,12 +90,53 @@ Status Server::listen() {
   const std::vector<tcp::endpoint> addresses(found.begin(), found.end());
   error = listen_on_first(acceptor_, addresses);
   if (error) return failed(error);
-  if (!acceptor_.local_endpoint(error).address().is_loopback()) {
-    log_event(LogLevel::kWarn, "unencrypted",
-              {{"why", "listening beyond loopback: use a trusted network or a tunnel"}});
+  if (const Status exposed = check_exposure(); !exposed.is_ok()) {
+    acceptor_.close(error);
+    return exposed;
   }
+  trust_.log_expiry();
   asio::co_spawn(
       io_, [this]() { return accept_loop(); }, rethrow);
+  return Status::ok();
+}
+
+Status Server::check_exposure() const {
+  error_code ignored;
+  if (trust_.tls() != nullptr || acceptor_.local_endpoint(ignored).address().is_loopback()) {
+    return Status::ok();
+  }
+  const std::string where = to_string(local_endpoint());
+  if (!options_.trust.tokens.empty()) {
+    return {StatusCode::kInvalidArgument,
+            where +
+                " is beyond loopback, and --tokens without TLS would show every token to who "
+                "listens in: give --tls-cert and --tls-key"};
+  }
+  if (!options_.trust.allow_plain) {
+    return {StatusCode::kInvalidArgument,
+            where +
+                " is beyond loopback, and plain TCP is open to everybody: give --tls-cert, "
+                "--tls-key and --tls-ca or --tokens, or --allow-plain on a network that you "
+                "trust"};
+  }
+  log_event(LogLevel::kWarn, "unencrypted",
+            {{"why",
+              "--allow-plain: everybody who reaches this address may read, change and use "
+              "what it serves"}});
+  return Status::ok();
+}
+
+Status Server::reload_credentials() {
+  ++stats_.reloads;
+  if (Status status = trust_.reload(); !status.is_ok()) {
+    ++stats_.reload_errors;
+    log_event(LogLevel::kError, "not_reloaded", {{"why", status.message()}});
+    return status;
+  }
+  log_event(LogLevel::kInfo, "reloaded", {});
+  trust_.log_expiry();
+  auto sessions = sessions_;
+  for (auto& [id, session] : sessions) session->judge_again();
   return Status::ok();
 }
 
@@ -119,7 +161,8 @@ asio::awaitable<void> Server::accept_loop() {
     if (sessions_.size() >= options_.max_connections) {
       ++stats_.refused_connections;
       log_event(LogLevel::kInfo, "refused_connection", {{"why", "over --max-connections"}});
-      doorman_.turn_away(std::move(socket));
+      // Over TLS a word would cost as much as a place; the socket closes here.
+      if (trust_.tls() == nullptr) doorman_.turn_away(std::move(socket));
       continue;
     }
     admit(std::move(socket), std::move(pass));

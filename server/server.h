@@ -24,8 +24,9 @@ class Server {
   Server(asio::io_context& io, const ModelStore& models, const ServerOptions& options);
 
   // Binds the first address of the name in `listen` that can be bound, and starts to accept.
-  // Errors: kInvalidArgument (not an address, or a payload budget that the largest request would
-  // never fit), kUnavailable (the port is taken, or may not be used).
+  // Errors: kInvalidArgument (not an address, a payload budget that the largest request would
+  // never fit, or trust that is not as it must be: see Trust::load()), kNotFound and kIo (of its
+  // files), kUnavailable (the port is taken, or may not be used).
   Status listen();
   // The address really bound. REQUIRES: listen() was ok.
   [[nodiscard]] Endpoint local_endpoint() const;
@@ -37,6 +38,12 @@ class Server {
 
   // Called once when shutdown() is over.
   void on_drained(std::function<void()> callback) { on_drained_ = std::move(callback); }
+
+  // Reads certificates, lists of the revoked and tokens anew; connections of those that are not
+  // trusted any more end. After an error, which is counted and logged, everything is as it was.
+  Status reload_credentials();
+  // Whether connections are encrypted. REQUIRES: listen() was ok.
+  [[nodiscard]] bool is_tls() const { return trust_.tls() != nullptr; }
 
   [[nodiscard]] ServerStats stats() const;
 
@@ -51,6 +58,8 @@ class Server {
   asio::awaitable<void> drain();
   void abort_all();
   [[nodiscard]] Status check_payload_budget() const;
+  // Whether plain TCP is right where the server listens.
+  [[nodiscard]] Status check_exposure() const;
 
   asio::io_context& io_;
   const ModelStore& models_;
@@ -62,6 +71,7 @@ class Server {
   RequestDesk desk_;
   DeviceLimiter devices_;
   AddressLimiter addresses_;
+  Trust trust_;
   SessionContext context_;
   Doorman doorman_;
   tcp::acceptor acceptor_;

@@ -82,6 +82,25 @@ void define_limits(CLI::App& app, Arguments& arguments) {
       ->capture_default_str();
 }
 
+// Who may use the server, and how it is known to them.
+void define_trust(CLI::App& app, TrustOptions& trust) {
+  const auto add_file = [&](const char* name, std::string& path, const char* help) {
+    app.add_option(name, path, help)->type_name("FILE");
+  };
+  add_file("--tls-cert", trust.tls.certificate,
+           "The server's certificate in PEM, then those between it and its CA: connections are "
+           "TLS 1.3");
+  add_file("--tls-key", trust.tls.key, "Its private key; a file that others may read is refused");
+  add_file("--tls-ca", trust.tls.ca,
+           "CA of the devices' certificates: each must show one, unless it has a token; its name "
+           "is the certificate's common name");
+  add_file("--tls-crl", trust.tls.crl, "Lists of revoked certificates, of every CA that signs any");
+  add_file("--tokens", trust.tokens,
+           "Tokens of devices: a line `SHA256-OF-TOKEN NAME` each (toolchains/cleave-ca.sh token)");
+  app.add_flag("--allow-plain", trust.allow_plain,
+               "Listen beyond loopback without TLS: everybody there is believed");
+}
+
 void define_options(CLI::App& app, Arguments& arguments) {
   ServerOptions& options = arguments.options;
   app.add_option("--model", options.model_paths, "Model file to serve; may be given several times")
@@ -150,6 +169,7 @@ void define_options(CLI::App& app, Arguments& arguments) {
       ->capture_default_str();
   app.add_flag("--log-json", arguments.log_json, "The log as JSON lines");
   app.add_flag("--json", arguments.json, "Events on standard output as JSON lines");
+  define_trust(app, options.trust);
   define_limits(app, arguments);
   app.allow_config_extras(CLI::config_extras_mode::error);
   app.set_config("--config", "", "Read options from a file of `name = value` lines");
@@ -181,6 +201,8 @@ ExitCode exit_code_of_load(const Status& status) {
 ExitCode exit_code_of_listen(const Status& status) {
   if (status.code() == StatusCode::kInvalidArgument) return ExitCode::kUsage;
   if (status.code() == StatusCode::kResourceExhausted) return ExitCode::kCapTooSmall;
+  if (status.code() == StatusCode::kNotFound) return ExitCode::kNotFound;
+  if (status.code() == StatusCode::kIo) return ExitCode::kIo;
   return ExitCode::kPortUnavailable;
 }
 
@@ -216,9 +238,11 @@ nlohmann::ordered_json cache_json(const WeightCacheFolder* cache) {
 }
 
 void announce(const Arguments& arguments, const ModelStore& models, const WeightCacheFolder* cache,
-              const Endpoint& endpoint) {
+              const Server& server) {
+  const Endpoint endpoint = server.local_endpoint();
   if (arguments.json) {
-    nlohmann::ordered_json line{{"event", "listening"}, {"address", to_string(endpoint)}};
+    nlohmann::ordered_json line{
+        {"event", "listening"}, {"address", to_string(endpoint)}, {"tls", server.is_tls()}};
     for (const auto& model : models.models()) {
       line["models"].push_back({{"name", model->file->header().name()->str()},
                                 {"identity", to_hex(model->file->identity())}});
@@ -230,7 +254,8 @@ void announce(const Arguments& arguments, const ModelStore& models, const Weight
       std::printf("model %s %s\n", model->file->header().name()->c_str(),
                   to_hex(model->file->identity()).substr(0, 16).c_str());
     }
-    std::printf("listening on %s\n", to_string(endpoint).c_str());
+    std::printf("listening on %s%s\n", to_string(endpoint).c_str(),
+                server.is_tls() ? ", TLS 1.3" : "");
   }
   std::fflush(stdout);
 }
@@ -262,7 +287,8 @@ int serve(const Arguments& arguments) {
   asio::io_context io(1);
   asio::signal_set signals(io, SIGINT, SIGTERM);
   asio::signal_set queries(io, SIGUSR1);
-  for (const int number : {SIGINT, SIGTERM, SIGUSR1}) restart_calls_after(number);
+  asio::signal_set reloads(io, SIGHUP);
+  for (const int number : {SIGINT, SIGTERM, SIGUSR1, SIGHUP}) restart_calls_after(number);
   const std::shared_ptr<WeightCacheFolder> cache = open_cache(arguments.options);
   auto models = ModelStore::load(arguments.options.model_paths, arguments.options.threads,
                                  arguments.options.profile_runs,
@@ -277,7 +303,7 @@ int serve(const Arguments& arguments) {
   if (const Status status = server.listen(); !status.is_ok()) {
     return fail(exit_code_of_listen(status), status.message());
   }
-  announce(arguments, **models, cache.get(), server.local_endpoint());
+  announce(arguments, **models, cache.get(), server);
   bool drained = false;  // a signal that is already on its way when the drain ends has no error
   std::function<void()> wait_for_signal = [&] {
     signals.async_wait([&](const error_code& error, int) {
@@ -295,10 +321,19 @@ int serve(const Arguments& arguments) {
     });
   };
   wait_for_query();
+  std::function<void()> wait_for_reload = [&] {
+    reloads.async_wait([&](const error_code& error, int) {
+      if (error || drained) return;
+      wait_for_reload();
+      (void)server.reload_credentials();  // which has told the log
+    });
+  };
+  wait_for_reload();
   server.on_drained([&] {
     drained = true;
     signals.cancel();
     queries.cancel();
+    reloads.cancel();
   });
   io.run();
   log_counters(server.stats());

@@ -12,11 +12,19 @@
 #include "engine/image/picture.h"
 #include "engine/preference.h"
 #include "engine/weight_cache_folder.h"
+#include "schemas/transport/tls_context.h"
 #include "server/address_limiter.h"
 #include "server/answer_store.h"
 #include "server/device_limiter.h"
 
 namespace cleave::server {
+
+// Whom the server believes, and what it shows them.
+struct TrustOptions {
+  TlsFiles tls;              // none: plain TCP
+  std::string tokens;        // a file of them (token_table.h); empty: none
+  bool allow_plain = false;  // beyond loopback too
+};
 
 struct ServerOptions {
   std::vector<std::string> model_paths;
@@ -34,6 +42,7 @@ struct ServerOptions {
   std::chrono::milliseconds stall_timeout{15'000};  // no byte moved within a frame
   std::chrono::milliseconds drain_timeout{10'000};
   std::chrono::milliseconds heartbeat{5'000};  // of agents that can; 0: none is asked for
+  TrustOptions trust;
   AddressLimits address;
   DeviceLimits device{.max_inflight = 32};
   AnswerStoreLimits answers;

@@ -18,7 +18,9 @@ struct ServerStats {
   std::uint64_t refused_address_handshakes = 0;
   std::uint64_t refused_address_connections = 0;
   std::uint64_t sessions = 0;            // that were welcomed
-  std::uint64_t refused_handshakes = 0;  // version, model, authentication, shutting down
+  std::uint64_t refused_handshakes = 0;  // version, model, shutting down
+  std::uint64_t unauthorized = 0;        // a Hello of a device that is not who it says
+  std::uint64_t distrusted = 0;  // closed: what they were believed for is revoked, or is no more
   std::uint64_t handshake_timeouts = 0;
   std::uint64_t protocol_errors = 0;  // connections closed for a frame out of turn or unreadable
   std::uint64_t half_open = 0;        // closed: silent for its heartbeats
@@ -26,6 +28,21 @@ struct ServerStats {
   std::uint64_t stalled_reads = 0;    // closed: a frame that stopped in its middle
   std::uint64_t stalled_writes = 0;   // closed: an agent that does not read
   std::uint64_t out_of_memory = 0;    // closed: no memory for it
+
+  // TLS, where there is any.
+  std::uint64_t tls_handshakes = 0;       // that succeeded
+  std::uint64_t tls_failed = 0;           // connections closed; each is in one of the next
+  std::uint64_t tls_no_certificate = 0;   // none was shown
+  std::uint64_t tls_expired = 0;          // or not valid yet
+  std::uint64_t tls_revoked = 0;          //
+  std::uint64_t tls_unknown_issuer = 0;   // of no CA that is trusted
+  std::uint64_t tls_bad_certificate = 0;  // of another purpose, without a name, spoiled, no CRL
+  std::uint64_t tls_refused_by_peer = 0;  // the agent does not trust this server
+  std::uint64_t tls_version = 0;          // no TLS 1.3
+  std::uint64_t tls_not_tls = 0;          // other bytes
+  std::uint64_t tls_broken = 0;           // cut off, changed or out of turn
+  std::uint64_t reloads = 0;              // of certificates and tokens
+  std::uint64_t reload_errors = 0;        // those that changed nothing
 
   // Requests; requests = answers + errors of requests + busy + cancelled, or their connection
   // ended.
@@ -104,6 +121,21 @@ inline constexpr auto kServerCounters = std::to_array<ServerCounter>({
     {"refused_address_connections", &ServerStats::refused_address_connections},
     {"sessions", &ServerStats::sessions},
     {"refused_handshakes", &ServerStats::refused_handshakes},
+    {"unauthorized", &ServerStats::unauthorized},
+    {"distrusted", &ServerStats::distrusted},
+    {"tls_handshakes", &ServerStats::tls_handshakes},
+    {"tls_failed", &ServerStats::tls_failed},
+    {"tls_no_certificate", &ServerStats::tls_no_certificate},
+    {"tls_expired", &ServerStats::tls_expired},
+    {"tls_revoked", &ServerStats::tls_revoked},
+    {"tls_unknown_issuer", &ServerStats::tls_unknown_issuer},
+    {"tls_bad_certificate", &ServerStats::tls_bad_certificate},
+    {"tls_refused_by_peer", &ServerStats::tls_refused_by_peer},
+    {"tls_version", &ServerStats::tls_version},
+    {"tls_not_tls", &ServerStats::tls_not_tls},
+    {"tls_broken", &ServerStats::tls_broken},
+    {"reloads", &ServerStats::reloads},
+    {"reload_errors", &ServerStats::reload_errors},
     {"handshake_timeouts", &ServerStats::handshake_timeouts},
     {"protocol_errors", &ServerStats::protocol_errors},
     {"half_open", &ServerStats::half_open},

@@ -16,7 +16,7 @@ constexpr std::chrono::seconds kLingerTimeout{2};
 // Of one connection, waiting to be written: 16 of the largest are 4 MiB, none of it a copy.
 constexpr std::size_t kMaxFetches = 16;
 
-std::string peer_name(const tcp::socket& socket) {
+std::string address_of(const tcp::socket& socket) {
   error_code error;
   const tcp::endpoint endpoint = socket.remote_endpoint(error);
   if (error) return "?";
@@ -29,13 +29,13 @@ Session::Session(tcp::socket socket, std::uint64_t id, const SessionContext& con
     : socket_(std::move(socket)),
       id_(id),
       context_(context),
-      watchdog_(socket_),
+      watchdog_(socket_.tcp_socket()),
       outbox_signal_(socket_.get_executor()),
       outbox_drained_(socket_.get_executor()),
       protocol_(context.models, context.options),
-      peer_(peer_name(socket_)) {
+      peer_(address_of(socket_.tcp_socket())) {
   error_code ignored;
-  socket_.set_option(tcp::no_delay(true), ignored);
+  socket_.tcp_socket().set_option(tcp::no_delay(true), ignored);
   outbox_signal_.expires_at(Clock::time_point::max());
   outbox_drained_.expires_at(Clock::time_point::max());
 }
@@ -115,8 +115,9 @@ void Session::leave_desk() {
 }
 
 asio::awaitable<void> Session::run() {
+  const bool secured = co_await secure();
   // One co_await a statement: GCC 12 does not stop at a false left side of && between two.
-  while (!closing_) {
+  while (secured && !closing_) {
     Incoming frame;
     const bool received = co_await read_frame(frame);
     if (!received) break;
@@ -163,7 +164,7 @@ asio::awaitable<void> Session::outbox_below_bound() {
 asio::awaitable<void> Session::write_loop() {
   bool failed = false;
   while (socket_.is_open()) {
-    if (outbox_.empty() && pieces_.empty()) {
+    if (securing_ || (outbox_.empty() && pieces_.empty())) {
       // Answers of a draining session are still coming; otherwise a closing one is done.
       if (closing_ && (under_way() == 0 || !draining_)) break;
       co_await outbox_signal_.async_wait(as_result);
@@ -229,7 +230,9 @@ asio::awaitable<void> Session::linger() {
   std::array<std::byte, 4096> scrap;
   while (!error) {
     std::size_t count = 0;
-    std::tie(error, count) = co_await socket_.async_read_some(asio::buffer(scrap), as_result);
+    // Below TLS, if there is any: what comes means nothing any more.
+    std::tie(error, count) =
+        co_await socket_.tcp_socket().async_read_some(asio::buffer(scrap), as_result);
   }
 }
 

@@ -15,6 +15,7 @@
 #include <vector>
 
 #include "schemas/frame.h"
+#include "schemas/transport/stream.h"
 #include "schemas/wire_reader.h"
 #include "server/address_limiter.h"
 #include "server/device_limiter.h"
@@ -27,6 +28,7 @@
 #include "server/server_stats.h"
 #include "server/session_protocol.h"
 #include "server/tail_pool.h"
+#include "server/trust.h"
 #include "server/watchdog.h"
 
 namespace cleave::server {
@@ -40,6 +42,7 @@ struct SessionContext {
   PayloadPool& payloads;
   RequestDesk& desk;
   DeviceLimiter& devices;
+  const Trust& trust;
   std::span<std::byte> scrap;  // takes what is read away; its content means nothing
 };
 
@@ -55,6 +58,8 @@ class Session final : public ReplyTaker, public std::enable_shared_from_this<Ses
   void drain(std::string_view reason);
   // Ends the connection now.
   void abort();
+  // Trust has changed: ends it, without what is under way, if the device is not believed any more.
+  void judge_again();
 
   // For the desk only.
   void take_reply(std::uint64_t ticket, const Reply& reply) override;
@@ -98,6 +103,10 @@ class Session final : public ReplyTaker, public std::enable_shared_from_this<Ses
   void count_silence();
 
   // session_handshake.cc
+  // The transport's part of the handshake. False: the connection is over.
+  asio::awaitable<bool> secure();
+  void count_insecure(const error_code& error);
+  [[nodiscard]] std::string why_distrusted() const;
   void welcome();
 
   // session_read.cc: reading with progress deadlines. False: the connection is over.
@@ -155,7 +164,7 @@ class Session final : public ReplyTaker, public std::enable_shared_from_this<Ses
   void log(LogLevel level, std::string_view event, std::uint64_t request_id = 0,
            std::string_view why = {}) const;
 
-  tcp::socket socket_;
+  Stream socket_;
   const std::uint64_t id_;
   const SessionContext& context_;
   Watchdog watchdog_;
@@ -174,6 +183,7 @@ class Session final : public ReplyTaker, public std::enable_shared_from_this<Ses
   Clock::time_point handshake_deadline_;
   Clock::time_point heard_;  // the last sign of life, or when we began to listen again
   bool fetched_ = false;     // anything
+  bool securing_ = true;     // nothing of ours may be written yet
   bool awaiting_frame_ = false;
   bool draining_ = false;
   bool reading_ended_ = false;

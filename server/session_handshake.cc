@@ -1,4 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
+#include <boost/asio/error.hpp>
+#include <exception>
+#include <utility>
+
 #include "schemas/wire_reader.h"
 #include "server/session.h"
 
@@ -9,7 +13,101 @@ std::string_view name_of(const LoadedModel* model) {
   return model == nullptr ? "" : model->file->header().name()->string_view();
 }
 
+std::uint64_t ServerStats::*counter_of(const error_code& error) {
+  if (error.category() != tls_category()) return &ServerStats::tls_broken;
+  switch (static_cast<TlsError>(error.value())) {
+    case TlsError::kNoCertificate:
+      return &ServerStats::tls_no_certificate;
+    case TlsError::kExpired:
+      return &ServerStats::tls_expired;
+    case TlsError::kRevoked:
+      return &ServerStats::tls_revoked;
+    case TlsError::kUnknownIssuer:
+      return &ServerStats::tls_unknown_issuer;
+    case TlsError::kWrongName:
+    case TlsError::kBadCertificate:
+    case TlsError::kNoRevocationList:
+      return &ServerStats::tls_bad_certificate;
+    case TlsError::kCertificateDemanded:
+    case TlsError::kCertificateExpired:
+    case TlsError::kCertificateRevoked:
+    case TlsError::kCertificateUnknownIssuer:
+    case TlsError::kCertificateRefused:
+      return &ServerStats::tls_refused_by_peer;
+    case TlsError::kVersion:
+      return &ServerStats::tls_version;
+    case TlsError::kNotTls:
+      return &ServerStats::tls_not_tls;
+    case TlsError::kTruncated:
+    case TlsError::kBroken:
+    case TlsError::kInternal:
+      break;
+  }
+  return &ServerStats::tls_broken;
+}
+
 }  // namespace
+
+asio::awaitable<bool> Session::secure() {
+  if (auto context = context_.trust.tls(); context != nullptr) {
+    watchdog_.expect_read_until(handshake_deadline_);
+    const error_code error = co_await socket_.accept_tls(std::move(context));
+    watchdog_.read_done();
+    if (error) {
+      count_insecure(error);
+      co_return false;
+    }
+    ++context_.stats.tls_handshakes;
+  }
+  protocol_.expect(context_.trust.of_peer(socket_.peer()));
+  securing_ = false;
+  outbox_signal_.cancel();
+  co_return true;
+}
+
+// An end of ours, or the silence that the watchdog ended, is told of elsewhere.
+void Session::count_insecure(const error_code& error) {
+  if (error == asio::error::operation_aborted) return;
+  ++context_.stats.tls_failed;
+  ++(context_.stats.*counter_of(error));
+  log_event(LogLevel::kInfo, "tls_failed",
+            {{"session", id_},
+             {"peer", peer_},
+             {"claimed", socket_.claimed_peer()},
+             {"why", error.message()}});
+}
+
+std::string Session::why_distrusted() const {
+  if (const auto context = context_.trust.tls(); context != nullptr) {
+    if (const error_code error = socket_.judge_peer(*context)) return error.message();
+  }
+  if (const auto& token = protocol_.token()) {
+    const auto& tokens = context_.trust.tokens();
+    const bool known = tokens != nullptr && tokens->admits(protocol_.device(), *token);
+    if (!known) return "this device's token is no longer known here";
+  }
+  return "";
+}
+
+void Session::judge_again() {
+  if (closing_ || securing_) return;  // who is not that far yet meets the new files
+  const std::string why = why_distrusted();
+  if (why.empty()) {
+    if (!protocol_.welcomed()) protocol_.expect(context_.trust.of_peer(socket_.peer()));
+    return;
+  }
+  ++context_.stats.errors;
+  ++context_.stats.distrusted;
+  log(LogLevel::kWarn, "distrusted", 0, why);
+  leave_desk();
+  draining_ = false;  // nothing is waited for
+  closing_ = true;
+  try {
+    send(make_error(0, fbs::ErrorCode::Unauthorized, why));
+  } catch (const std::exception&) {
+    fail(std::current_exception());
+  }
+}
 
 void Session::welcome() {
   account_ = context_.devices.account(protocol_.device(), Clock::now());

@@ -91,13 +91,28 @@ SessionProtocol::Step SessionProtocol::greet(const fbs::Hello& hello) {
                                                        to_string(kSpokenVersions) + ", the agent " +
                                                        to_string(offered));
   }
-  std::string why = choose_models(hello);
+  // Nothing of the models is looked at, or told, before.
+  std::string why = authenticate(hello);
+  if (!why.empty()) return refuse(fbs::ErrorCode::Unauthorized, std::move(why));
+  why = choose_models(hello);
   if (!why.empty()) return refuse(fbs::ErrorCode::UnknownModel, std::move(why));
   if (ending_) return refuse(fbs::ErrorCode::ShuttingDown, "the server is shutting down");
   version_ = *version;
   features_ = hello.features() & kServerFeatures;
   state_ = State::kOpen;
   return {.action = Action::kWelcome};
+}
+
+std::string SessionProtocol::authenticate(const fbs::Hello& hello) {
+  const bool shown = hello.token() != nullptr && hello.token()->size() > 0;
+  const std::string_view token = shown ? hello.token()->string_view() : std::string_view();
+  std::string why = trust_.refuse(device_, token);
+  if (why.empty() && trust_.demanded && trust_.certificate_name.empty()) {
+    const auto hash = token_hash(token);
+    if (!hash.is_ok()) return hash.status().message();
+    token_ = *hash;
+  }
+  return why;
 }
 
 std::string SessionProtocol::choose_models(const fbs::Hello& hello) {

@@ -7,11 +7,14 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <string>
+#include <utility>
 
 #include "schemas/protocol.h"
 #include "schemas/wire_reader.h"
 #include "server/model_store.h"
+#include "server/peer_trust.h"
 #include "server/server_options.h"
 
 namespace cleave::server {
@@ -51,6 +54,9 @@ class SessionProtocol {
   SessionProtocol(const ModelStore& models, const ServerOptions& options)
       : models_(models), options_(options) {}
 
+  // Whom the Hello must come from; before, everybody is believed.
+  void expect(PeerTrust trust) { trust_ = std::move(trust); }
+
   // The next message of the agent. `under_way` is the number of its requests that have no reply
   // yet. REQUIRES: `message` came from parse_message(), check_attachment() was ok for it, and
   // state() is neither kFinishing nor kClosed.
@@ -69,6 +75,8 @@ class SessionProtocol {
 
   // Of the Hello, as it came: empty before one.
   [[nodiscard]] const std::string& device() const { return device_; }
+  // Of the token that the device was believed for; nothing when it was not a token.
+  [[nodiscard]] const std::optional<Sha256Digest>& token() const { return token_; }
   // What was agreed on: nothing before Welcome.
   [[nodiscard]] bool welcomed() const { return version_ != 0; }
   // Null also for an agent that has no model yet, and may only fetch one.
@@ -83,6 +91,8 @@ class SessionProtocol {
 
  private:
   Step greet(const fbs::Hello& hello);
+  // Why the device is not who it says, or empty.
+  std::string authenticate(const fbs::Hello& hello);
   // Why there is no model for the agent, or empty.
   std::string choose_models(const fbs::Hello& hello);
   Step take_request(const fbs::Request& request, std::uint64_t attachment_bytes,
@@ -93,7 +103,9 @@ class SessionProtocol {
   const ServerOptions& options_;
   State state_ = State::kGreeting;
   bool ending_ = false;  // drain() was called
+  PeerTrust trust_;
   std::string device_;
+  std::optional<Sha256Digest> token_;
   const LoadedModel* model_ = nullptr;
   const LoadedModel* current_model_ = nullptr;
   std::uint16_t version_ = 0;

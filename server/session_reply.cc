@@ -17,6 +17,8 @@ std::uint64_t ServerStats::*counter_of(fbs::ErrorCode code) {
       return &ServerStats::bad_requests;
     case fbs::ErrorCode::Protocol:
       return &ServerStats::protocol_errors;
+    case fbs::ErrorCode::Unauthorized:
+      return &ServerStats::unauthorized;
     case fbs::ErrorCode::Internal:
       return &ServerStats::internal_errors;
     default:

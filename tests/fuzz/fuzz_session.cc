@@ -3,7 +3,8 @@
 // The server's side of a session: a stream of frames from a hostile agent, each parsed as a server
 // does and given to the state machine. Attachments are not part of the input, so that it stays
 // small. An identity that starts with 0, 1 stands for the model that is held, which no fuzzer would
-// guess; a Ping with the nonce kDrain is the server's own end.
+// guess; a Ping with the nonce kDrain is the server's own end. Each stream is heard twice: by a
+// server that believes everybody, and by one that demands a token.
 #include <unistd.h>
 
 #include <algorithm>
@@ -26,6 +27,7 @@ using Action = SessionProtocol::Action;
 using State = SessionProtocol::State;
 
 constexpr std::uint64_t kDrain = 0xD;
+constexpr std::string_view kDevice = "d", kToken = "t";  // short, so that a fuzzer finds them
 
 std::unique_ptr<server::ModelStore> load_models() {
   const auto path = std::filesystem::temp_directory_path() /
@@ -44,6 +46,12 @@ const server::ModelStore& models() {
   return *loaded;
 }
 
+std::shared_ptr<const server::TokenTable> tokens() {
+  static const auto table = std::make_shared<const server::TokenTable>(
+      *server::TokenTable::parse(to_hex(*server::token_hash(kToken)) + " " + std::string(kDevice)));
+  return table;
+}
+
 // `message` is bytes of ours. True when it was changed.
 bool put_in_identity(const fbs::Envelope& message) {
   const fbs::Hello* hello = message.message_as_Hello();
@@ -56,6 +64,10 @@ bool put_in_identity(const fbs::Envelope& message) {
 
 class Peer {
  public:
+  explicit Peer(bool demanding) : demanding_(demanding) {
+    if (demanding) protocol_.expect({true, "", tokens()});
+  }
+
   // Bytes used of `stream`, or 0 when the session is over.
   std::size_t take_frame(std::span<std::byte> stream) {
     if (stream.size() < kFrameHeaderBytes) return 0;
@@ -123,6 +135,10 @@ class Peer {
   void check_welcome(const fbs::Hello& hello, State before) const {
     fuzz::require(before == State::kGreeting && protocol_.state() == State::kOpen,
                   "a session is welcomed once");
+    fuzz::require(
+        !demanding_ || (hello.device()->string_view() == kDevice && hello.token() != nullptr &&
+                        hello.token()->string_view() == kToken),
+        "who is demanded a token has shown it");
     const auto& identity = *hello.model_identity();
     const bool only_fetches = std::ranges::count(identity, 0) == std::ssize(identity);
     fuzz::require((protocol_.model() == nullptr) == only_fetches,
@@ -162,6 +178,7 @@ class Peer {
     return 0;
   }
 
+  bool demanding_;
   server::ServerOptions options_;
   SessionProtocol protocol_{models(), options_};
   std::size_t under_way_ = 0;
@@ -170,9 +187,11 @@ class Peer {
 }  // namespace
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
-  std::vector<std::byte> bytes = fuzz::aligned_copy(data, size);
-  Peer peer;
-  std::span<std::byte> stream(bytes);
-  while (const std::size_t used = peer.take_frame(stream)) stream = stream.subspan(used);
+  for (const bool demanding : {false, true}) {
+    std::vector<std::byte> bytes = fuzz::aligned_copy(data, size);
+    Peer peer(demanding);
+    std::span<std::byte> stream(bytes);
+    while (const std::size_t used = peer.take_frame(stream)) stream = stream.subspan(used);
+  }
   return 0;
 }

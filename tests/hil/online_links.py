@@ -140,7 +140,7 @@ class Peer:
 def run_agent(options, pictures, extra, seconds=None, folder=None):
     """Records of a run; of one that is ended after `seconds`, those until then."""
     command = [os.path.join(options.bin, "cleave-agent"), "run", "--json", "--model", options.model,
-               "--server", f"{SERVER}:{RELAY_PORT}", "--profile", options.profile, *extra]
+               "--server", f"{SERVER}:{RELAY_PORT}", "--allow-plain", "--profile", options.profile, *extra]
     if options.ram:
         command += ["--ram", options.ram]
     with tempfile.TemporaryFile("w+") as out:
@@ -169,7 +169,7 @@ def replay(options, trace):
 
 def plan_rows(options, mbit, delay_s, pictures):
     command = [os.path.join(options.bin, "cleave-agent"), "plan", "--json", "--model", options.model,
-               "--server", f"{SERVER}:{RELAY_PORT}", "--profile", options.profile, "--bandwidth",
+               "--server", f"{SERVER}:{RELAY_PORT}", "--allow-plain", "--profile", options.profile, "--bandwidth",
                f"{int(mbit * 1000)}kbit", "--rtt", f"{max(1, int(2000 * delay_s))}ms"]
     if options.ram:
         command += ["--ram", options.ram]

@@ -26,11 +26,11 @@ modules engine schemas
 modules agent engine planner schemas
 modules server engine schemas
 
-# A private subfolder is entered only by its own module; image, codec and importer are libraries of
-# their own, and tests may look anywhere.
+# A private subfolder is entered only by its own module; image, codec, importer and transport are
+# libraries of their own, and tests may look anywhere.
 while IFS=: read -r file included; do
   case "$included" in
-    engine/image/* | engine/codec/* | engine/importer/* | */generated/*) continue ;;
+    engine/image/* | engine/codec/* | engine/importer/* | schemas/transport/* | */generated/*) continue ;;
   esac
   [ "${file%%/*}" = "${included%%/*}" ] || complain "$file: $included is private"
 done < <(cpp_files planner schemas engine agent server |
@@ -46,8 +46,18 @@ only_in() {
 only_in '\bxnn_[a-z]|xnnpack\.h' '^engine/(ops|memory)/' 'XNNPACK'
 only_in 'arm_neon\.h|immintrin\.h' '^engine/(kernels|codec|image)/[a-z0-9_]*_(neon|avx2|avx512|avx512vnni)\.(cc|h)$' \
   'an intrinsic'
-only_in 'sys/socket\.h|boost/asio' '^(agent|server)/' 'a socket'
+only_in 'sys/socket\.h|boost/asio' '^(agent|server|schemas/transport)/' 'a socket'
+only_in 'openssl/(ssl|err|pem|bio|x509)' '^schemas/transport/' 'TLS'
 only_in 'google/protobuf|\.pb\.h' '^engine/importer/' 'protobuf'
+
+# Formats are read without sockets: who links them for that gets neither Asio nor TLS.
+while IFS=: read -r file included; do
+  case "$file" in
+    agent/* | server/* | schemas/transport/*) continue ;;
+  esac
+  complain "$file: only agent and server include $included"
+done < <(cpp_files planner schemas engine agent server |
+  xargs grep -HoE '^#include "schemas/transport/[^"]+' | sed 's/#include "//')
 
 # The planner runs without libc.
 while read -r hit; do

@@ -68,6 +68,15 @@ good_tree
 write engine/sample.cc '#include <boost/asio/post.hpp>'
 expect dependencies 1 'engine/sample\.cc: a socket' 'Asio in the engine'
 good_tree
+write schemas/transport/sample.h '#include <boost/asio/post.hpp>' '#include <openssl/ssl.h>'
+write agent/sample.cc '#include "schemas/transport/sample.h"'
+expect dependencies 0 '^$' 'the transport, which agent and server may use'
+write schemas/sample.cc '#include "schemas/transport/sample.h"'
+expect dependencies 1 'schemas/sample\.cc: only agent and server include' 'a format that wants the transport'
+good_tree
+write server/sample.cc '#include <openssl/ssl.h>'
+expect dependencies 1 'server/sample\.cc: TLS belongs' 'TLS beside the transport'
+good_tree
 rm -r "$tree/schemas"
 expect dependencies 1 'schemas: no files' 'a module without files'
 

@@ -44,6 +44,8 @@ class ServerThread {
   void on_network_thread(const std::function<void()>& action);
   // On the network thread only, or after stop().
   [[nodiscard]] server::ServerStats stats() const { return server_->stats(); }
+  // On the network thread only.
+  [[nodiscard]] server::Server& server() { return *server_; }
   // Thread-safe, like the pool itself.
   [[nodiscard]] server::TailPool& tail_pool() { return server_->tail_pool(); }
   // Starts the orderly end without waiting for it.

@@ -191,6 +191,35 @@ TEST_CASE("an agent with the only model of its name is told of no other") {
   CHECK(table.protocol.current_model() == nullptr);
 }
 
+TEST_CASE("who must prove itself does so between the versions and the models") {
+  const std::string token(40, 't');
+  const auto table = server::TokenTable::parse(to_hex(*server::token_hash(token)) + " d\n");
+  const auto tokens = std::make_shared<const server::TokenTable>(*table);
+  const auto demanding = [&](Table& session, std::string certificate) {
+    session.protocol.expect({true, std::move(certificate), tokens});
+  };
+  const auto say = [](Table& session, const ModelIdentity& identity, std::string_view shown) {
+    return session.say(make_hello({.device = "d", .model_identity = identity, .token = shown}));
+  };
+  Table certified, bearer, nobody, stranger, old;
+  demanding(certified, "d");
+  CHECK(say(certified, certified.identity(), "").action == Action::kWelcome);
+  CHECK_FALSE(certified.protocol.token().has_value());
+  demanding(bearer, "");
+  CHECK(say(bearer, bearer.identity(), token).action == Action::kWelcome);
+  CHECK(*bearer.protocol.token() == *server::token_hash(token));
+  demanding(nobody, "");
+  const auto refused = say(nobody, ModelIdentity{1}, "");  // nor is the model held
+  CHECK(refused.action == Action::kRefuse);
+  CHECK(refused.code == fbs::ErrorCode::Unauthorized);
+  CHECK(nobody.protocol.ended());
+  CHECK(nobody.protocol.model() == nullptr);
+  demanding(stranger, "e");
+  CHECK(say(stranger, stranger.identity(), token).code == fbs::ErrorCode::Unauthorized);
+  demanding(old, "");
+  CHECK(old.say(hello_of_versions(old.identity(), 0, 1)).code == fbs::ErrorCode::VersionMismatch);
+}
+
 TEST_CASE("draining: no new requests, and everything else as before") {
   Table table;
   (void)table.hello();

@@ -2,7 +2,7 @@
 #
 # Third-party libraries as targets cleave_dep::NAME, the same names on every target:
 #   xnnpack, pthreadpool (from the setup cache), asio (Boost headers of the cache), flatbuffers,
-#   cli11, spdlog, fmt, json, doctest (headers), jpeg, png, zlib, zstd, crypto, protobuf (host only).
+#   cli11, spdlog, fmt, json, doctest (headers), jpeg, png, zlib, zstd, crypto, ssl, protobuf (host only).
 # Their headers are SYSTEM headers: warnings are for our code. Sources and code generators:
 # CleaveCodegen.cmake.
 #
@@ -103,8 +103,9 @@ else()
 endif()
 _cleave_system(spdlog HEADER spdlog/spdlog.h LINK cleave_dep::fmt Threads::Threads
   DEFINE SPDLOG_FMT_EXTERNAL)
-_cleave_system(jpeg HEADER jpeglib.h LIBRARIES jpeg)
-_cleave_system(png HEADER png.h LIBRARIES png16 z LINK m)
+# As archives: each shared library takes some 0.2 MB of an agent's memory.
+_cleave_system(jpeg ARCHIVE HEADER jpeglib.h LIBRARIES jpeg)
+_cleave_system(png ARCHIVE HEADER png.h LIBRARIES png16 z LINK m)
 _cleave_system(zlib HEADER zlib.h LIBRARIES z)
 # As an archive on every target: its static contexts are no part of the shared library's promise.
 _cleave_system(zstd ARCHIVE HEADER zstd.h LIBRARIES zstd)
@@ -112,6 +113,18 @@ _cleave_system(zstd ARCHIVE HEADER zstd.h LIBRARIES zstd)
 # and its EVP interface as much again.
 _cleave_system(crypto ARCHIVE HEADER openssl/sha.h LIBRARIES crypto
   LINK Threads::Threads ${CMAKE_DL_LIBS})
+# Of TLS; starts when it is first used. As an archive too: the shared one is resident also in a
+# process that does without.
+# Imported, so that the linker sees it before the libcrypto that it needs.
+_cleave_system(ssl ARCHIVE HEADER openssl/ssl.h)
+find_library(CLEAVE_SSL_ARCHIVE libssl.a ${_cleave_search})
+mark_as_advanced(CLEAVE_SSL_ARCHIVE)
+if(NOT CLEAVE_SSL_ARCHIVE)
+  message(FATAL_ERROR "ssl: cannot find libssl. Run: ${_cleave_setup}")
+endif()
+_cleave_static(cleave_dep_libssl "${CLEAVE_SSL_ARCHIVE}"
+  "${CLEAVE_CRYPTO_ARCHIVE_crypto}" Threads::Threads ${CMAKE_DL_LIBS})
+target_link_libraries(cleave_dep_ssl INTERFACE cleave_dep_libssl)
 if(NOT CMAKE_CROSSCOMPILING)
   _cleave_system(protobuf HEADER google/protobuf/message.h LIBRARIES protobuf LINK Threads::Threads)
 endif()

@@ -1,0 +1,49 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "agent/link_security.h"
+
+#include <algorithm>
+#include <cstdio>
+
+#include "schemas/secret_file.h"
+
+namespace cleave::agent {
+
+Status check_exposure(const LinkSecurity& security, std::span<const tcp::endpoint> endpoints) {
+  if (security.tls != nullptr) return Status::ok();
+  const auto beyond = std::ranges::find_if(
+      endpoints, [](const tcp::endpoint& each) { return !each.address().is_loopback(); });
+  if (beyond == endpoints.end()) return Status::ok();
+  const std::string where = beyond->address().to_string() + " is another machine";
+  if (!security.token_file.empty()) {
+    return {StatusCode::kMismatch, where +
+                                       ", and a token without TLS is seen by who listens in: "
+                                       "give --tls-ca"};
+  }
+  if (security.allow_plain) return Status::ok();
+  return {StatusCode::kMismatch,
+          where +
+              ", and plain TCP is open to everybody in between: give --tls-ca, or --allow-plain "
+              "on a network that you trust"};
+}
+
+asio::awaitable<error_code> secure_link(Stream& stream, const LinkSecurity& security,
+                                        const Endpoint& server) {
+  if (security.tls == nullptr) co_return error_code();
+  if (const Status status = security.tls->reload_if_changed(); !status.is_ok()) {
+    std::fprintf(stderr, "cleave-agent: the credentials have changed and cannot be used yet: %s\n",
+                 status.message().c_str());
+  }
+  const std::string& name = security.server_name.empty() ? server.host : security.server_name;
+  co_return co_await stream.connect_tls(security.tls->current(), name);
+}
+
+Result<std::string> token_of(const LinkSecurity& security) {
+  if (security.token_file.empty()) return std::string();
+  return read_token_file(security.token_file);
+}
+
+StatusCode code_of_link_error(const error_code& error) {
+  return is_distrust(error) ? StatusCode::kMismatch : StatusCode::kUnavailable;
+}
+
+}  // namespace cleave::agent

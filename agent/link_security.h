@@ -1,0 +1,44 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// How the agent's connections are secured: TLS 1.3 to a server that proves its name, with a
+// certificate or a token of the device; or plain TCP, to this machine itself unless the user has
+// allowed more.
+#pragma once
+
+#include <memory>
+#include <span>
+#include <string>
+
+#include "agent/net.h"
+#include "schemas/endpoint.h"
+#include "schemas/status.h"
+#include "schemas/transport/stream.h"
+#include "schemas/transport/tls_credentials.h"
+
+namespace cleave::agent {
+
+struct LinkSecurity {
+  std::shared_ptr<TlsCredentials> tls;  // null: plain TCP
+  std::string server_name;              // that its certificate must have; empty: as it is called
+  std::string token_file;               // empty: no token is sent
+  bool allow_plain = false;             // beyond loopback too
+};
+
+// Whether a connection to `endpoints` may be tried. Errors: kMismatch.
+[[nodiscard]] Status check_exposure(const LinkSecurity& security,
+                                    std::span<const tcp::endpoint> endpoints);
+
+// The handshake on a connection that was just made, with credentials as the files have them now (or
+// as they had them, when they cannot be read now); nothing to do over plain TCP. The error is one
+// of TlsError's, or the system's. All must outlive it.
+asio::awaitable<error_code> secure_link(Stream& stream, const LinkSecurity& security,
+                                        const Endpoint& server);
+
+// For the Hello, as the file has it now; empty without one. Errors: as read_token_file().
+[[nodiscard]] Result<std::string> token_of(const LinkSecurity& security);
+
+// The status of an operation that failed with `error`: kMismatch when one end does not trust the
+// other, which trying again does not change; else kUnavailable.
+[[nodiscard]] StatusCode code_of_link_error(const error_code& error);
+
+}  // namespace cleave::agent

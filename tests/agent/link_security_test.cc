@@ -1,0 +1,201 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The agent's connections to a server that demands trust, and gives it.
+#include "agent/link_security.h"
+
+#include <doctest/doctest.h>
+#include <sys/stat.h>
+
+#include <boost/asio/co_spawn.hpp>
+#include <boost/asio/detached.hpp>
+#include <boost/asio/io_context.hpp>
+#include <fstream>
+
+#include "agent/connection.h"
+#include "agent/fetch_client.h"
+#include "tests/server/session_fixture.h"
+#include "tests/support/certificates.h"
+#include "tests/support/temporary_folder.h"
+
+namespace cleave::test {
+namespace {
+
+using agent::Connection;
+using agent::ConnectionOptions;
+using agent::LinkSecurity;
+
+// A server that demands certificates or tokens, and what its agents are given.
+struct Bench {
+  TemporaryFolder folder;
+  TestAuthority authority{folder.path().string(), "ours"};
+  server::TrustOptions trust = [this] {
+    server::TrustOptions trust;
+    trust.tls = authority.issue("server", {.name = "server", .sans = {"IP:127.0.0.1"}});
+    trust.tls.ca = authority.file();
+    trust.tls.crl = authority.write_list("crl");
+    trust.tokens = folder / "tokens";
+    write_secret("tokens", to_hex(*server::token_hash(std::string(40, 'n'))) + " cam 1\n");
+    return trust;
+  }();
+  Fixture fixture{[this](server::ServerOptions& options) { options.trust = trust; }};
+
+  void write_secret(const std::string& name, const std::string& content) const {
+    std::ofstream(folder / name) << content;
+    REQUIRE(chmod((folder / name).c_str(), 0600) == 0);
+  }
+  // Of a device with a certificate; an empty name: with none.
+  ConnectionOptions device(const std::string& name) {
+    ConnectionOptions options;
+    options.server = {"127.0.0.1", fixture.server.port()};
+    options.model_identity = fixture.identity();
+    options.score_count = fixture.expected(2, fixture.boundary(2, 1)).size();
+    options.device = name.empty() ? "cam 1" : name;
+    options.first_backoff = milliseconds(0);
+    TlsFiles files;
+    if (!name.empty()) files = authority.issue(name, {.name = name, .sans = {}});
+    files.ca = authority.file();
+    auto credentials = TlsCredentials::load(files, TlsRole::kAgent);
+    REQUIRE_MESSAGE(credentials.is_ok(), credentials.status().message());
+    options.security.tls = std::move(credentials).value();
+    return options;
+  }
+};
+
+template <typename Work>
+void run(asio::io_context& io, Work work) {
+  io.restart();
+  asio::co_spawn(io, work, asio::detached);
+  io.run();
+}
+
+Status connect(Connection& connection, asio::io_context& io) {
+  Status status;
+  run(io, [&]() -> asio::awaitable<void> { status = co_await connection.ensure_ready(); });
+  return status;
+}
+
+Status connect(const ConnectionOptions& options) {
+  asio::io_context io(1);
+  Connection connection(io.get_executor(), options);
+  return connect(connection, io);
+}
+
+}  // namespace
+
+TEST_CASE("an exchange over mutual TLS") {
+  Bench bench;
+  asio::io_context io(1);
+  Connection connection(io.get_executor(), bench.device("gate 2"));
+  const std::vector<float> tensors = bench.fixture.boundary(2, 5);
+  agent::Outgoing request;
+  request.request_id = 7;
+  request.cut = 2;
+  request.attachment.push_back(std::as_bytes(std::span(tensors)));
+  agent::ServerAnswer answer;
+  Status status;
+  run(io, [&]() -> asio::awaitable<void> {
+    status = co_await connection.exchange(request, answer);
+    co_await connection.close();
+  });
+  REQUIRE_MESSAGE(status.is_ok(), status.message());
+  CHECK(answer.scores == bench.fixture.expected(2, tensors));
+  CHECK(answer.attachment_bytes_up == tensors.size() * sizeof(float));
+}
+
+TEST_CASE("a distrust is final, and says whose it is") {
+  Bench bench;
+  ConnectionOptions options = bench.device("gate 2");
+  options.security.server_name = "elsewhere";
+  asio::io_context io(1);
+  Connection connection(io.get_executor(), options);
+  const Status first = connect(connection, io);
+  CHECK(first.code() == StatusCode::kMismatch);
+  CHECK(first.message().find("another name") != std::string::npos);
+  const auto connections = bench.fixture.stats().connections;
+  CHECK(connect(connection, io).message() == first.message());
+  CHECK(bench.fixture.stats().connections == connections);  // not even tried
+  ConnectionOptions stranger = bench.device("");
+  const Status nobody = connect(stranger);
+  CHECK(nobody.code() == StatusCode::kMismatch);
+  CHECK(nobody.message().find("demands a token") != std::string::npos);
+  ConnectionOptions liar = bench.device("gate 3");
+  liar.device = "gate 2";
+  CHECK(connect(liar).code() == StatusCode::kMismatch);
+}
+
+TEST_CASE("files that were renewed are used by the next connection, without a restart") {
+  Bench bench;
+  asio::io_context io(1);
+  const ConnectionOptions options = bench.device("gate 2");
+  Connection connection(io.get_executor(), options);
+  const auto reconnect = [&] {
+    run(io, [&]() -> asio::awaitable<void> { co_await connection.close(); });
+    return connect(connection, io);
+  };
+  REQUIRE(connect(connection, io).is_ok());
+  bench.authority.revoke_last();
+  (void)bench.authority.write_list("crl");
+  (void)bench.authority.issue("gate 2", {.name = "gate 2", .sans = {}});  // over the old files
+  bench.fixture.server.on_network_thread(
+      [&] { CHECK(bench.fixture.server.server().reload_credentials().is_ok()); });
+  CHECK(reconnect().is_ok());
+  bench.authority.revoke_last();
+  (void)bench.authority.write_list("crl");
+  bench.fixture.server.on_network_thread(
+      [&] { CHECK(bench.fixture.server.server().reload_credentials().is_ok()); });
+  const Status revoked = reconnect();
+  CHECK(revoked.code() == StatusCode::kMismatch);
+  CHECK(revoked.message().find("revoked") != std::string::npos);
+}
+
+TEST_CASE("a token, as its file has it at that time; and fetching with it") {
+  Bench bench;
+  ConnectionOptions options = bench.device("");
+  options.security.token_file = bench.folder / "token";
+  bench.write_secret("token", std::string(40, 'o') + "\n");
+  CHECK(connect(options).code() == StatusCode::kMismatch);
+  bench.write_secret("token", std::string(40, 'n') + "\n");
+  CHECK(connect(options).is_ok());
+  asio::io_context io(1);
+  agent::FetchClient client(io.get_executor(), options, "test");
+  Status status;
+  run(io, [&]() -> asio::awaitable<void> {
+    status = co_await client.ensure_connected();
+    co_await client.close();
+  });
+  REQUIRE_MESSAGE(status.is_ok(), status.message());
+  CHECK(client.current_model() == bench.fixture.identity());
+  REQUIRE(chmod((bench.folder / "token").c_str(), 0644) == 0);
+  CHECK(connect(options).code() == StatusCode::kInvalidArgument);
+}
+
+TEST_CASE("a server that accepts and then says nothing does not hold the agent up") {
+  Bench bench;
+  ConnectionOptions options = bench.device("gate 2");
+  asio::io_context io(1);
+  asio::ip::tcp::acceptor silent(io, {asio::ip::address_v4::loopback(), 0});
+  options.server.port = silent.local_endpoint().port();
+  options.handshake_timeout = milliseconds(100);
+  const Status status = connect(options);
+  CHECK(status.code() == StatusCode::kDeadlineExceeded);
+  CHECK(status.message().find("securing") != std::string::npos);
+}
+
+TEST_CASE("plain TCP goes to this machine, and elsewhere only if it may") {
+  const auto check = [](const LinkSecurity& security, std::initializer_list<const char*> to) {
+    std::vector<agent::tcp::endpoint> endpoints;
+    for (const char* address : to) endpoints.emplace_back(asio::ip::make_address(address), 1);
+    return check_exposure(security, endpoints).code();
+  };
+  LinkSecurity plain, allowed, token;
+  allowed.allow_plain = token.allow_plain = true;
+  token.token_file = "token";
+  CHECK(check(plain, {"127.0.0.1", "127.8.9.1", "::1"}) == StatusCode::kOk);
+  CHECK(check(plain, {"127.0.0.1", "192.0.2.1"}) == StatusCode::kMismatch);
+  CHECK(check(plain, {"2001:db8::1"}) == StatusCode::kMismatch);
+  CHECK(check(allowed, {"192.0.2.1"}) == StatusCode::kOk);
+  CHECK(check(token, {"127.0.0.1"}) == StatusCode::kOk);
+  CHECK(check(token, {"192.0.2.1"}) == StatusCode::kMismatch);
+}
+
+}  // namespace cleave::test
