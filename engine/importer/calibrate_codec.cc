@@ -49,15 +49,23 @@ class CutSearch {
     }
   }
 
-  // The coarsest step that keeps to the disagreement; the finest of all when none does.
+  // The coarsest step that keeps to the disagreement; the finest of all when none does. Counts go
+  // up and down: halving finds where they pass what is allowed, and means decide near it.
   Result<int> find_step(std::uint32_t disagreement_ppm) {
-    int keeps = kFinest, breaks = kCoarsest + 1;
+    const double allowed =
+        static_cast<double>(disagreement_ppm) * static_cast<double>(walker_.pictures()) / 1e6;
+    int keeps = kFinest, breaks = kCoarsest;
     while (breaks - keeps > 1) {
       const int middle = keeps + (breaks - keeps) / 2;
-      CLEAVE_ASSIGN_OR_RETURN(const double differing, smoothed(middle));
-      const double allowed =
-          static_cast<double>(disagreement_ppm) * static_cast<double>(walker_.pictures()) / 1e6;
+      CLEAVE_ASSIGN_OR_RETURN(const double differing, differing_at(middle));
       (differing <= allowed ? keeps : breaks) = middle;
+    }
+    CLEAVE_ASSIGN_OR_RETURN(double mean, smoothed(keeps));
+    const bool coarser = mean <= allowed;
+    while (keeps > kFinest && keeps < kCoarsest) {
+      CLEAVE_ASSIGN_OR_RETURN(mean, smoothed(coarser ? keeps + 1 : keeps));
+      if ((mean <= allowed) != coarser) break;
+      keeps += coarser ? 1 : -1;
     }
     return keeps;
   }
