@@ -14,7 +14,7 @@ namespace {
 
 constexpr std::byte kStored{0};
 constexpr std::byte kCoded{1};
-constexpr std::size_t kHeadBytes = 3;  // the form, and the sum of the levels
+constexpr std::size_t kHeadBytes = 3;  // the form, and a sum of the levels
 
 Status spoilt(const char* what) { return {StatusCode::kCorrupt, what}; }
 
@@ -121,7 +121,7 @@ std::size_t CodedCodec::encode_coded(std::span<const std::span<const std::byte>>
     for (std::size_t y = 0; y < tensor.rows() && !encoder.is_full(); ++y) {
       tensor.quantize(tensor.row_of(tensors[i], y), coder.next_row());
       coder.encode_row(encoder);
-      sum += coder.row_sum();
+      sum = 31 * sum + coder.row_sum();
     }
   }
   const std::size_t length = encoder.finish();
@@ -142,7 +142,7 @@ Status CodedCodec::decode_coded(std::span<const std::byte> bytes,
     for (std::size_t y = 0; y < tensor.rows(); ++y) {
       const std::span<const std::int8_t> levels = coder.next_row();
       coder.decode_row(decoder);
-      sum += coder.row_sum();
+      sum = 31 * sum + coder.row_sum();
       tensor.restore(levels, tensor.row_of(tensors[i], y));
       if (decoder.is_past_end()) return spoilt("a coded stream that is cut short");
     }

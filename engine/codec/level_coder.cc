@@ -78,6 +78,13 @@ void LevelCoder::find_classes(std::size_t position) {
   }
 }
 
+LevelCoder::Places LevelCoder::places() {
+  return {.contexts = contexts_.data(),
+          .first = first_context_.data(),
+          .classes = classes_.data(),
+          .channels = channels_};
+}
+
 template <bool kHasSign>
 inline void LevelCoder::encode_level(RangeEncoder& encoder, Context& context, int level) {
   encoder.encode(context.is_zero, level == 0);
@@ -105,16 +112,17 @@ inline int LevelCoder::decode_level(RangeDecoder& decoder, Context& context) {
   return is_negative ? -std::min(magnitude, kMostLevel) : std::min(magnitude, kMostLevel);
 }
 
-// The coder is a copy whose address nobody has, so that it lives in registers: what is written
-// through a pointer to bytes could otherwise be a part of it.
+// Coder and places are copies whose addresses nobody has, so that they live in registers: what is
+// written through a pointer to bytes could otherwise be a part of them.
 template <bool kHasSign>
 void LevelCoder::encode_levels(RangeEncoder& encoder) {
   RangeEncoder local = encoder;
   const std::int8_t* level = rows_[at_hand_].data() + channels_;
+  const Places places = this->places();
   for (std::size_t position = 0; position < row_; position += channels_) {
     find_classes(position);
-    for (std::size_t c = 0; c < channels_; ++c) {
-      Context& context = contexts_[first_context_[c] + std::size_t{classes_[c]}];
+    for (std::size_t c = 0; c < places.channels; ++c) {
+      Context& context = places.contexts[places.first[c] + std::size_t{places.classes[c]}];
       encode_level<kHasSign>(local, context, *level++);
     }
   }
@@ -125,10 +133,11 @@ template <bool kHasSign>
 void LevelCoder::decode_levels(RangeDecoder& decoder) {
   RangeDecoder local = decoder;
   std::int8_t* level = rows_[at_hand_].data() + channels_;
+  const Places places = this->places();
   for (std::size_t position = 0; position < row_; position += channels_) {
     find_classes(position);
-    for (std::size_t c = 0; c < channels_; ++c) {
-      Context& context = contexts_[first_context_[c] + std::size_t{classes_[c]}];
+    for (std::size_t c = 0; c < places.channels; ++c) {
+      Context& context = places.contexts[places.first[c] + std::size_t{places.classes[c]}];
       *level++ = static_cast<std::int8_t>(decode_level<kHasSign>(local, context));
     }
   }
@@ -146,7 +155,11 @@ void LevelCoder::decode_row(RangeDecoder& decoder) {
 std::uint32_t LevelCoder::row_sum() const {
   const auto row = std::span(rows_[at_hand_]).subspan(channels_, row_);
   std::uint32_t sum = 0;
-  for (const std::int8_t level : row) sum += static_cast<std::uint32_t>(std::int32_t{level});
+  std::uint32_t weight = 1;
+  for (const std::int8_t level : row) {
+    sum += weight * static_cast<std::uint32_t>(std::int32_t{level});
+    weight += 2;
+  }
   return sum;
 }
 

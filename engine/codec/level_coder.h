@@ -32,7 +32,7 @@ class LevelCoder {
   void encode_row(RangeEncoder& encoder);
   void decode_row(RangeDecoder& decoder);
 
-  // Of the row at hand: a number that depends on every level.
+  // Of the row at hand: the sum of (2 i + 1) level[i], i being the place in the row.
   [[nodiscard]] std::uint32_t row_sum() const;
 
   [[nodiscard]] std::size_t held_bytes() const;
@@ -42,6 +42,14 @@ class LevelCoder {
     BitModel is_zero, is_negative;
     std::array<BitModel, kQuestions - 2> is_more;  // than i + 1
   };
+
+  struct Places {
+    Context* contexts;
+    const std::uint16_t* first;
+    const std::uint8_t* classes;
+    std::size_t channels;
+  };
+  [[nodiscard]] Places places();
 
   template <bool kHasSign>
   void encode_levels(RangeEncoder& encoder);

@@ -34,7 +34,8 @@ void replace_tables(fbs::ModelT& model, const std::vector<CodedCutTable>& tables
 std::uint64_t place_segments(fbs::ModelT& model, std::uint64_t header_bytes) {
   std::uint64_t end = kModelPreambleBytes + header_bytes;
   for (fbs::Segment& segment : model.segments) {
-    segment.mutate_offset(next_segment_offset(end));
+    const flatbuffers::span<const std::uint8_t, 32> hash(segment.sha256()->data(), 32);
+    segment = fbs::Segment(next_segment_offset(end), segment.bytes(), hash);
     end = segment.offset() + segment.bytes();
   }
   return end;
