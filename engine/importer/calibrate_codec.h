@@ -27,11 +27,11 @@ struct CalibratedCut {
 
 struct CodecCalibration {
   std::uint32_t variant = 0;
-  std::vector<OpIndex> cuts;  // ascending, 1 to the number of ops less 1
+  std::vector<OpIndex> cuts = {};  // ascending, 1 to the number of ops less 1
   // How often the best class may be another one: a level of quality each, ascending, 1 to 8.
-  std::vector<std::uint32_t> disagreement_ppm;
+  std::vector<std::uint32_t> disagreement_ppm = {};
   unsigned threads = 1;
-  std::function<void(const CalibratedCut&)> done;  // may be empty
+  std::function<void(const CalibratedCut&)> done = {};  // may be empty
 };
 
 // `pictures` are at model size; each is also taken mirrored, which halves what chance does to the

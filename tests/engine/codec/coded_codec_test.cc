@@ -63,7 +63,7 @@ TEST_CASE("a level's value stands at its centroid, and behind those in the middl
 TEST_CASE("every level survives, with and without sign, whatever its neighbours") {
   const auto model = codec_model();
   for (const OpIndex cut : {1U, 2U, 3U, 5U, 6U}) {
-    for (const std::uint8_t quality : {0, 1}) {
+    for (const std::uint8_t quality : {std::uint8_t{0}, std::uint8_t{1}}) {
       CAPTURE(cut);
       const auto codec = make_codec(*model, cut, Codec::Coded, quality);
       for (std::uint64_t seed = 0; seed < 20; ++seed) {
