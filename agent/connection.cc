@@ -157,8 +157,8 @@ asio::awaitable<Status> Connection::exchange(const Outgoing& request, ServerAnsw
                     .variant = request.variant,
                     .cut = request.cut,
                     .codec = request.codec,
-                    .remaining_ns = limited ? ns_between(start, request.latest) : 0,
-                    .quality = request.quality},
+                    .quality = request.quality,
+                    .remaining_ns = limited ? ns_between(start, request.latest) : 0},
                    attachment_bytes);
   const std::uint64_t before = bytes_out_;
   Status status = co_await send(head);

@@ -30,10 +30,10 @@ namespace cleave::agent {
 struct PipelineOptions {
   std::uint32_t variant = 0;
   unsigned threads = 1;
-  CodecChoice codec;                   // of tensors, where it applies and the server decodes it
-  std::optional<Split> fixed_split;    // else planned per picture
-  OnlineOptions online;                // how it is planned; timeout_ns is taken from `timeout`
-  DecisionTrace* trace = nullptr;      // told of everything that decisions depend on
+  CodecChoice codec;                 // of tensors, where it applies and the server decodes it
+  std::optional<Split> fixed_split;  // else planned per picture
+  OnlineOptions online;              // how it is planned; timeout_ns is taken from `timeout`
+  DecisionTrace* trace = nullptr;    // told of everything that decisions depend on
   planner::Caps caps;
   // When set, asked before each picture: memory, storage and speed as they are now take the place
   // of those in `caps` and of the planner's. `caps.min_split` stays.

@@ -153,8 +153,7 @@ Result<std::vector<std::string>> list_calibration_pictures(const std::string& fo
                   "cannot read " + folder + ": " + error.message()};
   }
   if (found.empty()) {
-    return Status{StatusCode::kInvalidArgument,
-                  folder + " holds no .jpg, .jpeg or .png"};
+    return Status{StatusCode::kInvalidArgument, folder + " holds no .jpg, .jpeg or .png"};
   }
   std::ranges::sort(found);
   if (found.size() <= most) return found;

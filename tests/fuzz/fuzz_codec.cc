@@ -67,8 +67,8 @@ void take_table(std::span<const std::uint8_t> data) {
 }  // namespace
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
-  static const std::unique_ptr<BoundaryCodec> codecs[] = {make(0, {}), make(1, {}), make(2, {}),
-                                                          make(3, {}), make(4, flat_quality())};
+  static const std::unique_ptr<BoundaryCodec> codecs[] = {
+      made(0, {}), made(1, {}), made(2, {}), made(3, {}), made(4, fuzz::flat_quality())};
   if (size == 0) return 0;
   const std::uint8_t choice = data[0] % 6;
   const std::vector<std::byte> rest = fuzz::aligned_copy(data + 1, size - 1);
