@@ -54,9 +54,10 @@ int run(int argc, char** argv) {
          "--codec", options.codec,
          "How the tensors that cross the cut travel: raw: as they are; lossless: compressed, "
          "the same answers; f16, int8: half and a quarter of the bytes, and answers that may "
-         "differ. Tensors to which it does not apply, and a server that does not decode it, "
-         "get raw")
-      ->check(CLI::IsMember(boundary_codec_names()))
+         "differ; coded: the fewest bytes, of a model that cleave-import calibrate-codec made, at "
+         "its LEVEL (0, the closest, unless given). Tensors to which it does not apply, and a "
+         "server that does not decode it, get raw")
+      ->type_name("raw|lossless|f16|int8|coded[:LEVEL]")
       ->capture_default_str();
   run.add_option("--timeout", options.timeout,
                  "Longest wait for the server's answer, from the start of each picture (units ns, "

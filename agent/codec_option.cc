@@ -1,36 +1,52 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "agent/codec_option.h"
 
+#include <charconv>
 #include <utility>
 
 namespace cleave::agent {
 namespace {
 
-constexpr std::pair<fbs::Codec, const char*> kNames[] = {{fbs::Codec::Raw, "raw"},
-                                                         {fbs::Codec::Lossless, "lossless"},
-                                                         {fbs::Codec::F16, "f16"},
-                                                         {fbs::Codec::Int8, "int8"}};
+constexpr std::pair<fbs::Codec, std::string_view> kNames[] = {{fbs::Codec::Raw, "raw"},
+                                                              {fbs::Codec::Lossless, "lossless"},
+                                                              {fbs::Codec::F16, "f16"},
+                                                              {fbs::Codec::Int8, "int8"},
+                                                              {fbs::Codec::Coded, "coded"}};
 
 }  // namespace
 
-const char* boundary_codec_name(fbs::Codec codec) {
+std::string codec_name(const CodecChoice& choice) {
   for (const auto& [known, name] : kNames) {
-    if (known == codec) return name;
+    if (known != choice.codec) continue;
+    const bool has_level = known == fbs::Codec::Coded;
+    return std::string(name) + (has_level ? ":" + std::to_string(choice.quality) : "");
   }
   return "?";
 }
 
-std::optional<fbs::Codec> find_boundary_codec(std::string_view name) {
+std::optional<CodecChoice> find_codec(std::string_view name) {
+  CodecChoice choice;
+  if (const std::size_t colon = name.find(':'); colon != std::string_view::npos) {
+    const std::string_view level = name.substr(colon + 1);
+    name = name.substr(0, colon);
+    const char* end = level.data() + level.size();
+    const auto [read, error] = std::from_chars(level.data(), end, choice.quality);
+    if (name != "coded" || error != std::errc{} || read != end) return std::nullopt;
+  }
   for (const auto& [codec, known] : kNames) {
-    if (known == name) return codec;
+    if (known != name) continue;
+    choice.codec = codec;
+    return choice;
   }
   return std::nullopt;
 }
 
-std::vector<std::string> boundary_codec_names() {
-  std::vector<std::string> names;
-  for (const auto& [codec, name] : kNames) names.emplace_back(name);
-  return names;
+std::string codec_names() {
+  std::string names;
+  for (const auto& [codec, name] : kNames) {
+    names += std::string(names.empty() ? "" : ", ") + std::string(name);
+  }
+  return names + "[:LEVEL]";
 }
 
 }  // namespace cleave::agent

@@ -6,20 +6,20 @@
 #include <optional>
 #include <string>
 #include <string_view>
-#include <vector>
 
+#include "engine/codec/boundary_codec.h"
 #include "schemas/generated/wire_generated.h"
 
 namespace cleave::agent {
 
-// "raw", "lossless", "f16" or "int8". REQUIRES: one of these codecs.
-[[nodiscard]] const char* boundary_codec_name(fbs::Codec codec);
+// "raw", "lossless", "f16", "int8", or "coded:N" with its level. REQUIRES: one of these codecs.
+[[nodiscard]] std::string codec_name(const CodecChoice& choice);
 
-// The reverse; nothing for another name.
-[[nodiscard]] std::optional<fbs::Codec> find_boundary_codec(std::string_view name);
+// The reverse, "coded" being "coded:0"; nothing for another name.
+[[nodiscard]] std::optional<CodecChoice> find_codec(std::string_view name);
 
-// All of them.
-[[nodiscard]] std::vector<std::string> boundary_codec_names();
+// What find_codec() reads, for a person.
+[[nodiscard]] std::string codec_names();
 
 // Whether every bit comes back.
 [[nodiscard]] inline bool is_exact(fbs::Codec codec) {

@@ -168,6 +168,7 @@ asio::awaitable<Status> Connection::exchange(const Outgoing& request, ServerAnsw
                     .variant = request.variant,
                     .cut = request.cut,
                     .codec = request.codec,
+                    .quality = request.quality,
                     .remaining_ns = limited ? ns_between(start, request.latest) : 0},
                    attachment_bytes);
   const std::uint64_t before = bytes_out_;

@@ -58,6 +58,7 @@ struct Outgoing {
   std::uint32_t variant = 0;
   std::uint32_t cut = 0;
   fbs::Codec codec = fbs::Codec::Raw;
+  std::uint8_t quality = 0;                             // of Coded
   std::vector<std::span<const std::byte>> attachment;   // sent in order, as one
   Clock::time_point latest = Clock::time_point::max();  // for the answer's last byte
 };

@@ -179,7 +179,7 @@ Json start_json(const TraceStart& start) {
             {"model", to_hex(start.model_identity)},
             {"variant", start.variant},
             {"prefer", preference_name(start.preference)}};
-  if (start.codec != fbs::Codec::Raw) json["codec"] = boundary_codec_name(start.codec);
+  if (start.codec != CodecChoice{}) json["codec"] = codec_name(start.codec);
   put(json, start, kStartNumbers);
   put(json, start, kStartFlags);
   put(json, start.options, kOptionNumbers);
@@ -229,9 +229,9 @@ TraceStart read_start(Fields& fields) {
       prefer == preference_name(Preference::kMemory) ? Preference::kMemory : Preference::kSpeed;
   fields.require(prefer == preference_name(start.preference));
   if (fields.has("codec")) {
-    const auto codec = find_boundary_codec(fields.text("codec"));
+    const auto codec = find_codec(fields.text("codec"));
     fields.require(codec.has_value());
-    start.codec = codec.value_or(fbs::Codec::Raw);
+    start.codec = codec.value_or(CodecChoice{});
   }
   fields.get(start, kStartNumbers);
   fields.get(start, kStartFlags);

@@ -24,9 +24,9 @@ struct TraceStart {
   std::uint64_t overhead_bytes = 0;
   bool has_weight_cache = false;
   Preference preference = Preference::kSpeed;
-  fbs::Codec codec = fbs::Codec::Raw;  // SplitPlanner::use_codec()
-  EdgeTable table;                     // of the device
-  DeviceSpeed speed;                   // when the run began
+  CodecChoice codec;  // SplitPlanner::use_codec()
+  EdgeTable table;    // of the device
+  DeviceSpeed speed;  // when the run began
   OnlineOptions options;
 };
 

@@ -194,6 +194,7 @@ Outgoing Pipeline::make_request(const Work& work) {
   request.variant = options_.variant;
   request.cut = work.split.op_boundary;
   request.codec = work.codec;
+  request.quality = quality_of(work);
   request.latest = work.latest;
   if (work.codec == fbs::Codec::Jpeg) {
     request.attachment.emplace_back(work.file);
@@ -207,6 +208,11 @@ Outgoing Pipeline::make_request(const Work& work) {
     }
   }
   return request;
+}
+
+// A picture is in one form of several, but never at several levels.
+std::uint8_t Pipeline::quality_of(const Work& work) const {
+  return work.codec == options_.codec.codec ? options_.codec.quality : std::uint8_t{0};
 }
 
 bool Pipeline::server_takes_file(const Work& work) const {
@@ -253,7 +259,9 @@ asio::awaitable<Status> Pipeline::try_server(Work& work, ServerAnswer& answer) {
   work.record.bytes_up += answer.attachment_bytes_up;
   if (!status.is_ok()) co_return status;
   work.record.sent = sent_name(work.codec);
-  if (work.split.op_boundary > 0) work.record.codec = boundary_codec_name(work.codec);
+  if (work.split.op_boundary > 0) {
+    work.record.codec = codec_name({.codec = work.codec, .quality = quality_of(work)});
+  }
   co_return status;
 }
 

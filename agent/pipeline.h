@@ -30,10 +30,10 @@ namespace cleave::agent {
 struct PipelineOptions {
   std::uint32_t variant = 0;
   unsigned threads = 1;
-  fbs::Codec codec = fbs::Codec::Raw;  // of tensors, where it applies and the server decodes it
-  std::optional<Split> fixed_split;    // else planned per picture
-  OnlineOptions online;                // how it is planned; timeout_ns is taken from `timeout`
-  DecisionTrace* trace = nullptr;      // told of everything that decisions depend on
+  CodecChoice codec;                 // of tensors, where it applies and the server decodes it
+  std::optional<Split> fixed_split;  // else planned per picture
+  OnlineOptions online;              // how it is planned; timeout_ns is taken from `timeout`
+  DecisionTrace* trace = nullptr;    // told of everything that decisions depend on
   planner::Caps caps;
   // When set, asked before each picture: memory, storage and speed as they are now take the place
   // of those in `caps` and of the planner's. `caps.min_split` stays.
@@ -96,6 +96,7 @@ class Pipeline {
   Status prepare_codec(OpIndex cut);
   void release_codec();
   void encode(Work& work);
+  [[nodiscard]] std::uint8_t quality_of(const Work& work) const;
   [[nodiscard]] bool server_takes_file(const Work& work) const;
   asio::awaitable<void> wait_out_pause(const Work& work, std::uint64_t ram_bytes);
   asio::awaitable<Status> try_server(Work& work, ServerAnswer& answer);

@@ -18,7 +18,7 @@ void Pipeline::release_codec() {
 Status Pipeline::prepare_codec(OpIndex cut) {
   if (codec_cut_ == cut) return Status::ok();
   release_codec();
-  const CodecChoice choice{.codec = options_.codec};
+  const CodecChoice choice = options_.codec;
   const bool crosses = connection_ != nullptr && cut < op_count_;
   if (!crosses || choice.codec == fbs::Codec::Raw) return Status::ok();
   const std::vector<CodecChoice> applying = codecs_at(*model_, options_.variant, cut);
@@ -38,7 +38,7 @@ Status Pipeline::prepare_codec(OpIndex cut) {
 void Pipeline::encode(Work& work) {
   if (work.split.op_boundary == 0) return;
   const bool coded = codec_ != nullptr && connection_->takes_codecs();
-  work.codec = coded ? options_.codec : fbs::Codec::Raw;
+  work.codec = coded ? options_.codec.codec : fbs::Codec::Raw;
   if (!coded || work.encoded_bytes > 0) return;
   std::vector<std::span<const std::byte>> tensors;
   for (const BoundaryBuffer& output : head_.executor().outputs()) {

@@ -43,7 +43,7 @@ struct Record {
   std::string bounds_missed;  // Choice::bounds_missed
   std::vector<float> scores;
   std::string sent;             // one of the forms above; empty: nothing was sent
-  std::string codec;            // of tensors that were sent: raw, lossless, f16 or int8
+  std::string codec;            // of tensors that were sent: raw, lossless, f16, int8, coded:N
   std::uint64_t bytes_up = 0;   // attachment bytes that travelled, also to no answer
   std::uint64_t edge_ns = 0;    // read, decode, resize, normalize, ops on the device
   std::uint64_t encode_ns = 0;  // boundary tensors to bytes, and the request

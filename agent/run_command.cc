@@ -242,8 +242,11 @@ int run_command(const CommandOptions& options) {
   if (options.images.empty() && options.delivery.spool.empty()) {
     return fail(ExitCode::kUsage, "no picture was named, and there is no --spool to drain");
   }
-  const fbs::Codec codec = find_boundary_codec(options.codec).value_or(fbs::Codec::Raw);
-  if (!is_exact(codec) && !options.trade.disagreement.empty()) {
+  const auto codec = find_codec(options.codec);
+  if (!codec) {
+    return fail(ExitCode::kUsage, "--codec: " + options.codec + " is none of " + codec_names());
+  }
+  if (!is_exact(codec->codec) && !options.trade.disagreement.empty()) {
     return fail(ExitCode::kUsage,
                 "--disagreement is of the network's precision; how often --codec " + options.codec +
                     " changes an answer was not measured: leave one of them out");
@@ -265,7 +268,7 @@ int run_command(const CommandOptions& options) {
   if (!planner.is_ok()) return fail(ExitCode::kInternal, planner.status().message());
   PipelineOptions pipeline_options;
   if (*remote) {
-    if (const Status status = planner->use_codec(*device->model, codec); !status.is_ok()) {
+    if (const Status status = planner->use_codec(*device->model, *codec); !status.is_ok()) {
       return fail(exit_code_of(status), status.message());
     }
     pipeline_options.codec = planner->codec();

@@ -227,23 +227,31 @@ Result<SplitPlanner> SplitPlanner::create(const ModelFile& model, std::uint32_t 
   return planner;
 }
 
-Status SplitPlanner::use_codec(const ModelFile& model, fbs::Codec codec) {
-  if (codec == fbs::Codec::Raw) return Status::ok();
-  codec_ = codec;
+Status SplitPlanner::use_codec(const ModelFile& model, const CodecChoice& choice) {
+  if (choice.codec == fbs::Codec::Raw) return Status::ok();
+  codec_ = choice;
+  bool applies = choice.codec != fbs::Codec::Coded;  // the others' reasons are the tensors' dtypes
   for (planner::CutCost& cut : cuts_) {
-    CutCodec& coded = codecs_.emplace_back(CutCodec{.most_bytes = cut.boundary_bytes});
+    CutCodec& coded = codecs_.emplace_back(CutCodec{.bytes = cut.boundary_bytes});
     const bool crosses = cut.op_boundary > 0 && cut.op_boundary < edge_op_ns_.size();
-    const CodecChoice choice{.codec = codec};
     const auto applying = codecs_at(model, variant_, cut.op_boundary);
     if (!crosses || std::ranges::find(applying, choice) == applying.end()) continue;
     CLEAVE_ASSIGN_OR_RETURN(const auto made,
                             BoundaryCodec::create(model, variant_, cut.op_boundary, choice));
-    coded = {.codec = codec,
-             .most_bytes = made->max_encoded_bytes(),
+    applies = true;
+    coded = {.codec = choice.codec,
+             .bytes = made->max_encoded_bytes(),
              .ram_bytes = planner::saturating_add(made->held_bytes(), made->max_encoded_bytes())};
     cut.edge_ram_bytes = planner::saturating_add(cut.edge_ram_bytes, coded.ram_bytes);
+    if (choice.codec != fbs::Codec::Coded) continue;
+    CLEAVE_ASSIGN_OR_RETURN(const auto figures, coded_figures(model, variant_, cut.op_boundary));
+    coded.bytes = figures[choice.quality].median_bytes;
+    coded.p95_bytes = figures[choice.quality].p95_bytes;
   }
-  return Status::ok();
+  if (applies) return Status::ok();
+  return {StatusCode::kNotFound,
+          "the model has no table of codec coded at level " + std::to_string(choice.quality) +
+              " for any cut of this variant; `cleave-import calibrate-codec` makes them"};
 }
 
 void SplitPlanner::add_overhead(std::uint64_t bytes) {
@@ -340,11 +348,12 @@ std::vector<planner::Coding> SplitPlanner::codings_of(const PictureCost& picture
   std::vector<planner::Coding> codings;
   for (std::uint32_t i = 0; i < cuts_.size(); ++i) {
     if (cuts_[i].op_boundary > 0) {
-      const CutCodec raw{.most_bytes = cuts_[i].boundary_bytes};
+      const CutCodec raw{.bytes = cuts_[i].boundary_bytes};
       const CutCodec& coded = codecs_.empty() ? raw : codecs_[i];
       codings.push_back({.cut_index = i,
                          .codec = static_cast<std::uint8_t>(coded.codec),
-                         .coded_bytes = coded.most_bytes});
+                         .coded_bytes = coded.bytes,
+                         .coded_bytes_p95 = coded.p95_bytes});
       continue;
     }
     codings.push_back({.cut_index = i,

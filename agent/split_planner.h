@@ -67,8 +67,9 @@ struct PlannedSplit {
 // How what crosses a cut is coded.
 struct CutCodec {
   fbs::Codec codec = fbs::Codec::Raw;
-  std::uint64_t most_bytes = 0;  // of its output
-  std::uint64_t ram_bytes = 0;   // beside the tensors: its memory and its output
+  std::uint64_t bytes = 0;      // of its output: the most, or what is usual
+  std::uint64_t p95_bytes = 0;  // 0: no more than that
+  std::uint64_t ram_bytes = 0;  // beside the tensors: its memory and its output
 };
 
 // What of the front is taken, where the planner's own ranks are not asked.
@@ -102,11 +103,12 @@ class SplitPlanner {
                                      Preference preference = Preference::kSpeed);
 
   // What crosses the cuts is coded, where the codec applies to its tensors: bytes up are the most
-  // that the codec can make of a cut, and the codec's own memory and its output count as RAM. Times
-  // are not known here. Call once; raw changes nothing. Errors: those of BoundaryCodec::create().
+  // that the codec can make of a cut, of Coded what calibration measured, and the codec's own
+  // memory and its output count as RAM. Times are not known here. Call once; raw changes nothing.
+  // Errors: those of BoundaryCodec::create(); kNotFound (Coded, and no cut has such a level).
   // REQUIRES: `model` is that of create().
-  Status use_codec(const ModelFile& model, fbs::Codec codec);
-  [[nodiscard]] fbs::Codec codec() const { return codec_; }
+  Status use_codec(const ModelFile& model, const CodecChoice& choice);
+  [[nodiscard]] const CodecChoice& codec() const { return codec_; }
 
   // The process has grown since create(): every split needs so much more RAM.
   void add_overhead(std::uint64_t bytes);
@@ -194,7 +196,7 @@ class SplitPlanner {
   std::vector<planner::CutCost> cuts_;
   std::vector<HeadMemory> heads_;  // per split
   std::vector<CutCodec> codecs_;   // per split; empty: raw
-  fbs::Codec codec_ = fbs::Codec::Raw;
+  CodecChoice codec_;
   OpIndex held_ops_ = 0;
   void scale_edge_times();
 

@@ -20,16 +20,30 @@
 
 namespace cleave {
 
-// One way of encoding the boundary tensors of a cut: Raw, Lossless, F16 or Int8. Coded is reserved:
-// no model has tables for it.
+// One way of encoding the boundary tensors of a cut: Raw, Lossless, F16, Int8, or Coded where the
+// model was calibrated for it.
 struct CodecChoice {
   fbs::Codec codec = fbs::Codec::Raw;
   std::uint8_t quality = 0;  // Coded: index of the level in the cut's table; else 0
   friend bool operator==(const CodecChoice&, const CodecChoice&) = default;
 };
 
+// What calibration found for one level of quality of Coded at a cut, on its own pictures.
+struct CodedFigures {
+  std::uint32_t compared_pictures = 0;
+  std::uint32_t differing_pictures = 0;  // whose best class is another one than without a codec
+  std::uint32_t median_bytes = 0;
+  std::uint32_t p95_bytes = 0;
+  friend bool operator==(const CodedFigures&, const CodedFigures&) = default;
+};
+
+// Of each level of quality that the model has at a cut, by its number; none without a table.
+// REQUIRES: variant and cut are the model's. Errors: kCorrupt (the table does not check).
+[[nodiscard]] Result<std::vector<CodedFigures>> coded_figures(const ModelFile& model,
+                                                              std::uint32_t variant, OpIndex cut);
+
 // Everything that may be chosen at a cut: Raw first, then what applies to the dtypes that cross it,
-// then each level of the model's table for it.
+// then each level of the model's table for it (the first one of a table that does not check).
 // REQUIRES: variant and cut are the model's.
 [[nodiscard]] std::vector<CodecChoice> codecs_at(const ModelFile& model, std::uint32_t variant,
                                                  OpIndex cut);

@@ -150,11 +150,10 @@ Result<std::vector<std::string>> list_calibration_pictures(const std::string& fo
   if (error) {
     const bool absent = error == std::errc::no_such_file_or_directory;
     return Status{absent ? StatusCode::kNotFound : StatusCode::kIo,
-                  "--calibrate: cannot read " + folder + ": " + error.message()};
+                  "cannot read " + folder + ": " + error.message()};
   }
   if (found.empty()) {
-    return Status{StatusCode::kInvalidArgument,
-                  "--calibrate: " + folder + " holds no .jpg, .jpeg or .png"};
+    return Status{StatusCode::kInvalidArgument, folder + " holds no .jpg, .jpeg or .png"};
   }
   std::ranges::sort(found);
   if (found.size() <= most) return found;

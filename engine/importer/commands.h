@@ -26,6 +26,7 @@ Command add_import_command(CLI::App& app);
 Command add_zoo_command(CLI::App& app);
 Command add_inspect_command(CLI::App& app);
 Command add_pixels_command(CLI::App& app);
+Command add_calibrate_codec_command(CLI::App& app);
 
 // Prints "cleave-import: error: <message>" and gives `code`.
 ExitCode fail(const Status& status, ExitCode code);

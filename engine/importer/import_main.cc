@@ -22,7 +22,8 @@ ExitCode run(int argc, char** argv) {
       {"import", add_import_command(app)},
       {"zoo", add_zoo_command(app)},
       {"inspect", add_inspect_command(app)},
-      {"pixels", add_pixels_command(app)}};
+      {"pixels", add_pixels_command(app)},
+      {"calibrate-codec", add_calibrate_codec_command(app)}};
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {

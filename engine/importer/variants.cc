@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <span>
+#include <utility>
 
 #include "engine/importer/calibrate.h"
 #include "engine/importer/equalize.h"
@@ -49,8 +50,9 @@ void forget_channels(Calibration& calibration) {
 Result<Graph> make_int8(const Graph& graph, const VariantOptions& options) {
   std::vector<std::string> pictures;
   if (options.calibration_folder) {
-    CLEAVE_ASSIGN_OR_RETURN(
-        pictures, list_calibration_pictures(*options.calibration_folder, kMostCalibrationPictures));
+    auto found = list_calibration_pictures(*options.calibration_folder, kMostCalibrationPictures);
+    if (!found.is_ok()) return found.status().with_context("--calibrate");
+    pictures = std::move(found).value();
   }
   CLEAVE_ASSIGN_OR_RETURN(Calibration calibration, calibrate_graph(graph, pictures));
   if (pictures.empty()) {

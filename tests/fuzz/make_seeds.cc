@@ -3,7 +3,9 @@
 // Writes tests/golden and the seeds of tests/fuzz/corpus from the sample models and frames:
 //   cleave_make_seeds tests
 // Golden files of a released version are never written again; this is how a new version's are made.
+#include <algorithm>
 #include <cstdio>
+#include <cstring>
 #include <filesystem>
 #include <memory>
 #include <string>
@@ -11,6 +13,7 @@
 #include "schemas/atomic_file.h"
 #include "schemas/frame.h"
 #include "schemas/sha256.h"
+#include "tests/fuzz/codec_boundary.h"
 #include "tests/support/sample_frames.h"
 #include "tests/support/sample_models.h"
 
@@ -87,6 +90,42 @@ void write_seeds(const std::filesystem::path& tests) {
   frames.write("stream", stream);
 }
 
+// Values as after ReLU, the same everywhere: half of them zero, and a table of codec Coded.
+void write_codec_seeds(const std::filesystem::path& tests) {
+  Folder seeds(tests / "fuzz/corpus/fuzz_codec");
+  std::vector<Bytes> tensors;
+  std::uint32_t state = 1;
+  for (const codec::BoundaryTensor& tensor : fuzz::kBoundary) {
+    Bytes& bytes = tensors.emplace_back(tensor.bytes());
+    for (std::size_t i = 0; i < tensor.elements(); ++i) {
+      state = state * 1664525 + 1013904223;
+      const float value = static_cast<float>(std::max<int>(static_cast<int>(state >> 24) - 128, 0));
+      if (tensor.is_f32()) {
+        const float scaled = value / 16;
+        std::memcpy(bytes.data() + 4 * i, &scaled, 4);
+      } else {
+        bytes[i] = static_cast<std::byte>(static_cast<int>(value) - 7);
+      }
+    }
+  }
+  const std::vector<std::span<const std::byte>> all(tensors.begin(), tensors.end());
+  const char* names[] = {"raw", "lossless", "f16", "int8", "coded"};
+  for (std::uint8_t choice = 0; choice < std::size(names); ++choice) {
+    auto codec = fuzz::make(choice, fuzz::flat_quality());
+    if (!codec.is_ok()) throw std::runtime_error(codec.status().message());
+    Bytes seed(1 + (*codec)->max_encoded_bytes());
+    seed[0] = std::byte{choice};
+    seed.resize(1 + (*codec)->encode(all, std::span(seed).subspan(1)));
+    seeds.write(names[choice], seed);
+  }
+  const codec::CodedQuality quality = fuzz::flat_quality();
+  Bytes table{std::byte{5}};
+  for (const std::uint8_t byte : codec::write_coded_table({&quality, 1})) {
+    table.push_back(std::byte{byte});
+  }
+  seeds.write("coded_table", table);
+}
+
 // Whole conversations of an agent; attachments are not part of the fuzzer's input.
 void write_sessions(const std::filesystem::path& tests) {
   Folder sessions(tests / "fuzz/corpus/fuzz_session");
@@ -132,6 +171,7 @@ int main(int argc, char** argv) {
     write_golden(argv[1]);
     write_seeds(argv[1]);
     write_sessions(argv[1]);
+    write_codec_seeds(argv[1]);
   } catch (const std::exception& error) {
     std::fprintf(stderr, "cleave_make_seeds: %s\n", error.what());
     return 1;

@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <cmath>
 #include <cstdint>
+#include <filesystem>
 #include <string>
 #include <vector>
 
@@ -138,9 +139,48 @@ TEST_CASE("a planned run codes what crosses, and its trace gives the same decisi
   CHECK(replay.records.at(0).at("different") == 0);
 }
 
+TEST_CASE(
+    "coded: a calibrated model's tensors travel in the fewest bytes, at a level of its table") {
+  const Bench bench;
+  const std::string coded = bench.workshop.path("coded.cleave");
+  std::filesystem::create_directory(bench.workshop.path("samples"));
+  for (const unsigned seed : {3U, 4U, 5U}) {
+    (void)bench.workshop.png("samples/" + std::to_string(seed) + ".png", seed);
+  }
+  const Finished made =
+      run_program({import_program(), "calibrate-codec", bench.model, coded, "--pictures",
+                   bench.workshop.path("samples"), "--split", "5", "--disagreement", "5%,30%"});
+  REQUIRE_MESSAGE(made.exit_code == 0, made.err);
+  const RunningServer server({coded});
+  const auto run = [&](const std::string& codec, const std::string& split) {
+    const AgentRun ran = run_agent({"run", "--model", coded, "--json", bench.picture, "--codec",
+                                    codec, "--split", split, "--server", server.address()});
+    REQUIRE_MESSAGE(ran.exit_code == 0, ran.err);
+    CHECK_FALSE(ran.records.at(0).contains("fallback"));
+    return ran.records.at(0);
+  };
+  const std::uint64_t int8 = run("int8", "5").at("bytes_up");
+  const nlohmann::json fine = run("coded", "5");
+  CHECK(fine.at("codec") == "coded:0");
+  CHECK(fine.at("bytes_up") < int8);
+  const nlohmann::json coarse = run("coded:1", "5");
+  CHECK(coarse.at("codec") == "coded:1");
+  CHECK(coarse.at("bytes_up") <= fine.at("bytes_up"));
+  CHECK(run("coded", "6").at("codec") == "raw");  // a cut without a table
+  // A level that no cut has, and a model that was never calibrated, are told before any picture.
+  const AgentRun no_level = run_agent(
+      {"run", "--model", coded, bench.picture, "--codec", "coded:2", "--server", server.address()});
+  CHECK(no_level.exit_code == 3);
+  const AgentRun no_table = bench.run({"--codec", "coded", "--server", server.address()});
+  CHECK(no_table.exit_code == 3);
+  CHECK(no_table.err.find("calibrate-codec") != std::string::npos);
+}
+
 TEST_CASE("--codec refuses what it cannot keep") {
   const Bench bench;
   CHECK(bench.run({"--codec", "zip", "--split", "all"}).exit_code == 2);
+  CHECK(bench.run({"--codec", "int8:1", "--split", "all"}).exit_code == 2);
+  CHECK(bench.run({"--codec", "coded:x", "--split", "all"}).exit_code == 2);
   const AgentRun measured = bench.run({"--codec", "int8", "--disagreement", "1%"});
   CHECK(measured.exit_code == 2);
   CHECK(measured.err.find("--disagreement") != std::string::npos);

@@ -17,7 +17,7 @@ namespace {
 
 using fbs::Codec;
 
-constexpr Codec kAll[] = {Codec::Raw, Codec::Lossless, Codec::F16, Codec::Int8};
+constexpr Codec kAll[] = {Codec::Raw, Codec::Lossless, Codec::F16, Codec::Int8, Codec::Coded};
 
 std::vector<Codec> names(const std::vector<CodecChoice>& choices) {
   std::vector<Codec> codecs;
@@ -50,7 +50,8 @@ void decode_anything(BoundaryCodec& codec, std::span<const std::byte> bytes, Cro
 
 TEST_CASE("the codecs of a cut follow from the dtypes that cross it") {
   const auto model = codec_model();
-  const std::vector<Codec> every(std::begin(kAll), std::end(kAll));
+  std::vector<Codec> every(std::begin(kAll), std::end(kAll));
+  every.push_back(Codec::Coded);  // the second level
   CHECK(names(codecs_at(*model, 0, 1)) == every);
   CHECK(names(codecs_at(*model, 0, 2)) == every);
   CHECK(names(codecs_at(*model, 0, 6)) == every);
@@ -68,7 +69,8 @@ TEST_CASE("what is no codec of the cut is refused") {
   CHECK(refused(*model, 0, 1, {.codec = Codec::PixelsU8}) == StatusCode::kUnsupported);
   CHECK(refused(*model, 0, 1, {.codec = static_cast<Codec>(99)}) == StatusCode::kUnsupported);
   CHECK(refused(*model, 0, 1, {.codec = Codec::Int8, .quality = 1}) == StatusCode::kUnsupported);
-  CHECK(refused(*model, 0, 1, {.codec = Codec::Coded}) == StatusCode::kNotFound);
+  CHECK(refused(*model, 0, 1, {.codec = Codec::Coded, .quality = 2}) == StatusCode::kNotFound);
+  CHECK(refused(*model, 0, 0, {.codec = Codec::Coded}) == StatusCode::kNotFound);
   CHECK(refused(*model, 1, 1, {}) == StatusCode::kOutOfRange);
   CHECK(refused(*model, 0, 8, {}) == StatusCode::kOutOfRange);
 }
@@ -94,7 +96,7 @@ TEST_CASE("no stream is longer than promised, and lossless not by more than 64 b
     const std::size_t ops = op_count(*model);
     for (OpIndex cut = 0; cut <= ops; ++cut) {
       for (const CodecChoice& choice : codecs_at(*model, 0, cut)) {
-        const auto codec = make_codec(*model, cut, choice.codec);
+        const auto codec = make_codec(*model, cut, choice.codec, choice.quality);
         Crossing crossing = seeded_crossing(*model, cut, 3);
         CHECK(encoded(*codec, crossing).size() <= codec->max_encoded_bytes());
         CHECK(codec->max_encoded_bytes() <= crossing.bytes() + 64);
@@ -168,11 +170,13 @@ TEST_CASE("spoilt streams and noise end, in bounds") {
 
 // CLEAVE_ACCEPT_CODECS=1 writes them anew, for a new version of the wire. The bytes of lossless may
 // change with libzstd; what they decode to may not.
-TEST_CASE("streams of version 1 are read, and f16 and int8 written, as they were") {
+TEST_CASE("streams of version 1 are read, and f16, int8 and coded written, as they were") {
   const auto model = codec_model();
   const Crossing seeded = seeded_crossing(*model, 2, 42);
-  const std::pair<Codec, std::string> golden[] = {
-      {Codec::Lossless, "lossless"}, {Codec::F16, "f16"}, {Codec::Int8, "int8"}};
+  const std::pair<Codec, std::string> golden[] = {{Codec::Lossless, "lossless"},
+                                                  {Codec::F16, "f16"},
+                                                  {Codec::Int8, "int8"},
+                                                  {Codec::Coded, "coded"}};
   for (const auto& [choice, name] : golden) {
     CAPTURE(name);
     const std::string path = "tests/golden/codec_v1/" + name;

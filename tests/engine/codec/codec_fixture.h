@@ -10,6 +10,8 @@
 #include <vector>
 
 #include "engine/codec/boundary_codec.h"
+#include "engine/codec/codec_factories.h"
+#include "engine/codec/coded_table.h"
 #include "tests/engine/engine_harness.h"
 
 namespace cleave::test {
@@ -34,8 +36,53 @@ struct Crossing {
   friend bool operator==(const Crossing&, const Crossing&) = default;
 };
 
-// Cuts: 1 = 7x5x11 f32; 2 = that and 7x5x11 int8; 3 = the int8 and 7x5x11 f32; 5 = 7x5x11 f32;
-// 6 = 1x1x6 f32.
+// A table of codec Coded for what crosses a cut, at a step of `step` (its upper half), 64 times
+// that for int8: probabilities around one half that differ everywhere, classes of channels in turn.
+inline codec::CodedQuality sample_quality(const codec::Boundary& boundary, std::uint16_t step) {
+  codec::CodedQuality quality;
+  quality.figures = {100, 3, 500, 700};
+  for (const codec::BoundaryTensor& tensor : boundary) {
+    const int steps = step + (tensor.is_f32() ? 0 : 6 << 7);
+    codec::CodedTensorTable table{.step = static_cast<std::uint16_t>(steps),
+                                  .rounding = 85,
+                                  .has_sign = !tensor.is_f32(),
+                                  .centroids = {80, 85, 90, 95, 100, 105, 110},
+                                  .channel_class = {},
+                                  .channel_classes = 3,
+                                  .probabilities = {}};
+    for (std::size_t c = 0; c < tensor.channels; ++c) {
+      table.channel_class.push_back(static_cast<std::uint8_t>(c % 3));
+    }
+    for (std::size_t i = 0; i < 3 * codec::kProbabilitiesPerClass; ++i) {
+      table.probabilities.push_back(static_cast<std::uint8_t>(96 + i * 37 % 64));
+    }
+    quality.tensors.push_back(std::move(table));
+  }
+  return quality;
+}
+
+constexpr std::uint16_t kFineStep = 0x3E00;    // 0.125
+constexpr std::uint16_t kCoarseStep = 0x3F40;  // 0.75
+
+// With a table of two levels, fine and coarse, for each cut inside of the network.
+inline std::shared_ptr<const ModelFile> open_calibrated(ModelBuilder& builder) {
+  const auto plain = open_model(builder);
+  for (OpIndex cut = 1; cut < op_count(*plain); ++cut) {
+    const codec::Boundary boundary = codec::boundary_at(plain->header(), 0, cut);
+    const codec::CodedQuality qualities[] = {sample_quality(boundary, kFineStep),
+                                             sample_quality(boundary, kCoarseStep)};
+    auto table = std::make_unique<fbs::CodecTableT>();
+    table->variant = first_variant(*plain).name()->str();
+    table->cut = cut;
+    table->codec = static_cast<std::uint8_t>(fbs::Codec::Coded);
+    table->data = codec::write_coded_table(qualities);
+    builder.draft().codec_tables.push_back(std::move(table));
+  }
+  return open_model(builder);
+}
+
+// Calibrated. Cuts: 1 = 7x5x11 f32; 2 = that and 7x5x11 int8; 3 = the int8 and 7x5x11 f32; 5 =
+// 7x5x11 f32; 6 = 1x1x6 f32.
 inline std::shared_ptr<const ModelFile> codec_model() {
   ModelBuilder builder({7, 5, 3});
   const Tensor a = builder.conv2d(builder.input(), 11, WindowSpec{});
@@ -43,14 +90,14 @@ inline std::shared_ptr<const ModelFile> codec_model() {
   const Tensor b = builder.sigmoid(a);
   const Tensor c = builder.add(b, builder.to_f32(q));
   builder.softmax(builder.fully_connected(c, 6));
-  return open_model(builder);
+  return open_calibrated(builder);
 }
 
-// Cut 1: 150x150x3, more than one piece of the lossless form.
+// Calibrated. Cut 1: 150x150x3, more than one piece of the lossless form.
 inline std::shared_ptr<const ModelFile> large_model() {
   ModelBuilder builder({150, 150, 3});
   builder.global_average_pool(builder.conv2d(builder.input(), 3, WindowSpec{}));
-  return open_model(builder);
+  return open_calibrated(builder);
 }
 
 [[nodiscard]] inline Bytes bytes_of(const Values& values) {
@@ -99,8 +146,9 @@ inline std::shared_ptr<const ModelFile> large_model() {
 }
 
 [[nodiscard]] inline std::unique_ptr<BoundaryCodec> make_codec(const ModelFile& model, OpIndex cut,
-                                                               fbs::Codec codec) {
-  auto made = BoundaryCodec::create(model, 0, cut, {.codec = codec});
+                                                               fbs::Codec codec,
+                                                               std::uint8_t quality = 0) {
+  auto made = BoundaryCodec::create(model, 0, cut, {.codec = codec, .quality = quality});
   require_ok(made.status());
   return std::move(made).value();
 }

@@ -1,0 +1,174 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <algorithm>
+#include <cstdint>
+#include <utility>
+
+#include "engine/codec/codec_factories.h"
+#include "engine/codec/coded_quantizer.h"
+#include "engine/codec/coded_table.h"
+#include "engine/codec/level_coder.h"
+#include "schemas/little_endian.h"
+
+namespace cleave::codec {
+namespace {
+
+constexpr std::byte kStored{0};
+constexpr std::byte kCoded{1};
+constexpr std::size_t kHeadBytes = 3;  // the form, and a sum of the levels
+
+Status spoilt(const char* what) { return {StatusCode::kCorrupt, what}; }
+
+// Rows of one tensor, as values and as levels.
+class CodedTensor {
+ public:
+  CodedTensor(const BoundaryTensor& tensor, const CodedTensorTable& table)
+      : tensor_(tensor),
+        row_(tensor.width * tensor.channels),
+        quantizer_(table, tensor.zero_point),
+        coder_(table, tensor.width, tensor.channels) {}
+
+  [[nodiscard]] std::size_t elements() const { return tensor_.elements(); }
+  [[nodiscard]] std::size_t rows() const { return tensor_.positions / tensor_.width; }
+  [[nodiscard]] LevelCoder& coder() { return coder_; }
+  [[nodiscard]] std::size_t held_bytes() const { return coder_.held_bytes(); }
+
+  void quantize(std::span<const std::byte> values, std::span<std::int8_t> levels) const {
+    tensor_.is_f32() ? quantizer_.quantize_f32(values, levels)
+                     : quantizer_.quantize_int8(values, levels);
+  }
+
+  void restore(std::span<const std::int8_t> levels, std::span<std::byte> values) const {
+    tensor_.is_f32() ? quantizer_.restore_f32(levels, values)
+                     : quantizer_.restore_int8(levels, values);
+  }
+
+  // The bytes of row `y` of all values.
+  template <typename Byte>
+  [[nodiscard]] std::span<Byte> row_of(std::span<Byte> values, std::size_t y) const {
+    const std::size_t bytes = row_ * (tensor_.is_f32() ? 4 : 1);
+    return values.subspan(y * bytes, bytes);
+  }
+
+ private:
+  BoundaryTensor tensor_;
+  std::size_t row_;  // elements
+  CodedQuantizer quantizer_;
+  LevelCoder coder_;
+};
+
+class CodedCodec final : public BoundaryCodec {
+ public:
+  CodedCodec(const Boundary& boundary, const CodedQuality& quality) {
+    tensors_.reserve(boundary.size());
+    for (std::size_t i = 0; i < boundary.size(); ++i) {
+      tensors_.emplace_back(boundary[i], quality.tensors[i]);
+      elements_ += boundary[i].elements();
+    }
+  }
+
+  [[nodiscard]] std::size_t max_encoded_bytes() const override { return elements_ + 1; }
+
+  [[nodiscard]] std::size_t held_bytes() const override {
+    std::size_t bytes = 0;
+    for (const CodedTensor& tensor : tensors_) bytes += sizeof(tensor) + tensor.held_bytes();
+    return bytes;
+  }
+
+  [[nodiscard]] std::size_t encode(std::span<const std::span<const std::byte>> tensors,
+                                   std::span<std::byte> out) override {
+    if (const std::size_t coded = encode_coded(tensors, out); coded > 0) return coded;
+    out[0] = kStored;
+    auto* levels = reinterpret_cast<std::int8_t*>(out.data() + 1);
+    for (std::size_t i = 0; i < tensors_.size(); ++i) {
+      tensors_[i].quantize(tensors[i], {levels, tensors_[i].elements()});
+      levels += tensors_[i].elements();
+    }
+    return elements_ + 1;
+  }
+
+  [[nodiscard]] Status decode(std::span<const std::byte> bytes,
+                              std::span<const std::span<std::byte>> tensors) override {
+    if (bytes.empty()) return spoilt("no coded stream");
+    if (bytes[0] == kStored) return decode_stored(bytes.subspan(1), tensors);
+    if (bytes[0] != kCoded) return spoilt("a form of coded that is not known");
+    if (bytes.size() <= kHeadBytes) return spoilt("a coded stream that is cut short");
+    if (bytes.size() > elements_) return spoilt("longer than the levels themselves");
+    return decode_coded(bytes, tensors);
+  }
+
+ private:
+  // 0 when the levels themselves are no longer.
+  std::size_t encode_coded(std::span<const std::span<const std::byte>> tensors,
+                           std::span<std::byte> out);
+  Status decode_coded(std::span<const std::byte> bytes,
+                      std::span<const std::span<std::byte>> tensors);
+  Status decode_stored(std::span<const std::byte> bytes,
+                       std::span<const std::span<std::byte>> tensors) const;
+
+  std::size_t elements_ = 0;
+  std::vector<CodedTensor> tensors_;
+};
+
+std::size_t CodedCodec::encode_coded(std::span<const std::span<const std::byte>> tensors,
+                                     std::span<std::byte> out) {
+  if (elements_ <= kHeadBytes) return 0;
+  RangeEncoder encoder(out.subspan(kHeadBytes, elements_ - kHeadBytes));
+  std::uint32_t sum = 0;
+  for (std::size_t i = 0; i < tensors_.size(); ++i) {
+    CodedTensor& tensor = tensors_[i];
+    LevelCoder& coder = tensor.coder();
+    coder.start();
+    for (std::size_t y = 0; y < tensor.rows() && !encoder.is_full(); ++y) {
+      tensor.quantize(tensor.row_of(tensors[i], y), coder.next_row());
+      coder.encode_row(encoder);
+      sum = 31 * sum + coder.row_sum();
+    }
+  }
+  const std::size_t length = encoder.finish();
+  if (length == 0) return 0;
+  out[0] = kCoded;
+  store_little_endian(out, 1, static_cast<std::uint16_t>(sum));
+  return kHeadBytes + length;
+}
+
+Status CodedCodec::decode_coded(std::span<const std::byte> bytes,
+                                std::span<const std::span<std::byte>> tensors) {
+  RangeDecoder decoder(bytes.subspan(kHeadBytes));
+  std::uint32_t sum = 0;
+  for (std::size_t i = 0; i < tensors_.size(); ++i) {
+    CodedTensor& tensor = tensors_[i];
+    LevelCoder& coder = tensor.coder();
+    coder.start();
+    for (std::size_t y = 0; y < tensor.rows(); ++y) {
+      const std::span<const std::int8_t> levels = coder.next_row();
+      coder.decode_row(decoder);
+      sum = 31 * sum + coder.row_sum();
+      tensor.restore(levels, tensor.row_of(tensors[i], y));
+      if (decoder.is_past_end()) return spoilt("a coded stream that is cut short");
+    }
+  }
+  if (!decoder.at_end()) return spoilt("a coded stream that ends elsewhere");
+  if (static_cast<std::uint16_t>(sum) != load_little_endian<std::uint16_t>(bytes, 1)) {
+    return spoilt("levels that do not add up");
+  }
+  return Status::ok();
+}
+
+Status CodedCodec::decode_stored(std::span<const std::byte> bytes,
+                                 std::span<const std::span<std::byte>> tensors) const {
+  if (bytes.size() != elements_) return spoilt("not as many levels as the tensors have");
+  const auto* levels = reinterpret_cast<const std::int8_t*>(bytes.data());
+  for (std::size_t i = 0; i < tensors_.size(); ++i) {
+    tensors_[i].restore({levels, tensors_[i].elements()}, tensors[i]);
+    levels += tensors_[i].elements();
+  }
+  return Status::ok();
+}
+
+}  // namespace
+
+Created make_coded_codec(const Boundary& boundary, const CodedQuality& quality) {
+  return std::unique_ptr<BoundaryCodec>(std::make_unique<CodedCodec>(boundary, quality));
+}
+
+}  // namespace cleave::codec

@@ -1,0 +1,90 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "engine/codec/coded_quantizer.h"
+
+#include <algorithm>
+#include <bit>
+#include <cmath>
+#include <cstring>
+
+namespace cleave::codec {
+namespace {
+
+constexpr std::int32_t kMagnitude = 0x7FFFFFFF;
+constexpr std::int32_t kInfinity = 0x7F800000;
+constexpr std::int32_t kMostLevelBits = 0x42FE0000;  // 127.0F
+
+std::uint8_t bits_of(int level) { return static_cast<std::uint8_t>(level); }
+
+// (256 magnitude + centroid - rounding) / 256 steps: 15 bits times the 8 of a step, exact in f32.
+float value_of(const CodedTensorTable& table, int magnitude, float step) {
+  if (magnitude == 0) return 0;
+  const auto index = static_cast<std::size_t>(magnitude - 1);
+  const int centroid = index < kCentroids ? table.centroids[index] : 128;
+  return static_cast<float>(256 * magnitude + centroid - table.rounding) * 0x1p-8F * step;
+}
+
+}  // namespace
+
+CodedQuantizer::CodedQuantizer(const CodedTensorTable& table, std::int32_t zero_point)
+    : rounding_(static_cast<float>(table.rounding) * 0x1p-8F), sign_mask_(table.has_sign ? -1 : 0) {
+  const auto step = std::bit_cast<float>(std::uint32_t{table.step} << 16);
+  per_step_ = 1.0F / step;
+  for (int level = -kMostLevel - 1; level <= kMostLevel; ++level) {
+    const float magnitude = value_of(table, std::min(std::abs(level), kMostLevel), step);
+    const float value = level < 0 ? -magnitude : magnitude;
+    value_of_level_[bits_of(level)] = value;
+    const float nearest = std::floor(std::clamp(value, -512.0F, 512.0F) + 0.5F);
+    const auto q = static_cast<std::int32_t>(nearest) + zero_point;
+    int8_of_level_[bits_of(level)] = static_cast<std::byte>(std::clamp(q, -128, 127));
+  }
+  for (int q = -128; q <= 127; ++q) {
+    const auto value = static_cast<float>(q - zero_point);
+    std::array<std::byte, 4> bytes{};
+    std::memcpy(bytes.data(), &value, 4);
+    quantize_f32(bytes, std::span(level_of_int8_).subspan(bits_of(q), 1));
+  }
+}
+
+// Magnitudes are compared as integers: compilers make no vectors of comparisons of floats.
+// Subnormals that are flushed to zero, or not, are far below the next level.
+void CodedQuantizer::quantize_f32(std::span<const std::byte> values,
+                                  std::span<std::int8_t> levels) const {
+  const std::byte* from = values.data();
+  std::int8_t* to = levels.data();
+  const float per_step = per_step_;
+  const float rounding = rounding_;
+  const std::int32_t sign_mask = sign_mask_;
+  for (std::size_t i = 0; i < levels.size(); ++i) {
+    std::int32_t bits = 0;
+    std::memcpy(&bits, from + 4 * i, 4);
+    const std::int32_t sign = bits >> 31;
+    std::int32_t magnitude = bits & kMagnitude;
+    magnitude = magnitude > kInfinity ? 0 : magnitude;
+    const auto steps = std::bit_cast<std::int32_t>(std::bit_cast<float>(magnitude) * per_step);
+    const float bounded = std::bit_cast<float>(std::min(steps, kMostLevelBits));
+    const auto level = static_cast<std::int32_t>(bounded + rounding);
+    to[i] = static_cast<std::int8_t>(((level ^ sign) - sign) & (sign_mask | ~sign));
+  }
+}
+
+void CodedQuantizer::quantize_int8(std::span<const std::byte> values,
+                                   std::span<std::int8_t> levels) const {
+  for (std::size_t i = 0; i < levels.size(); ++i) {
+    levels[i] = level_of_int8_[std::to_integer<std::uint8_t>(values[i])];
+  }
+}
+
+void CodedQuantizer::restore_f32(std::span<const std::int8_t> levels,
+                                 std::span<std::byte> values) const {
+  std::byte* to = values.data();
+  for (std::size_t i = 0; i < levels.size(); ++i) {
+    std::memcpy(to + 4 * i, &value_of_level_[bits_of(levels[i])], 4);
+  }
+}
+
+void CodedQuantizer::restore_int8(std::span<const std::int8_t> levels,
+                                  std::span<std::byte> values) const {
+  for (std::size_t i = 0; i < levels.size(); ++i) values[i] = int8_of_level_[bits_of(levels[i])];
+}
+
+}  // namespace cleave::codec

@@ -1,0 +1,47 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Codec Coded for the cuts of a network: for each cut and allowed disagreement the coarsest step
+// that keeps to it, and the tables that make its streams short.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <span>
+#include <vector>
+
+#include "engine/codec/boundary_codec.h"
+#include "engine/importer/codec_tables.h"
+#include "engine/tensor.h"
+#include "schemas/model_reader.h"
+#include "schemas/status.h"
+
+namespace cleave::importer {
+
+// What was found at a cut, for whoever watches.
+struct CalibratedCut {
+  OpIndex cut = 0;
+  std::size_t elements = 0;
+  std::vector<CodedFigures> qualities;
+};
+
+struct CodecCalibration {
+  std::uint32_t variant = 0;
+  std::vector<OpIndex> cuts = {};  // ascending, 1 to the number of ops less 1
+  // How often the best class may be another one: a level of quality each, ascending, 1 to 8.
+  std::vector<std::uint32_t> disagreement_ppm = {};
+  unsigned threads = 1;
+  std::function<void(const CalibratedCut&)> done = {};  // may be empty
+};
+
+// `pictures` are at model size; each is also taken mirrored, which halves what chance does to the
+// counts. A table for each cut. Steps are a quarter of an octave apart; a step keeps to a
+// disagreement when it does so on the mean with the one finer and the one coarser, because counts
+// of few pictures go up and down. The same arguments give the same tables on the same kernels.
+// Errors: those of Weights::create and Executor::prepare, kResourceExhausted, kInvalidArgument (no
+// picture).
+[[nodiscard]] Result<std::vector<CodedCutTable>> calibrate_codec(
+    const std::shared_ptr<const ModelFile>& model, const CodecCalibration& options,
+    std::span<const std::vector<std::uint8_t>> pictures);
+
+}  // namespace cleave::importer

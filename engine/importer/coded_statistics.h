@@ -1,0 +1,36 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The table of codec Coded for one tensor from samples of it: classes of channels, centroids, and
+// how often each question of each context is answered with yes.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <span>
+
+#include "engine/codec/codec_factories.h"
+#include "engine/codec/coded_table.h"
+
+namespace cleave::importer {
+
+// The root of the mean square of all values, and whether one is negative. Values that are not
+// finite count as 0. int8 values count as they are held, from their zero point.
+struct ValueScale {
+  double rms = 0;
+  bool has_negative = false;
+};
+[[nodiscard]] ValueScale value_scale(const codec::BoundaryTensor& tensor,
+                                     std::span<const std::span<const std::byte>> samples);
+
+// Step, rounding, sign and centroids; no contexts yet, as one class of channels. Enough for
+// CodedQuantizer. The step is `step` as nearly as a table can say it.
+[[nodiscard]] codec::CodedTensorTable quantizer_table(
+    const codec::BoundaryTensor& tensor, std::span<const std::span<const std::byte>> samples,
+    double step, bool has_sign);
+
+// Adds the contexts to such a table.
+void add_contexts(const codec::BoundaryTensor& tensor,
+                  std::span<const std::span<const std::byte>> samples,
+                  codec::CodedTensorTable& table);
+
+}  // namespace cleave::importer

@@ -1,0 +1,103 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "engine/codec/coded_table.h"
+
+#include <doctest/doctest.h>
+
+#include "tests/engine/codec/codec_fixture.h"
+
+namespace cleave::test {
+namespace {
+
+using codec::Boundary;
+using codec::CodedQuality;
+
+// An f32 tensor and an int8 one.
+Boundary two_tensors() {
+  return {{.dtype = fbs::DType::F32, .positions = 6, .width = 3, .channels = 5},
+          {.dtype = fbs::DType::S8, .zero_point = 3, .positions = 4, .width = 2, .channels = 2}};
+}
+
+std::vector<std::uint8_t> sample_table() {
+  const CodedQuality qualities[] = {sample_quality(two_tensors(), kFineStep),
+                                    sample_quality(two_tensors(), kCoarseStep)};
+  return codec::write_coded_table(qualities);
+}
+
+// Where things stand in it.
+constexpr std::size_t kFigures = 2;
+constexpr std::size_t kFirstTensor = kFigures + 16;
+constexpr std::size_t kFirstClasses = kFirstTensor + 4 + codec::kCentroids;
+
+}  // namespace
+
+TEST_CASE("a table is read as it was written") {
+  const auto read = codec::read_coded_table(sample_table(), two_tensors());
+  require_ok(read.status());
+  REQUIRE(read->size() == 2);
+  const CodedQuality expected = sample_quality(two_tensors(), kCoarseStep);
+  CHECK((*read)[1].figures == expected.figures);
+  REQUIRE((*read)[1].tensors.size() == 2);
+  for (std::size_t t = 0; t < 2; ++t) {
+    const codec::CodedTensorTable& table = (*read)[1].tensors[t];
+    CHECK(table.step == expected.tensors[t].step);
+    CHECK(table.rounding == 85);
+    CHECK(table.has_sign == (t == 1));
+    CHECK(table.centroids == expected.tensors[t].centroids);
+    CHECK(table.channel_class == expected.tensors[t].channel_class);
+    CHECK(table.channel_classes == 3);
+    CHECK(table.probabilities == expected.tensors[t].probabilities);
+  }
+}
+
+TEST_CASE("a table of any other length is refused") {
+  const std::vector<std::uint8_t> table = sample_table();
+  for (std::size_t length = 0; length < table.size(); ++length) {
+    const std::vector<std::uint8_t> exact(table.begin(),
+                                          table.begin() + static_cast<std::ptrdiff_t>(length));
+    REQUIRE(codec::read_coded_table(exact, two_tensors()).status().code() == StatusCode::kCorrupt);
+  }
+  std::vector<std::uint8_t> longer = table;
+  longer.push_back(0);
+  CHECK(codec::read_coded_table(longer, two_tensors()).status().code() == StatusCode::kCorrupt);
+}
+
+TEST_CASE("what calibration never writes is refused") {
+  struct Spoilt {
+    std::size_t place;
+    std::uint8_t value;
+    const char* what;
+  };
+  for (const Spoilt& spoilt :
+       {Spoilt{0, 2, "version"}, Spoilt{1, 0, "levels"}, Spoilt{1, 9, "levels"},
+        Spoilt{kFigures + 4, 101, "compared"}, Spoilt{kFirstTensor + 1, 0x80, "step"},
+        Spoilt{kFirstTensor + 1, 0x7F, "step"}, Spoilt{kFirstTensor + 1, 0, "step"},
+        Spoilt{kFirstTensor + 2, 129, "rounding"}, Spoilt{kFirstTensor + 3, 0, "classes"},
+        Spoilt{kFirstTensor + 3, 33, "classes"}, Spoilt{kFirstClasses, 3, "class"}}) {
+    CAPTURE(spoilt.what);
+    std::vector<std::uint8_t> table = sample_table();
+    table[spoilt.place] = spoilt.value;
+    const Status status = codec::read_coded_table(table, two_tensors()).status();
+    CHECK(status.code() == StatusCode::kCorrupt);
+    CHECK(status.message().find(spoilt.what) != std::string::npos);
+  }
+}
+
+TEST_CASE("a model with a table that does not check says so, and keeps its other codecs") {
+  ModelBuilder builder({4, 4, 2});
+  builder.softmax(builder.conv2d(builder.input(), 3, WindowSpec{}));
+  auto table = std::make_unique<fbs::CodecTableT>();
+  table->variant = "f32";
+  table->cut = 1;
+  table->codec = static_cast<std::uint8_t>(fbs::Codec::Coded);
+  table->data = {1, 1, 0};
+  builder.draft().codec_tables.push_back(std::move(table));
+  const auto model = open_model(builder);
+  CHECK(codecs_at(*model, 0, 1).back() == CodecChoice{fbs::Codec::Coded, 0});
+  const auto made = BoundaryCodec::create(*model, 0, 1, {.codec = fbs::Codec::Coded});
+  CHECK(made.status().code() == StatusCode::kCorrupt);
+  CHECK(made.status().message().find("cut 1") != std::string::npos);
+  CHECK(coded_figures(*model, 0, 1).status().code() == StatusCode::kCorrupt);
+  CHECK(BoundaryCodec::create(*model, 0, 1, {.codec = fbs::Codec::Int8}).is_ok());
+}
+
+}  // namespace cleave::test

@@ -1,0 +1,81 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// An attachment of boundary tensors in each codec, and a table of codec Coded: byte 0 of the input
+// chooses, the rest is hostile.
+#include <algorithm>
+#include <memory>
+
+#include "tests/fuzz/codec_boundary.h"
+#include "tests/fuzz/fuzz_check.h"
+
+namespace {
+
+using namespace cleave;
+using codec::CodedQuality;
+using fuzz::kBoundary;
+
+std::unique_ptr<BoundaryCodec> made(std::uint8_t choice, const CodedQuality& quality) {
+  codec::Created created = fuzz::make(choice, quality);
+  fuzz::require(created.is_ok(), "a codec of a sound boundary is made");
+  return std::move(created).value();
+}
+
+struct Tensors {
+  std::vector<std::vector<std::byte>> bytes;
+
+  Tensors() {
+    for (const codec::BoundaryTensor& tensor : kBoundary) bytes.emplace_back(tensor.bytes());
+  }
+  [[nodiscard]] std::vector<std::span<std::byte>> write() { return {bytes.begin(), bytes.end()}; }
+  [[nodiscard]] std::vector<std::span<const std::byte>> read() const {
+    return {bytes.begin(), bytes.end()};
+  }
+};
+
+// What decodes is tensors like any: they are encoded within the promised length, and decoded again.
+void take_stream(BoundaryCodec& codec, std::span<const std::byte> stream) {
+  Tensors arrived;
+  const auto into = arrived.write();
+  const Status status = codec.decode(stream, into);
+  if (!status.is_ok()) {
+    fuzz::require_clean_error(status);
+    return;
+  }
+  std::vector<std::byte> again(codec.max_encoded_bytes());
+  again.resize(codec.encode(arrived.read(), again));
+  fuzz::require(again.size() <= codec.max_encoded_bytes(), "no stream is longer than promised");
+  Tensors once_more;
+  const auto into_again = once_more.write();
+  fuzz::require(codec.decode(again, into_again).is_ok(), "what was encoded decodes");
+}
+
+// A table; its own first bytes are then a stream for it.
+void take_table(std::span<const std::uint8_t> data) {
+  const auto qualities = codec::read_coded_table(data, kBoundary);
+  if (!qualities.is_ok()) {
+    fuzz::require_clean_error(qualities.status());
+    return;
+  }
+  const std::vector<std::uint8_t> written = codec::write_coded_table(*qualities);
+  fuzz::require(std::ranges::equal(written, data), "a table survives reading and writing");
+  for (const CodedQuality& quality : *qualities) {
+    const auto coded = made(4, quality);
+    take_stream(*coded, std::as_bytes(data.first(std::min<std::size_t>(data.size(), 200))));
+  }
+}
+
+}  // namespace
+
+extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
+  static const std::unique_ptr<BoundaryCodec> codecs[] = {
+      made(0, {}), made(1, {}), made(2, {}), made(3, {}), made(4, fuzz::flat_quality())};
+  if (size == 0) return 0;
+  const std::uint8_t choice = data[0] % 6;
+  const std::vector<std::byte> rest = fuzz::aligned_copy(data + 1, size - 1);
+  if (choice < 5) {
+    take_stream(*codecs[choice], rest);
+  } else {
+    take_table({reinterpret_cast<const std::uint8_t*>(rest.data()), rest.size()});
+  }
+  return 0;
+}
