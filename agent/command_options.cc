@@ -22,7 +22,7 @@ constexpr std::uint64_t kLaterOverheadBytes = 320 << 10;
 
 // What OpenSSL takes from its start to the end of the first handshake, most of it pages of the
 // program's file.
-constexpr std::uint64_t kTlsOverheadBytes = 3 << 20;
+constexpr std::uint64_t kTlsOverheadBytes = 3'328 << 10;
 
 // The server's floor: 1000 bytes a second over a whole attachment.
 constexpr std::uint64_t kSlowestUplinkBitsPerSecond = 8'000;
