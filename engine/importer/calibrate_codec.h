@@ -34,10 +34,10 @@ struct CodecCalibration {
   std::function<void(const CalibratedCut&)> done = {};  // may be empty
 };
 
-// `pictures` are at model size; each is also taken mirrored, which halves what chance does to the
-// counts. A table for each cut. Steps are a quarter of an octave apart; a step keeps to a
-// disagreement when it does so on the mean with the one finer and the one coarser, because counts
-// of few pictures go up and down. The same arguments give the same tables on the same kernels.
+// A table for each cut. `pictures` are at model size; each is also taken mirrored, as a picture of
+// its own. Steps are a quarter of an octave apart; a step keeps to a disagreement when it does so
+// on the mean with the one finer and the one coarser, because counts of few pictures go up and
+// down. The same arguments give the same tables on the same kernels.
 // Errors: those of Weights::create and Executor::prepare, kResourceExhausted, kInvalidArgument (no
 // picture).
 [[nodiscard]] Result<std::vector<CodedCutTable>> calibrate_codec(
