@@ -3,6 +3,7 @@
 // What secures the connection to a server, as the command line says it.
 #include <unistd.h>
 
+#include <CLI/CLI.hpp>
 #include <utility>
 
 #include "agent/command_options.h"

@@ -114,8 +114,9 @@ stage "fetch peers" bash tests/support/fetch_peers.sh
 stage "build release" build release
 stage "build aarch64" build aarch64 --target cleave-agent cleave_qemu_tests
 stage "qemu tests" tests aarch64 -L qemu
-stage "build asan" build asan --target cleave-agent cleave-server cleave-import cleave_asan_tests
-stage "asan tests" tests asan -L asan -LE slow
+# The fuzzers' build has the same sanitizers: one build serves both tiers.
+stage "build fuzz" build fuzz --target cleave-agent cleave-server cleave-import cleave_asan_tests
+stage "asan tests" tests fuzz -L asan -LE slow
 stage "build tsan" build tsan --target cleave_tsan_tests
 stage "tsan tests" tests tsan -L tsan -LE slow
 stage "fuzz" bash tests/fuzz/run_fuzzers.sh "$([ "$mode" = slow ] && echo 3600 || echo 20)"

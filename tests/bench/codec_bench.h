@@ -9,6 +9,7 @@
 #include <string>
 #include <vector>
 
+#include "engine/tensor.h"
 #include "schemas/status.h"
 #include "tests/bench/codec_photos.h"
 

@@ -261,13 +261,16 @@ TEST_CASE("what has no room, or waited too long, is dropped with its reason") {
     }
     const AgentRun alone = run_agent(station.words(
         "127.0.0.1:1", {"--spool-limit", "1MiB", "--spool-full", "drop-newest"}, large));
-    REQUIRE(alone.records.size() == large.size());
+    // At the end the oldest that waits is tried once more, and told of again.
+    auto records_of_run = alone.records;
+    std::erase_if(records_of_run, [](const auto& record) { return record.contains("drained"); });
+    REQUIRE(records_of_run.size() == large.size());
     for (std::size_t i = 0; i < large.size(); ++i) {
-      CHECK(alone.records[i].at("image") == large[i]);
-      CHECK(alone.records[i].contains("spooled") != alone.records[i].contains("dropped"));
+      CHECK(records_of_run[i].at("image") == large[i]);
+      CHECK(records_of_run[i].contains("spooled") != records_of_run[i].contains("dropped"));
     }
-    CHECK(alone.records.front().contains("spooled"));
-    CHECK(alone.records.back().at("dropped") == "spool_full");
+    CHECK(records_of_run.front().contains("spooled"));
+    CHECK(records_of_run.back().at("dropped") == "spool_full");
     const auto records = station.ended();
     REQUIRE(records.contains(large.back()));
     CHECK(records.at(large.back()).at("reason") == "spool_full");

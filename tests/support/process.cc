@@ -25,8 +25,17 @@ pid_t spawn(const std::vector<std::string>& command, const Environment& environm
   std::vector<char*> arguments;
   for (const std::string& word : command) arguments.push_back(const_cast<char*>(word.c_str()));
   arguments.push_back(nullptr);
+  // Signals wait until the child has shed the handlers of this program, which are not for it.
+  sigset_t all, before;
+  sigfillset(&all);
+  pthread_sigmask(SIG_SETMASK, &all, &before);
   const pid_t pid = fork();
-  if (pid != 0) return pid;
+  if (pid != 0) {
+    pthread_sigmask(SIG_SETMASK, &before, nullptr);
+    return pid;
+  }
+  for (const int number : {SIGTERM, SIGINT, SIGUSR1, SIGHUP}) signal(number, SIG_DFL);
+  pthread_sigmask(SIG_SETMASK, &before, nullptr);
   const int null = open("/dev/null", O_RDONLY);
   dup2(null, STDIN_FILENO);
   if (out >= 0) dup2(out, STDOUT_FILENO);

@@ -8,14 +8,12 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "tests/support/sanitized.h"
+
 namespace cleave::test {
 
 // Sanitizers hold memory of their own.
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-inline constexpr bool kInstrumented = true;
-#else
-inline constexpr bool kInstrumented = false;
-#endif
+inline constexpr bool kInstrumented = kSanitized;
 
 struct ProcessFigures {
   std::uint64_t rss_bytes = 0;

@@ -33,7 +33,7 @@ endif()
 # the programs are made of takes a third of the build, and shows no more faults. Kernels, which tests
 # run much, stay optimized.
 function(cleave_compile_quickly)
-  if(CLEAVE_SANITIZE AND NOT CLEAVE_FUZZ)
+  if(CLEAVE_SANITIZE)
     add_compile_options(-O0)
   endif()
 endfunction()

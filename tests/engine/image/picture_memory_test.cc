@@ -12,15 +12,13 @@
 #include <optional>
 
 #include "tests/engine/image/test_pictures.h"
+#include "tests/support/sanitized.h"
 
 namespace cleave::test {
 namespace {
 
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-constexpr bool kResidentSetIsOurs = false;  // a sanitizer's shadow memory counts as well
-#else
-constexpr bool kResidentSetIsOurs = true;
-#endif
+// A sanitizer's shadow memory counts as well.
+constexpr bool kResidentSetIsOurs = !kSanitized;
 
 constexpr std::uint32_t kWidth = 4000;
 constexpr std::uint32_t kHeight = 3000;

@@ -115,6 +115,16 @@ std::vector<unsigned> choose_pictures(const FaultPlan& plan, Dice& dice) {
   return chosen;
 }
 
+// Of a file that went after an earlier run, nobody can ask for an answer.
+void leave_out_gone(const FaultPlan& plan, std::vector<unsigned>& pictures) {
+  if (!plan.loses_sources) return;
+  std::erase_if(pictures, [&](unsigned picture) {
+    return std::ranges::any_of(plan.phases, [&](const Phase& earlier) {
+      return std::ranges::find(earlier.pictures, picture) != earlier.pictures.end();
+    });
+  });
+}
+
 void choose_settings(FaultPlan& plan, Dice& dice) {
   plan.is_capped = !dice.one_in(3);
   plan.split = dice.any(std::to_array({"0", "1", "3", "4"}));
@@ -155,6 +165,8 @@ FaultPlan make_fault_plan(std::uint64_t seed) {
   for (std::uint64_t i = 0; i < phases; ++i) {
     Phase phase;
     phase.pictures = choose_pictures(plan, dice);
+    leave_out_gone(plan, phase.pictures);
+    if (phase.pictures.empty()) break;
     const auto count = static_cast<unsigned>(phase.pictures.size());
     phase.updates_model = updates && i + 1 == phases;
     if (phase.updates_model && dice.one_in(2)) {
