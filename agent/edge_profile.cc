@@ -4,8 +4,6 @@
 #include <malloc.h>
 
 #include <algorithm>
-#include <ranges>
-#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -64,8 +62,9 @@ Result<VariantProfile> measure_variant(
 // "Some CPU, 4 cores, avx2" without its cores: with how many it is used now scales the times.
 std::string without_cores(const std::string& processor) {
   std::string kept;
-  for (const auto part : std::views::split(processor, std::string_view(", "))) {
-    const std::string text(part.begin(), part.end());
+  for (std::size_t start = 0, end = 0; end != std::string::npos; start = end + 2) {
+    end = processor.find(", ", start);
+    const std::string text = processor.substr(start, end - start);
     const std::size_t digits = text.find_first_not_of("0123456789");
     const bool is_count = digits != std::string::npos && digits > 0 &&
                           (text.substr(digits) == " core" || text.substr(digits) == " cores");
@@ -97,8 +96,7 @@ Status other_processor(const std::string& path, const std::string& processor, Pr
 // "1, 2 and 4".
 std::string numbers_text(std::vector<std::uint32_t> numbers) {
   std::ranges::sort(numbers);
-  const auto repeated = std::ranges::unique(numbers);
-  numbers.erase(repeated.begin(), repeated.end());
+  numbers.erase(std::unique(numbers.begin(), numbers.end()), numbers.end());
   std::string text;
   for (std::size_t i = 0; i < numbers.size(); ++i) {
     const bool last = i + 1 == numbers.size();

@@ -128,8 +128,7 @@ Result<ProfileData> measure_all(const CommandOptions& options, const Device& dev
   std::vector<unsigned> counts = options.thread_counts;
   if (counts.empty()) counts.push_back(options.threads);
   std::ranges::sort(counts);
-  const auto repeated = std::ranges::unique(counts);
-  counts.erase(repeated.begin(), repeated.end());
+  counts.erase(std::unique(counts.begin(), counts.end()), counts.end());
   // Named, a variant is measured alone; unnamed, all are.
   std::optional<std::uint32_t> only;
   if (!options.variant.empty()) only = device.variant;

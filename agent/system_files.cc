@@ -111,8 +111,7 @@ std::vector<unsigned> parse_cpu_list(const std::string& text) {
     for (unsigned cpu = *first; cpu <= *last && cpu < kMaxCpus; ++cpu) cpus.push_back(cpu);
   }
   std::ranges::sort(cpus);
-  const auto repeated = std::ranges::unique(cpus);
-  cpus.erase(repeated.begin(), repeated.end());
+  cpus.erase(std::unique(cpus.begin(), cpus.end()), cpus.end());
   return cpus;
 }
 

@@ -65,8 +65,7 @@ Result<std::vector<OpIndex>> find_cuts_of(const fbs::Model& model, std::uint32_t
     for (const Split& split : list_splits(model, variant)) cuts.push_back(split.op_boundary);
   }
   std::ranges::sort(cuts);
-  const auto twice = std::ranges::unique(cuts);
-  cuts.erase(twice.begin(), twice.end());
+  cuts.erase(std::unique(cuts.begin(), cuts.end()), cuts.end());
   const OpIndex ops = model.variants()->Get(variant)->ops()->size();
   std::erase_if(cuts, [&](OpIndex cut) { return cut == 0 || cut == ops; });
   if (cuts.empty()) {
