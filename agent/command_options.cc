@@ -8,6 +8,7 @@
 #include <random>
 #include <utility>
 
+#include "agent/code_pages.h"
 #include "agent/model_parts.h"
 #include "engine/executor.h"
 #include "planner/link_estimator.h"
@@ -15,10 +16,10 @@
 namespace cleave::agent {
 namespace {
 
-// What a run takes after the start besides the memory of its head: the connection, names and
-// output. Resident pages of the program's file differ by 0.5 MB from run to run; with this value
-// plans of 1200 splits were between 0.9 MB too high and 0.5 MB too low on x86.
-constexpr std::uint64_t kLaterOverheadBytes = 320 << 10;
+// What a run takes after the start besides the memory of its head: its code, which is given back
+// before, the connection, names and output. Which pages of code come back differs from run to run;
+// with this value what was said was between 0.9 MB too high and 0.9 MB too low on x86.
+constexpr std::uint64_t kLaterOverheadBytes = 1984 << 10;
 
 // What OpenSSL takes from its start to the end of the first handshake, most of it pages of the
 // program's file.
@@ -243,6 +244,7 @@ Result<Device> open_device(const CommandOptions& options) {
   const fbs::Variant& variant = *device.model->header().variants()->Get(device.variant);
   CLEAVE_RETURN_IF_ERROR(plan_arena_bytes(variant, {0, variant.ops()->size()}, 1).status());
   device.cache = open_cache(options);
+  give_back_code_pages();
   device.overhead_bytes = resident_bytes() + kLaterOverheadBytes;
   if (options.tls.any()) device.overhead_bytes += kTlsOverheadBytes;
   CLEAVE_RETURN_IF_ERROR(detect_caps(options, device));

@@ -13,6 +13,7 @@
 #include <optional>
 #include <utility>
 
+#include "agent/code_pages.h"
 #include "agent/codec_option.h"
 #include "agent/commands.h"
 #include "agent/decision_trace.h"
@@ -304,6 +305,7 @@ int run_command(const CommandOptions& options) {
   PictureRun run(pipeline, connection.get(), delivery.get(), device->model->header(), report,
                  *device->watch);
   told_of_drops = [&run](const Dropped& dropped) { run.note_dropped(dropped); };
+  give_back_code_pages();
   // Held to the end of the program: what is still to be written then must not be cut off either.
   std::unique_ptr<StopSignals> signals;
   if (delivery) signals = std::make_unique<StopSignals>(io, run);
