@@ -67,7 +67,8 @@ TEST_CASE("what cannot be read is refused, with what is wrong") {
       {"rank=best", "has no value best"},
       {"policy=x", "has no value x"},
       {"objective=latency", "has no value latency"}};
-  for (const auto& [text, why] : wrong) {
+  for (const auto& [change, why] : wrong) {
+    const auto& text = change;  // clang 14 captures no binding
     CAPTURE(text);
     const auto changed = apply_what_if(given(), text);
     REQUIRE_FALSE(changed.is_ok());

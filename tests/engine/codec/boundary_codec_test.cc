@@ -177,7 +177,8 @@ TEST_CASE("streams of version 1 are read, and f16, int8 and coded written, as th
                                                   {Codec::F16, "f16"},
                                                   {Codec::Int8, "int8"},
                                                   {Codec::Coded, "coded"}};
-  for (const auto& [choice, name] : golden) {
+  for (const auto& [choice, form] : golden) {
+    const std::string& name = form;  // clang 14 captures no binding
     CAPTURE(name);
     const std::string path = "tests/golden/codec_v1/" + name;
     const auto codec = make_codec(*model, 2, choice);

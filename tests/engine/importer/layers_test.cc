@@ -151,7 +151,8 @@ TEST_CASE("AlexNet without its idle average pool, and with a softmax, has 21 lay
 TEST_CASE("VGG counts: 28, 32, 38, 44, and one more per convolution with batch norms") {
   const std::vector<std::pair<std::vector<int>, std::size_t>> counts = {
       {{1, 1, 2, 2, 2}, 28}, {{2, 2, 2, 2, 2}, 32}, {{2, 2, 3, 3, 3}, 38}, {{2, 2, 4, 4, 4}, 44}};
-  for (const auto& [blocks, layers] : counts) {
+  for (const auto& [blocks, count] : counts) {
+    const std::size_t layers = count;  // clang 14 captures no binding
     CAPTURE(layers);
     Graph plain = thin_vgg(blocks, false);
     assign_layers(plain);

@@ -32,7 +32,8 @@ double rms(const std::vector<float>& values) {
 }  // namespace
 
 TEST_CASE("the widths of MobileNetV2 have the parameter counts of timm's model table") {
-  for (const auto& [width, millions] : {std::pair{0.35, 1.68}, {0.5, 1.97}, {1.4, 6.11}}) {
+  for (const auto& [factor, millions] : {std::pair{0.35, 1.68}, {0.5, 1.97}, {1.4, 6.11}}) {
+    const double width = factor;  // clang 14 captures no binding
     CAPTURE(width);
     const Graph g = zoo("mobilenet_v2", {.width = width});
     CHECK(std::abs(static_cast<double>(parameter_count(g)) / 1e6 - millions) <= 0.005);
