@@ -1,30 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "agent/connection.h"
 
-#include <netinet/in.h>
-#include <netinet/tcp.h>
-#include <sys/socket.h>
-
 #include <algorithm>
-#include <array>
-#include <boost/asio/connect.hpp>
 #include <utility>
 
 #include "schemas/protocol.h"
 
 namespace cleave::agent {
 namespace {
-
-// A Goodbye is a courtesy: it does not hold up the end of the program.
-constexpr std::chrono::seconds kGoodbyeTimeout{1};
-
-// The slowest link that is waited for, as the server does; slower over a whole message is a server
-// that drips.
-constexpr std::uint64_t kSlowestBytesPerSecond = 1000;
-
-// What the system holds and has not sent; half of it leaves the slowest link in 8 s, which is
-// within the stall timeout.
-constexpr int kUnsentBytes = 16 << 10;
 
 std::string milliseconds_left(Clock::time_point until) {
   const auto left = std::chrono::ceil<std::chrono::milliseconds>(until - Clock::now()).count();
@@ -35,9 +18,7 @@ std::string milliseconds_left(Clock::time_point until) {
 
 Connection::Connection(asio::any_io_executor executor, const ConnectionOptions& options)
     : options_(options),
-      names_(options.name_system),
-      socket_(executor),
-      deadline_(socket_.tcp_socket()),
+      link_(executor, options_),
       pace_timer_(executor),
       pacer_(options.uplink_bits_per_second),
       backoff_(options.first_backoff, options.longest_backoff, options.seed) {}
@@ -56,7 +37,8 @@ asio::awaitable<Status> Connection::ensure_ready(Clock::time_point latest) {
                      "no connection to " + to_string(options_.server) + " yet (" + last_failure_ +
                          "); it is tried again in " + milliseconds_left(retry_at_));
   }
-  Status status = co_await connect();
+  closing_ = false;
+  Status status = co_await link_.connect(latest_);
   if (status.is_ok()) status = co_await handshake();
   if (!status.is_ok()) {
     drop(status);
@@ -66,36 +48,6 @@ asio::awaitable<Status> Connection::ensure_ready(Clock::time_point latest) {
   ready_ = true;
   ++handshakes_;
   co_return status;
-}
-
-asio::awaitable<Status> Connection::connect() {
-  deadline_.reset();
-  closing_ = false;
-  const Clock::time_point by = std::min(latest_, Clock::now() + options_.connect_timeout);
-  const auto endpoints = co_await names_.resolve(options_.server, by);
-  if (!endpoints.is_ok()) {
-    co_return endpoints.status().with_context(to_string(options_.server) +
-                                              ": looking up the server");
-  }
-  if (Status exposed = check_exposure(options_.security, *endpoints); !exposed.is_ok()) {
-    co_return exposed.with_context(to_string(options_.server));
-  }
-  deadline_.arm(by);
-  const auto [error, endpoint] =
-      co_await asio::async_connect(socket_.tcp_socket(), *endpoints, as_result);
-  deadline_.disarm();
-  if (error) co_return broken(error, "connecting");
-  error_code ignored;
-  socket_.tcp_socket().set_option(tcp::no_delay(true), ignored);
-  // Else the system tells of room only when a third of its buffer is free, and on a slow link a
-  // buffer that has grown to megabytes looks like a link that stands still.
-  (void)setsockopt(socket_.native_handle(), IPPROTO_TCP, TCP_NOTSENT_LOWAT, &kUnsentBytes,
-                   sizeof(kUnsentBytes));
-  deadline_.arm(std::min(latest_, Clock::now() + options_.handshake_timeout));
-  const error_code insecure = co_await secure_link(socket_, options_.security, options_.server);
-  deadline_.disarm();
-  if (insecure) co_return broken(insecure, "securing the connection");
-  co_return Status::ok();
 }
 
 asio::awaitable<Status> Connection::handshake() {
@@ -171,12 +123,12 @@ asio::awaitable<Status> Connection::exchange(const Outgoing& request, ServerAnsw
                     .quality = request.quality,
                     .remaining_ns = limited ? ns_between(start, request.latest) : 0},
                    attachment_bytes);
-  const std::uint64_t before = bytes_out_;
+  const std::uint64_t before = link_.bytes_sent();
   Status status = co_await send(head);
   for (const auto& part : request.attachment) {
     if (status.is_ok()) status = co_await send(part);
   }
-  answer.frame_bytes_up = bytes_out_ - before;
+  answer.frame_bytes_up = link_.bytes_sent() - before;
   answer.attachment_bytes_up =
       answer.frame_bytes_up - std::min<std::uint64_t>(answer.frame_bytes_up, head.size());
   if (status.is_ok()) status = co_await receive_answer(request, answer);
@@ -184,7 +136,7 @@ asio::awaitable<Status> Connection::exchange(const Outgoing& request, ServerAnsw
   const bool answered = status.is_ok() || status.code() == StatusCode::kResourceExhausted ||
                         status.code() == StatusCode::kInvalidArgument ||
                         status.code() == StatusCode::kDeadlineExceeded;
-  if (!answered || closing_ || !socket_.is_open()) drop(status);
+  if (!answered || closing_ || !link_.is_open()) drop(status);
   co_return status;
 }
 
@@ -220,15 +172,7 @@ asio::awaitable<Status> Connection::receive_answer(const Outgoing& request, Serv
   }
 }
 
-asio::awaitable<void> Connection::close() {
-  latest_ = Clock::now() + kGoodbyeTimeout;
-  if (ready_) (void)co_await send(make_goodbye("done"));
-  error_code ignored;
-  socket_.shutdown(tcp::socket::shutdown_both, ignored);
-  ready_ = false;
-  socket_.close(ignored);
-  deadline_.disarm();
-}
+asio::awaitable<void> Connection::close() { co_await link_.end(std::exchange(ready_, false)); }
 
 // The limited uplink: until it would have carried that much.
 asio::awaitable<Status> Connection::await_turn(std::size_t bytes) {
@@ -237,53 +181,32 @@ asio::awaitable<Status> Connection::await_turn(std::size_t bytes) {
   (void)co_await pace_timer_.async_wait(as_result);
   if (carried_at <= latest_) co_return Status::ok();
   // Perhaps in the middle of a frame: of no use to anybody any more.
-  error_code ignored;
-  socket_.close(ignored);
+  link_.close();
   co_return Status(StatusCode::kDeadlineExceeded,
                    to_string(options_.server) + ": sending: not done in time");
 }
 
-// The system takes what it has room for, and each time it does is progress: on a link of a few kB a
-// second a whole attachment takes minutes.
+// Of a limited uplink a chunk at a time, each when its turn has come.
 asio::awaitable<Status> Connection::send(std::span<const std::byte> bytes) {
   const std::size_t chunk = pacer_.limits() ? pacer_.chunk_bytes() : bytes.size();
-  std::size_t paid = 0;  // of the limited uplink, and not yet sent
   while (!bytes.empty()) {
-    if (paid == 0) {
-      paid = std::min(chunk, bytes.size());
-      if (pacer_.limits()) {
-        Status status = co_await await_turn(paid);
-        if (!status.is_ok()) co_return status;
-      }
+    const auto next = bytes.first(std::min(chunk, bytes.size()));
+    if (pacer_.limits()) {
+      Status status = co_await await_turn(next.size());
+      if (!status.is_ok()) co_return status;
     }
-    deadline_.arm(std::min(latest_, Clock::now() + options_.stall_timeout));
-    const auto [error, count] =
-        co_await socket_.async_write_some(asio::buffer(bytes.data(), paid), as_result);
-    deadline_.disarm();
-    bytes_out_ += count;
-    if (error) co_return broken(error, "sending");
-    bytes = bytes.subspan(count);
-    paid -= count;
-  }
-  co_return Status::ok();
-}
-
-asio::awaitable<Status> Connection::receive_exactly(std::span<std::byte> bytes,
-                                                    Clock::time_point by) {
-  while (!bytes.empty()) {
-    deadline_.arm(std::min(by, Clock::now() + options_.stall_timeout));
-    const auto [error, count] =
-        co_await socket_.async_read_some(asio::buffer(bytes.data(), bytes.size()), as_result);
-    deadline_.disarm();
-    if (error) co_return broken(error, "waiting for the server");
-    bytes = bytes.subspan(count);
+    Status status = co_await link_.send(next, latest_);
+    if (!status.is_ok()) co_return status;
+    bytes = bytes.subspan(next.size());
   }
   co_return Status::ok();
 }
 
 asio::awaitable<Status> Connection::receive(Incoming& frame) {
   for (;;) {
-    if (Status status = co_await receive_frame(frame); !status.is_ok()) co_return status;
+    // The first byte may take as long as the call may: the server computes meanwhile.
+    Status status = co_await link_.receive_frame(frame, 0, latest_, latest_);
+    if (!status.is_ok()) co_return status;
     if (const fbs::Ping* ping = frame.envelope->message_as_Ping()) {
       const FrameBytes pong = make_pong(ping->nonce());
       if (Status status = co_await send(pong); !status.is_ok()) co_return status;
@@ -295,36 +218,6 @@ asio::awaitable<Status> Connection::receive(Incoming& frame) {
   }
 }
 
-asio::awaitable<Status> Connection::receive_frame(Incoming& frame) {
-  std::array<std::byte, kFrameHeaderBytes> bytes{};
-  // The first byte may take as long as the call may: the server computes meanwhile.
-  deadline_.arm(latest_);
-  const auto [error, begun] = co_await socket_.async_read_some(asio::buffer(bytes), as_result);
-  deadline_.disarm();
-  if (error) co_return broken(error, "waiting for the server");
-  Clock::time_point by = std::min(latest_, Clock::now() + options_.stall_timeout);
-  const auto rest = std::span(bytes).subspan(begun);
-  if (Status status = co_await receive_exactly(rest, by); !status.is_ok()) co_return status;
-  const auto header = decode_frame_header(bytes, {.max_attachment_bytes = 0});
-  if (!header.is_ok()) co_return header.status().with_context("from the server");
-  message_storage_.resize((header->message_bytes + 7) / 8);
-  const std::span message(reinterpret_cast<std::byte*>(message_storage_.data()),
-                          header->message_bytes);
-  const std::chrono::seconds transfer(header->message_bytes / kSlowestBytesPerSecond);
-  by = std::min(latest_, Clock::now() + options_.stall_timeout + transfer);
-  if (Status status = co_await receive_exactly(message, by); !status.is_ok()) co_return status;
-  const auto envelope = parse_message(message);
-  if (!envelope.is_ok()) co_return envelope.status().with_context("from the server");
-  frame.envelope = *envelope;
-  co_return Status::ok();
-}
-
-Status Connection::broken(const error_code& error, const char* during) const {
-  const std::string why = deadline_.passed() ? "no progress in time" : error.message();
-  return {deadline_.passed() ? StatusCode::kDeadlineExceeded : code_of_link_error(error),
-          to_string(options_.server) + ": " + during + ": " + why};
-}
-
 Status Connection::take_error(const fbs::Error& error) {
   const std::chrono::milliseconds asked(error.retry_after_ms());
   if (asked.count() > 0) {
@@ -334,32 +227,11 @@ Status Connection::take_error(const fbs::Error& error) {
                               error.code() == fbs::ErrorCode::BadPicture ||
                               error.code() == fbs::ErrorCode::DeadlineExceeded;
   if (!of_one_request) closing_ = true;
-  return server_error(error);
-}
-
-Status Connection::server_error(const fbs::Error& error) const {
-  const std::string text = to_string(options_.server) + ": " + error.text()->str();
-  switch (error.code()) {
-    case fbs::ErrorCode::VersionMismatch:
-    case fbs::ErrorCode::UnknownModel:
-    case fbs::ErrorCode::Unauthorized:
-      return {StatusCode::kMismatch, text};
-    case fbs::ErrorCode::Busy:
-      return {StatusCode::kResourceExhausted, text};
-    case fbs::ErrorCode::DeadlineExceeded:
-      return {StatusCode::kDeadlineExceeded, text};
-    case fbs::ErrorCode::BadPicture:
-    case fbs::ErrorCode::BadRequest:
-      return {StatusCode::kInvalidArgument, text};
-    default:
-      return {StatusCode::kUnavailable, text};
-  }
+  return link_.refusal(error);
 }
 
 void Connection::drop(const Status& why) {
-  error_code ignored;
-  socket_.close(ignored);
-  deadline_.disarm();
+  link_.close();
   const bool mended_at_once = ready_ && breaks_++ == 0;
   retry_at_ = mended_at_once ? Clock::now() : Clock::now() + backoff_.next();
   last_failure_ = why.is_ok() ? "the server said Goodbye" : why.message();

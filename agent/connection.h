@@ -21,36 +21,14 @@
 #include <vector>
 
 #include "agent/backoff.h"
-#include "agent/deadline.h"
-#include "agent/link_security.h"
-#include "agent/name_lookup.h"
+#include "agent/connection_options.h"
 #include "agent/net.h"
+#include "agent/server_link.h"
 #include "agent/uplink_pacer.h"
-#include "schemas/endpoint.h"
-#include "schemas/frame.h"
-#include "schemas/model_reader.h"
 #include "schemas/profile_reader.h"
-#include "schemas/transport/stream.h"
 #include "schemas/wire_reader.h"
 
 namespace cleave::agent {
-
-struct ConnectionOptions {
-  Endpoint server;
-  LinkSecurity security;
-  std::string device = "agent";
-  ModelIdentity model_identity{};
-  std::size_t score_count = 0;  // of this model; an answer with another count is refused
-  std::uint64_t uplink_bits_per_second = 0;             // 0: no limit
-  std::chrono::milliseconds connect_timeout{5'000};     // the look-up of the name included
-  std::chrono::milliseconds handshake_timeout{10'000};  // Hello to the last Pong
-  std::chrono::milliseconds stall_timeout{15'000};      // no byte moved
-  std::chrono::milliseconds first_backoff{200};
-  std::chrono::milliseconds longest_backoff{30'000};
-  std::chrono::milliseconds longest_pause{60'000};  // of what a server may ask with retry_after_ms
-  std::uint64_t seed = 1;                           // of the backoff's jitter
-  NameLookup::System name_system;                   // for tests; null: the system's
-};
 
 // One request's bytes; everything pointed to must live until the exchange ends.
 struct Outgoing {
@@ -106,11 +84,8 @@ class Connection {
   [[nodiscard]] Clock::time_point quiet_until() const { return quiet_until_; }
 
  private:
-  struct Incoming {
-    const fbs::Envelope* envelope = nullptr;
-  };
+  using Incoming = ServerLink::Incoming;
 
-  asio::awaitable<Status> connect();
   asio::awaitable<Status> handshake();
   asio::awaitable<Status> exchange_hello();
   asio::awaitable<Status> measure_rtt();
@@ -118,18 +93,12 @@ class Connection {
   asio::awaitable<Status> await_turn(std::size_t bytes);
   // The next message that is not about the connection itself.
   asio::awaitable<Status> receive(Incoming& frame);
-  asio::awaitable<Status> receive_frame(Incoming& frame);
-  asio::awaitable<Status> receive_exactly(std::span<std::byte> bytes, Clock::time_point by);
   asio::awaitable<Status> receive_answer(const Outgoing& request, ServerAnswer& answer);
-  [[nodiscard]] Status broken(const error_code& error, const char* during) const;
   Status take_error(const fbs::Error& error);
-  [[nodiscard]] Status server_error(const fbs::Error& error) const;
   void drop(const Status& why);
 
   const ConnectionOptions options_;
-  NameLookup names_;
-  Stream socket_;
-  Deadline deadline_;
+  ServerLink link_;
   asio::steady_timer pace_timer_;
   UplinkPacer pacer_;
   Backoff backoff_;
@@ -137,9 +106,8 @@ class Connection {
   Clock::time_point quiet_until_{};
   Clock::time_point latest_ = Clock::time_point::max();  // of the call that is under way
   bool ready_ = false;
-  bool closing_ = false;         // the server ends this connection
-  unsigned breaks_ = 0;          // of connections that were ready, since the last answer
-  std::uint64_t bytes_out_ = 0;  // handed to the system
+  bool closing_ = false;  // the server ends this connection
+  unsigned breaks_ = 0;   // of connections that were ready, since the last answer
   std::uint64_t handshakes_ = 0;
   std::string last_failure_;
   std::optional<Status> refused_;  // a mismatch: final
@@ -147,7 +115,6 @@ class Connection {
   std::uint64_t rtt_ns_ = 0;
   std::uint64_t max_picture_bytes_ = 0;
   bool takes_codecs_ = false;
-  std::vector<std::uint64_t> message_storage_;  // 8-byte aligned, as FlatBuffers wants it
 };
 
 }  // namespace cleave::agent

@@ -2,8 +2,6 @@
 #include "agent/fetch_client.h"
 
 #include <algorithm>
-#include <array>
-#include <boost/asio/connect.hpp>
 #include <deque>
 #include <utility>
 
@@ -16,13 +14,6 @@ namespace {
 // little; as many at once as fill a link of 80 Mbit/s over 100 ms.
 constexpr std::uint32_t kPieceBytes = 64u << 10;
 constexpr std::size_t kMaxPending = 16;
-
-constexpr std::chrono::seconds kGoodbyeTimeout{1};
-constexpr std::uint64_t kSlowestBytesPerSecond = 1000;
-
-Clock::duration transfer_time(std::uint64_t bytes) {
-  return std::chrono::seconds(bytes / kSlowestBytesPerSecond);
-}
 
 }  // namespace
 
@@ -89,45 +80,16 @@ class FetchClient::Transfer {
 
 FetchClient::FetchClient(asio::any_io_executor executor, const ConnectionOptions& options,
                          std::string model_name)
-    : options_(options),
-      model_name_(std::move(model_name)),
-      names_(options.name_system),
-      socket_(executor),
-      deadline_(socket_.tcp_socket()) {}
+    : options_(options), model_name_(std::move(model_name)), link_(executor, options_) {}
 
 asio::awaitable<Status> FetchClient::ensure_connected() {
   if (ready_) co_return Status::ok();
-  Status status = co_await connect();
+  retry_after_ = {};
+  Status status = co_await link_.connect(Clock::time_point::max());
   if (status.is_ok()) status = co_await greet();
   ready_ = status.is_ok();
   if (!ready_) drop();
   co_return status;
-}
-
-asio::awaitable<Status> FetchClient::connect() {
-  deadline_.reset();
-  retry_after_ = {};
-  const Clock::time_point by = Clock::now() + options_.connect_timeout;
-  const auto endpoints = co_await names_.resolve(options_.server, by);
-  if (!endpoints.is_ok()) {
-    co_return endpoints.status().with_context(to_string(options_.server) +
-                                              ": looking up the server");
-  }
-  if (Status exposed = check_exposure(options_.security, *endpoints); !exposed.is_ok()) {
-    co_return exposed.with_context(to_string(options_.server));
-  }
-  deadline_.arm(by);
-  const auto [error, endpoint] =
-      co_await asio::async_connect(socket_.tcp_socket(), *endpoints, as_result);
-  deadline_.disarm();
-  if (error) co_return broken(error, "connecting");
-  error_code ignored;
-  socket_.tcp_socket().set_option(tcp::no_delay(true), ignored);
-  deadline_.arm(options_.handshake_timeout);
-  const error_code insecure = co_await secure_link(socket_, options_.security, options_.server);
-  deadline_.disarm();
-  if (insecure) co_return broken(insecure, "securing the connection");
-  co_return Status::ok();
 }
 
 asio::awaitable<Status> FetchClient::greet() {
@@ -217,51 +179,23 @@ asio::awaitable<Status> FetchClient::take_piece(Transfer& transfer) {
   }
   piece_.resize(static_cast<std::size_t>(frame.attachment_bytes));
   const Clock::time_point by =
-      Clock::now() + options_.stall_timeout + transfer_time(frame.attachment_bytes);
-  if (Status status = co_await receive_exactly(piece_, by); !status.is_ok()) co_return status;
+      Clock::now() + options_.stall_timeout + ServerLink::transfer_time(frame.attachment_bytes);
+  if (Status status = co_await link_.receive(piece_, by); !status.is_ok()) co_return status;
   co_return transfer.take(piece_);
 }
 
-asio::awaitable<void> FetchClient::close() {
-  if (ready_) {
-    const FrameBytes goodbye = make_goodbye("done");
-    deadline_.arm(kGoodbyeTimeout);
-    (void)co_await socket_.async_write_some(asio::buffer(goodbye), as_result);
-    deadline_.disarm();
-  }
-  error_code ignored;
-  socket_.shutdown(tcp::socket::shutdown_both, ignored);
-  drop();
-}
+asio::awaitable<void> FetchClient::close() { co_await link_.end(std::exchange(ready_, false)); }
 
 asio::awaitable<Status> FetchClient::send(std::span<const std::byte> bytes) {
-  while (!bytes.empty()) {
-    deadline_.arm(options_.stall_timeout);
-    const auto [error, count] =
-        co_await socket_.async_write_some(asio::buffer(bytes.data(), bytes.size()), as_result);
-    deadline_.disarm();
-    if (error) co_return broken(error, "sending");
-    bytes = bytes.subspan(count);
-  }
-  co_return Status::ok();
-}
-
-asio::awaitable<Status> FetchClient::receive_exactly(std::span<std::byte> bytes,
-                                                     Clock::time_point by) {
-  while (!bytes.empty()) {
-    deadline_.arm(std::min(by, Clock::now() + options_.stall_timeout));
-    const auto [error, count] =
-        co_await socket_.async_read_some(asio::buffer(bytes.data(), bytes.size()), as_result);
-    deadline_.disarm();
-    if (error) co_return broken(error, "waiting for the server");
-    bytes = bytes.subspan(count);
-  }
-  co_return Status::ok();
+  return link_.send(bytes, Clock::time_point::max());
 }
 
 asio::awaitable<Status> FetchClient::receive(Incoming& frame) {
   for (;;) {
-    if (Status status = co_await receive_frame(frame); !status.is_ok()) co_return status;
+    const Clock::time_point soon = Clock::now() + options_.stall_timeout;
+    Status status =
+        co_await link_.receive_frame(frame, kPieceBytes, soon, Clock::time_point::max());
+    if (!status.is_ok()) co_return status;
     if (const fbs::Ping* ping = frame.envelope->message_as_Ping()) {
       const FrameBytes pong = make_pong(ping->nonce());
       if (Status status = co_await send(pong); !status.is_ok()) co_return status;
@@ -274,56 +208,14 @@ asio::awaitable<Status> FetchClient::receive(Incoming& frame) {
   }
 }
 
-asio::awaitable<Status> FetchClient::receive_frame(Incoming& frame) {
-  std::array<std::byte, kFrameHeaderBytes> bytes{};
-  const Clock::time_point soon = Clock::now() + options_.stall_timeout;
-  if (Status status = co_await receive_exactly(bytes, soon); !status.is_ok()) co_return status;
-  const auto header = decode_frame_header(bytes, {.max_attachment_bytes = kPieceBytes});
-  if (!header.is_ok()) co_return header.status().with_context("from the server");
-  message_storage_.resize((header->message_bytes + 7) / 8);
-  const std::span message(reinterpret_cast<std::byte*>(message_storage_.data()),
-                          header->message_bytes);
-  const Clock::time_point by =
-      Clock::now() + options_.stall_timeout + transfer_time(header->message_bytes);
-  if (Status status = co_await receive_exactly(message, by); !status.is_ok()) co_return status;
-  const auto envelope = parse_message(message);
-  if (!envelope.is_ok()) co_return envelope.status().with_context("from the server");
-  Status attachment = check_attachment(**envelope, header->attachment_bytes);
-  if (!attachment.is_ok()) co_return attachment.with_context("from the server");
-  frame = {*envelope, header->attachment_bytes};
-  co_return Status::ok();
-}
-
-Status FetchClient::broken(const error_code& error, const char* during) const {
-  const std::string why = deadline_.passed() ? "no progress in time" : error.message();
-  return {deadline_.passed() ? StatusCode::kDeadlineExceeded : code_of_link_error(error),
-          to_string(options_.server) + ": " + during + ": " + why};
-}
-
 Status FetchClient::refused(const fbs::Error& error) {
   retry_after_ =
       std::min(std::chrono::milliseconds(error.retry_after_ms()), options_.longest_pause);
-  const std::string text = to_string(options_.server) + ": " + error.text()->str();
-  switch (error.code()) {
-    case fbs::ErrorCode::VersionMismatch:
-    case fbs::ErrorCode::UnknownModel:
-    case fbs::ErrorCode::Unauthorized:
-      return {StatusCode::kMismatch, text};
-    case fbs::ErrorCode::NotFound:
-      return {StatusCode::kNotFound, text};
-    case fbs::ErrorCode::BadRequest:
-      return {StatusCode::kInvalidArgument, text};
-    case fbs::ErrorCode::Busy:
-      return {StatusCode::kResourceExhausted, text};
-    default:
-      return {StatusCode::kUnavailable, text};
-  }
+  return link_.refusal(error);
 }
 
 void FetchClient::drop() {
-  error_code ignored;
-  socket_.close(ignored);
-  deadline_.disarm();
+  link_.close();
   ready_ = false;
 }
 

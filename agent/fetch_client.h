@@ -13,11 +13,10 @@
 #include <string>
 #include <vector>
 
-#include "agent/connection.h"
-#include "agent/deadline.h"
-#include "agent/name_lookup.h"
+#include "agent/connection_options.h"
 #include "agent/net.h"
-#include "schemas/frame.h"
+#include "agent/server_link.h"
+#include "schemas/model_reader.h"
 #include "schemas/sha256.h"
 #include "schemas/status.h"
 #include "schemas/wire_reader.h"
@@ -65,10 +64,7 @@ class FetchClient {
   [[nodiscard]] std::chrono::milliseconds retry_after() const { return retry_after_; }
 
  private:
-  struct Incoming {
-    const fbs::Envelope* envelope = nullptr;
-    std::uint64_t attachment_bytes = 0;  // still to be received
-  };
+  using Incoming = ServerLink::Incoming;
   struct Pending {
     std::uint64_t fetch_id = 0;
     std::uint64_t offset = 0;
@@ -76,7 +72,6 @@ class FetchClient {
   };
   class Transfer;
 
-  asio::awaitable<Status> connect();
   asio::awaitable<Status> greet();
   Status read_welcome(const fbs::Envelope& envelope);
   asio::awaitable<Status> run(Transfer& transfer);
@@ -84,24 +79,18 @@ class FetchClient {
   asio::awaitable<Status> take_piece(Transfer& transfer);
   asio::awaitable<Status> send(std::span<const std::byte> bytes);
   asio::awaitable<Status> receive(Incoming& frame);
-  asio::awaitable<Status> receive_frame(Incoming& frame);
-  asio::awaitable<Status> receive_exactly(std::span<std::byte> bytes, Clock::time_point by);
-  [[nodiscard]] Status broken(const error_code& error, const char* during) const;
   Status refused(const fbs::Error& error);
   void drop();
 
   const ConnectionOptions options_;
   const std::string model_name_;
-  NameLookup names_;
-  Stream socket_;
-  Deadline deadline_;
+  ServerLink link_;
   bool ready_ = false;
   bool refused_only_ =
       false;  // the server answered one Fetch with an Error: the connection is good
   std::uint64_t next_fetch_id_ = 1;
   std::optional<ModelIdentity> current_model_;
   std::chrono::milliseconds retry_after_{0};
-  std::vector<std::uint64_t> message_storage_;  // 8-byte aligned, as FlatBuffers wants it
   std::vector<std::byte> piece_;
 };
 

@@ -3,23 +3,20 @@
 // The names of Asio that the agent uses, and its one way of awaiting: errors as values.
 #pragma once
 
-#include <boost/asio/as_tuple.hpp>
-#include <boost/asio/awaitable.hpp>
 #include <boost/asio/ip/tcp.hpp>
 #include <boost/asio/steady_timer.hpp>
-#include <boost/asio/use_awaitable.hpp>
 #include <chrono>
 #include <cstdint>
+
+#include "schemas/transport/net.h"
 
 namespace cleave::agent {
 
 namespace asio = boost::asio;
 using asio::ip::tcp;
-using boost::system::error_code;
+using cleave::as_result;
+using cleave::error_code;
 using Clock = std::chrono::steady_clock;
-
-// co_await f(..., as_result) gives a tuple that starts with an error_code.
-inline constexpr auto as_result = asio::as_tuple(asio::use_awaitable);
 
 inline std::uint64_t ns_between(Clock::time_point from, Clock::time_point to) {
   const auto ns = std::chrono::duration_cast<std::chrono::nanoseconds>(to - from).count();

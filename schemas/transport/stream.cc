@@ -171,33 +171,26 @@ asio::awaitable<IoResult> Stream::async_write_some(std::span<const asio::const_b
 }
 
 asio::awaitable<IoResult> Stream::read_tls(asio::mutable_buffer buffer) {
-  if (buffer.size() == 0) co_return io_error({});
-  for (;;) {
-    if (!can_talk()) co_return io_error(asio::error::operation_aborted);
-    ERR_clear_error();
-    std::size_t count = 0;
-    const int result = SSL_read_ex(session_.get(), buffer.data(), buffer.size(), &count);
-    if (result == 1) {
-      if (++unwaited_ % kMostUnwaited == 0) {
-        co_await asio::post(socket_.get_executor(), asio::use_awaitable);
-      }
-      co_return IoResult{error_code(), count};
-    }
-    const Outcome next = outcome_of(result);
-    if (next.error) co_return io_error(next.error);
-    const auto [error] = co_await socket_.async_wait(next.wait, as_result);
-    if (error) co_return io_error(error);
-  }
+  return move_tls(buffer.size(), [buffer](ssl_st* session, std::size_t* count) {
+    return SSL_read_ex(session, buffer.data(), buffer.size(), count);
+  });
 }
 
 // A record, once begun, is written to its end: OpenSSL takes nothing else before.
 asio::awaitable<IoResult> Stream::write_tls(asio::const_buffer buffer) {
-  if (buffer.size() == 0) co_return io_error({});
+  return move_tls(buffer.size(), [buffer](ssl_st* session, std::size_t* count) {
+    return SSL_write_ex(session, buffer.data(), buffer.size(), count);
+  });
+}
+
+template <typename Call>
+asio::awaitable<IoResult> Stream::move_tls(std::size_t bytes, Call call) {
+  if (bytes == 0) co_return io_error({});
   for (;;) {
     if (!can_talk()) co_return io_error(asio::error::operation_aborted);
     ERR_clear_error();
     std::size_t count = 0;
-    const int result = SSL_write_ex(session_.get(), buffer.data(), buffer.size(), &count);
+    const int result = call(session_.get(), &count);
     if (result == 1) {
       if (++unwaited_ % kMostUnwaited == 0) {
         co_await asio::post(socket_.get_executor(), asio::use_awaitable);

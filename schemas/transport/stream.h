@@ -88,6 +88,9 @@ class Stream {
   [[nodiscard]] bool can_talk() const {
     return session_ != nullptr && !broken_ && socket_.is_open();
   }
+  // As one call of OpenSSL does, repeated until it moved something.
+  template <typename Call>
+  asio::awaitable<IoResult> move_tls(std::size_t bytes, Call call);
   asio::awaitable<IoResult> read_tls(asio::mutable_buffer buffer);
   asio::awaitable<IoResult> write_tls(asio::const_buffer buffer);
 

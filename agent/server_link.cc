@@ -1,0 +1,175 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "agent/server_link.h"
+
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <sys/socket.h>
+
+#include <algorithm>
+#include <array>
+#include <boost/asio/connect.hpp>
+#include <string>
+
+#include "schemas/frame.h"
+
+namespace cleave::agent {
+namespace {
+
+// A Goodbye is a courtesy: it does not hold up the end of the program.
+constexpr std::chrono::seconds kGoodbyeTimeout{1};
+
+// The slowest link that is waited for, as the server does; slower over a whole message is a server
+// that drips.
+constexpr std::uint64_t kSlowestBytesPerSecond = 1000;
+
+// What the system holds and has not sent; half of it leaves the slowest link in 8 s, which is
+// within the stall timeout.
+constexpr int kUnsentBytes = 16 << 10;
+
+void set_up(Stream& stream) {
+  error_code ignored;
+  stream.tcp_socket().set_option(tcp::no_delay(true), ignored);
+  // Else the system tells of room only when a third of its buffer is free, and on a slow link a
+  // buffer that has grown to megabytes looks like a link that stands still.
+  (void)setsockopt(stream.native_handle(), IPPROTO_TCP, TCP_NOTSENT_LOWAT, &kUnsentBytes,
+                   sizeof(kUnsentBytes));
+}
+
+}  // namespace
+
+ServerLink::ServerLink(const asio::any_io_executor& executor, const ConnectionOptions& options)
+    : options_(options),
+      names_(options.name_system),
+      stream_(executor),
+      deadline_(stream_.tcp_socket()) {}
+
+asio::awaitable<Status> ServerLink::connect(Clock::time_point latest) {
+  deadline_.reset();
+  const Clock::time_point by = std::min(latest, Clock::now() + options_.connect_timeout);
+  const auto endpoints = co_await names_.resolve(options_.server, by);
+  if (!endpoints.is_ok()) {
+    co_return endpoints.status().with_context(to_string(options_.server) +
+                                              ": looking up the server");
+  }
+  if (Status exposed = check_exposure(options_.security, *endpoints); !exposed.is_ok()) {
+    co_return exposed.with_context(to_string(options_.server));
+  }
+  deadline_.arm(by);
+  const auto [error, endpoint] =
+      co_await asio::async_connect(stream_.tcp_socket(), *endpoints, as_result);
+  deadline_.disarm();
+  if (error) co_return broken(error, "connecting");
+  set_up(stream_);
+  co_return co_await secure(latest);
+}
+
+asio::awaitable<Status> ServerLink::secure(Clock::time_point latest) {
+  deadline_.arm(std::min(latest, Clock::now() + options_.handshake_timeout));
+  const error_code insecure = co_await secure_link(stream_, options_.security, options_.server);
+  deadline_.disarm();
+  if (insecure) co_return broken(insecure, "securing the connection");
+  co_return Status::ok();
+}
+
+asio::awaitable<Status> ServerLink::send(std::span<const std::byte> bytes,
+                                         Clock::time_point latest) {
+  while (!bytes.empty()) {
+    deadline_.arm(std::min(latest, Clock::now() + options_.stall_timeout));
+    const auto [error, count] =
+        co_await stream_.async_write_some(asio::buffer(bytes.data(), bytes.size()), as_result);
+    deadline_.disarm();
+    bytes_sent_ += count;
+    if (error) co_return broken(error, "sending");
+    bytes = bytes.subspan(count);
+  }
+  co_return Status::ok();
+}
+
+asio::awaitable<Status> ServerLink::receive(std::span<std::byte> bytes, Clock::time_point latest) {
+  while (!bytes.empty()) {
+    deadline_.arm(std::min(latest, Clock::now() + options_.stall_timeout));
+    const auto [error, count] =
+        co_await stream_.async_read_some(asio::buffer(bytes.data(), bytes.size()), as_result);
+    deadline_.disarm();
+    if (error) co_return broken(error, "waiting for the server");
+    bytes = bytes.subspan(count);
+  }
+  co_return Status::ok();
+}
+
+asio::awaitable<Status> ServerLink::receive_frame(Incoming& frame,
+                                                  std::uint64_t max_attachment_bytes,
+                                                  Clock::time_point first_by,
+                                                  Clock::time_point latest) {
+  std::array<std::byte, kFrameHeaderBytes> bytes{};
+  deadline_.arm(std::min(first_by, latest));
+  const auto [error, begun] = co_await stream_.async_read_some(asio::buffer(bytes), as_result);
+  deadline_.disarm();
+  if (error) co_return broken(error, "waiting for the server");
+  Clock::time_point by = std::min(latest, Clock::now() + options_.stall_timeout);
+  const auto rest = std::span(bytes).subspan(begun);
+  if (Status status = co_await receive(rest, by); !status.is_ok()) co_return status;
+  const auto header = decode_frame_header(bytes, {.max_attachment_bytes = max_attachment_bytes});
+  if (!header.is_ok()) co_return header.status().with_context("from the server");
+  message_storage_.resize((header->message_bytes + 7) / 8);
+  const std::span message(reinterpret_cast<std::byte*>(message_storage_.data()),
+                          header->message_bytes);
+  by = std::min(latest,
+                Clock::now() + options_.stall_timeout + transfer_time(header->message_bytes));
+  if (Status status = co_await receive(message, by); !status.is_ok()) co_return status;
+  const auto envelope = parse_message(message);
+  if (!envelope.is_ok()) co_return envelope.status().with_context("from the server");
+  Status attachment = check_attachment(**envelope, header->attachment_bytes);
+  if (!attachment.is_ok()) co_return attachment.with_context("from the server");
+  frame = {*envelope, header->attachment_bytes};
+  co_return Status::ok();
+}
+
+Clock::duration ServerLink::transfer_time(std::uint64_t bytes) {
+  return std::chrono::seconds(bytes / kSlowestBytesPerSecond);
+}
+
+asio::awaitable<void> ServerLink::end(bool politely) {
+  if (politely) {
+    const FrameBytes goodbye = make_goodbye("done");
+    (void)co_await send(goodbye, Clock::now() + kGoodbyeTimeout);
+  }
+  error_code ignored;
+  stream_.shutdown(tcp::socket::shutdown_both, ignored);
+  close();
+}
+
+void ServerLink::close() {
+  error_code ignored;
+  stream_.close(ignored);
+  deadline_.disarm();
+}
+
+Status ServerLink::broken(const error_code& error, const char* during) const {
+  const std::string why = deadline_.passed() ? "no progress in time" : error.message();
+  return {deadline_.passed() ? StatusCode::kDeadlineExceeded : code_of_link_error(error),
+          to_string(options_.server) + ": " + during + ": " + why};
+}
+
+Status ServerLink::refusal(const fbs::Error& error) const {
+  const std::string text = to_string(options_.server) + ": " + error.text()->str();
+  switch (error.code()) {
+    case fbs::ErrorCode::VersionMismatch:
+    case fbs::ErrorCode::UnknownModel:
+    case fbs::ErrorCode::Unauthorized:
+      return {StatusCode::kMismatch, text};
+    case fbs::ErrorCode::NotFound:
+      return {StatusCode::kNotFound, text};
+    case fbs::ErrorCode::Busy:
+      return {StatusCode::kResourceExhausted, text};
+    case fbs::ErrorCode::DeadlineExceeded:
+      return {StatusCode::kDeadlineExceeded, text};
+    case fbs::ErrorCode::BadPicture:
+    case fbs::ErrorCode::BadRequest:
+      return {StatusCode::kInvalidArgument, text};
+    default:
+      return {StatusCode::kUnavailable, text};
+  }
+}
+
+}  // namespace cleave::agent

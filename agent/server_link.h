@@ -1,0 +1,76 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Bytes and frames between the agent and its server, below what they mean: looks the server up,
+// connects, secures the connection, and moves whole frames. Every await has a deadline; when one
+// passes the link is closed. Errors are values and name the server.
+//
+// Used by one coroutine at a time.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <vector>
+
+#include "agent/connection_options.h"
+#include "agent/deadline.h"
+#include "agent/name_lookup.h"
+#include "agent/net.h"
+#include "schemas/status.h"
+#include "schemas/transport/stream.h"
+#include "schemas/wire_reader.h"
+
+namespace cleave::agent {
+
+class ServerLink {
+ public:
+  struct Incoming {
+    const fbs::Envelope* envelope = nullptr;  // until the next frame is received
+    std::uint64_t attachment_bytes = 0;       // still to be received
+  };
+
+  // `options` must outlive it.
+  ServerLink(const asio::any_io_executor& executor, const ConnectionOptions& options);
+
+  // A connection, secured as the options say, until `latest` and within their timeouts. Errors:
+  // kUnavailable, kDeadlineExceeded; kMismatch (one end does not trust the other, or the connection
+  // would have to be plain and must not).
+  asio::awaitable<Status> connect(Clock::time_point latest);
+
+  // All of `bytes`, each that the system takes being progress. Errors: kUnavailable,
+  // kDeadlineExceeded.
+  asio::awaitable<Status> send(std::span<const std::byte> bytes, Clock::time_point latest);
+  asio::awaitable<Status> receive(std::span<std::byte> bytes, Clock::time_point latest);
+
+  // The next frame but for its attachment, whose size fits the message. Its first byte may take
+  // until `first_by`, what follows has the stall timeout besides, neither longer than `latest`.
+  // Errors: as above; kCorrupt.
+  asio::awaitable<Status> receive_frame(Incoming& frame, std::uint64_t max_attachment_bytes,
+                                        Clock::time_point first_by, Clock::time_point latest);
+
+  // How long these bytes may take on the slowest link that is waited for, beside the stall timeout.
+  [[nodiscard]] static Clock::duration transfer_time(std::uint64_t bytes);
+
+  // Says Goodbye, for at most a second, if `politely`, and closes. Does not fail.
+  asio::awaitable<void> end(bool politely);
+  void close();
+
+  [[nodiscard]] bool is_open() const { return stream_.is_open(); }
+  [[nodiscard]] std::uint64_t bytes_sent() const { return bytes_sent_; }
+
+  // What a server's Error comes to, whatever it answers. kMismatch: trying again is pointless.
+  [[nodiscard]] Status refusal(const fbs::Error& error) const;
+
+ private:
+  asio::awaitable<Status> secure(Clock::time_point latest);
+  [[nodiscard]] Status broken(const error_code& error, const char* during) const;
+
+  const ConnectionOptions& options_;
+  NameLookup names_;
+  Stream stream_;
+  Deadline deadline_;
+  std::uint64_t bytes_sent_ = 0;                // handed to the system
+  std::vector<std::uint64_t> message_storage_;  // 8-byte aligned, as FlatBuffers wants it
+};
+
+}  // namespace cleave::agent
