@@ -61,7 +61,8 @@ asio::awaitable<Status> Connection::handshake() {
 
 asio::awaitable<Status> Connection::exchange_hello() {
   const auto token = token_of(options_.security);
-  if (!token.is_ok()) co_return token.status();
+  // Perhaps it is being replaced: that is no fault of the picture.
+  if (!token.is_ok()) co_return Status(StatusCode::kUnavailable, token.status().message());
   const FrameBytes hello = make_hello({.device = options_.device,
                                        .model_identity = options_.model_identity,
                                        .features = kFeatureBoundaryCodecs | kFeatureResend,

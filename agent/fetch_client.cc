@@ -95,7 +95,7 @@ asio::awaitable<Status> FetchClient::ensure_connected() {
 asio::awaitable<Status> FetchClient::greet() {
   const ModelIdentity none{};
   const auto token = token_of(options_.security);
-  if (!token.is_ok()) co_return token.status();
+  if (!token.is_ok()) co_return Status(StatusCode::kUnavailable, token.status().message());
   const FrameBytes hello = make_hello({.device = options_.device,
                                        .model_identity = none,
                                        .lowest_version = kLowestProtocolVersion,

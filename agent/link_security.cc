@@ -42,8 +42,21 @@ Result<std::string> token_of(const LinkSecurity& security) {
   return read_token_file(security.token_file);
 }
 
-StatusCode code_of_link_error(const error_code& error) {
-  return is_distrust(error) ? StatusCode::kMismatch : StatusCode::kUnavailable;
+StatusCode code_of_link_error(const error_code& error, bool secured) {
+  if (error.category() != tls_category()) return StatusCode::kUnavailable;
+  switch (static_cast<TlsError>(error.value())) {
+    case TlsError::kRevoked:
+    case TlsError::kUnknownIssuer:
+    case TlsError::kWrongName:
+    case TlsError::kBadCertificate:
+      return StatusCode::kMismatch;
+    case TlsError::kCertificateDemanded:
+    case TlsError::kCertificateRevoked:
+    case TlsError::kCertificateUnknownIssuer:
+      return secured ? StatusCode::kMismatch : StatusCode::kUnavailable;
+    default:
+      return StatusCode::kUnavailable;
+  }
 }
 
 }  // namespace cleave::agent

@@ -38,7 +38,10 @@ asio::awaitable<error_code> secure_link(Stream& stream, const LinkSecurity& secu
 [[nodiscard]] Result<std::string> token_of(const LinkSecurity& security);
 
 // The status of an operation that failed with `error`: kMismatch when one end does not trust the
-// other, which trying again does not change; else kUnavailable.
-[[nodiscard]] StatusCode code_of_link_error(const error_code& error);
+// other, was shown why, and trying again changes nothing; else kUnavailable. What time or a renewed
+// file mends is the latter (a clock that is not set yet, an expired certificate or list), as is
+// what anybody in between can say: before the handshake is over (`secured`) nobody has proved
+// anything.
+[[nodiscard]] StatusCode code_of_link_error(const error_code& error, bool secured);
 
 }  // namespace cleave::agent

@@ -45,6 +45,7 @@ ServerLink::ServerLink(const asio::any_io_executor& executor, const ConnectionOp
 
 asio::awaitable<Status> ServerLink::connect(Clock::time_point latest) {
   deadline_.reset();
+  secured_ = false;
   const Clock::time_point by = std::min(latest, Clock::now() + options_.connect_timeout);
   const auto endpoints = co_await names_.resolve(options_.server, by);
   if (!endpoints.is_ok()) {
@@ -68,6 +69,7 @@ asio::awaitable<Status> ServerLink::secure(Clock::time_point latest) {
   const error_code insecure = co_await secure_link(stream_, options_.security, options_.server);
   deadline_.disarm();
   if (insecure) co_return broken(insecure, "securing the connection");
+  secured_ = true;
   co_return Status::ok();
 }
 
@@ -147,7 +149,7 @@ void ServerLink::close() {
 
 Status ServerLink::broken(const error_code& error, const char* during) const {
   const std::string why = deadline_.passed() ? "no progress in time" : error.message();
-  return {deadline_.passed() ? StatusCode::kDeadlineExceeded : code_of_link_error(error),
+  return {deadline_.passed() ? StatusCode::kDeadlineExceeded : code_of_link_error(error, secured_),
           to_string(options_.server) + ": " + during + ": " + why};
 }
 

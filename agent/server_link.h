@@ -69,6 +69,7 @@ class ServerLink {
   NameLookup names_;
   Stream stream_;
   Deadline deadline_;
+  bool secured_ = false;                        // as far as the options ask for
   std::uint64_t bytes_sent_ = 0;                // handed to the system
   std::vector<std::uint64_t> message_storage_;  // 8-byte aligned, as FlatBuffers wants it
 };

@@ -65,10 +65,12 @@ bool is_token(std::string_view text) {
 }
 
 Result<std::string> read_token_file(const std::string& path) {
-  CLEAVE_ASSIGN_OR_RETURN(const auto bytes, read_secret_file(path, kMaxTokenBytes + 2));
+  CLEAVE_ASSIGN_OR_RETURN(auto bytes, read_secret_file(path, kMaxTokenBytes + 2));
   std::string_view text(reinterpret_cast<const char*>(bytes.data()), bytes.size());
   if (text.ends_with('\n')) text.remove_suffix(1);
-  if (is_token(text)) return std::string(text);
+  std::string token(is_token(text) ? text : std::string_view());
+  OPENSSL_cleanse(bytes.data(), bytes.size());
+  if (!token.empty()) return token;
   return Status(StatusCode::kInvalidArgument,
                 path + ": not a token: one line of " + std::to_string(kMinTokenBytes) + " to " +
                     std::to_string(kMaxTokenBytes) + " printable characters without spaces");

@@ -50,7 +50,8 @@ Server::Server(asio::io_context& io, const ModelStore& models, const ServerOptio
       context_{models, pool_, options_, stats_, *payloads_, desk_, devices_, trust_, scrap_},
       doorman_(scrap_),
       acceptor_(io),
-      drain_timer_(io) {}
+      drain_timer_(io),
+      expiry_timer_(io) {}
 
 // A request that could never be taken would be told to come back for ever.
 Status Server::check_payload_budget() const {
@@ -94,7 +95,9 @@ Status Server::listen() {
     acceptor_.close(error);
     return exposed;
   }
-  trust_.log_expiry();
+  log_expiry();
+  asio::co_spawn(
+      io_, [this]() { return watch_expiry(); }, rethrow);
   asio::co_spawn(
       io_, [this]() { return accept_loop(); }, rethrow);
   return Status::ok();
@@ -134,10 +137,24 @@ Status Server::reload_credentials() {
     return status;
   }
   log_event(LogLevel::kInfo, "reloaded", {});
-  trust_.log_expiry();
+  log_expiry();
   auto sessions = sessions_;
   for (auto& [id, session] : sessions) session->judge_again();
   return Status::ok();
+}
+
+void Server::log_expiry() {
+  if (trust_.log_expiry()) ++stats_.expiry_warnings;
+}
+
+// A server runs for longer than a list of the revoked is good.
+asio::awaitable<void> Server::watch_expiry() {
+  while (acceptor_.is_open()) {
+    expiry_timer_.expires_after(options_.expiry_check);
+    const auto [error] = co_await expiry_timer_.async_wait(as_result);
+    if (error) break;  // shutdown() cancels it
+    log_expiry();
+  }
 }
 
 Endpoint Server::local_endpoint() const {
@@ -220,6 +237,7 @@ void Server::shutdown() {
   shutting_down_ = true;
   error_code ignored;
   acceptor_.close(ignored);
+  expiry_timer_.cancel();
   doorman_.end();
   log_event(LogLevel::kInfo, "shutting_down", {{"connections", sessions_.size()}});
   // drain() may end a session at once and so change the map.

@@ -57,6 +57,8 @@ class Server {
   [[nodiscard]] bool has_place(const tcp::socket& socket, AddressPass& pass);
   asio::awaitable<void> drain();
   void abort_all();
+  void log_expiry();
+  asio::awaitable<void> watch_expiry();
   [[nodiscard]] Status check_payload_budget() const;
   // Whether plain TCP is right where the server listens.
   [[nodiscard]] Status check_exposure() const;
@@ -76,6 +78,7 @@ class Server {
   Doorman doorman_;
   tcp::acceptor acceptor_;
   asio::steady_timer drain_timer_;
+  asio::steady_timer expiry_timer_;
   std::unordered_map<std::uint64_t, std::shared_ptr<Session>> sessions_;
   std::uint64_t next_session_id_ = 1;
   bool shutting_down_ = false;

@@ -43,6 +43,7 @@ struct ServerOptions {
   std::chrono::milliseconds drain_timeout{10'000};
   std::chrono::milliseconds heartbeat{5'000};  // of agents that can; 0: none is asked for
   TrustOptions trust;
+  std::chrono::milliseconds expiry_check{std::chrono::hours(24)};  // of what TLS is proved with
   AddressLimits address;
   DeviceLimits device{.max_inflight = 32};
   AnswerStoreLimits answers;

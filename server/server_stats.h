@@ -43,6 +43,7 @@ struct ServerStats {
   std::uint64_t tls_broken = 0;           // cut off, changed or out of turn
   std::uint64_t reloads = 0;              // of certificates and tokens
   std::uint64_t reload_errors = 0;        // those that changed nothing
+  std::uint64_t expiry_warnings = 0;      // certificates or lists that end within two weeks
 
   // Requests; requests = answers + errors of requests + busy + cancelled, or their connection
   // ended.
@@ -136,6 +137,7 @@ inline constexpr auto kServerCounters = std::to_array<ServerCounter>({
     {"tls_broken", &ServerStats::tls_broken},
     {"reloads", &ServerStats::reloads},
     {"reload_errors", &ServerStats::reload_errors},
+    {"expiry_warnings", &ServerStats::expiry_warnings},
     {"handshake_timeouts", &ServerStats::handshake_timeouts},
     {"protocol_errors", &ServerStats::protocol_errors},
     {"half_open", &ServerStats::half_open},

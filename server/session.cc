@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "server/session.h"
 
+#include <openssl/crypto.h>
+
 #include <algorithm>
 #include <array>
 #include <boost/asio/buffer.hpp>
@@ -121,7 +123,10 @@ asio::awaitable<void> Session::run() {
     Incoming frame;
     const bool received = co_await read_frame(frame);
     if (!received) break;
+    const bool greeting = !protocol_.welcomed();
     const bool go_on = co_await handle(frame);
+    // A Hello may have a token in it.
+    if (greeting) OPENSSL_cleanse(message_storage_.data(), message_storage_.size() * 8);
     if (!go_on) break;
     co_await outbox_below_bound();
   }

@@ -49,10 +49,13 @@ std::uint64_t ServerStats::*counter_of(const error_code& error) {
 }  // namespace
 
 asio::awaitable<bool> Session::secure() {
-  if (auto context = context_.trust.tls(); context != nullptr) {
+  if (const auto context = context_.trust.tls(); context != nullptr) {
     watchdog_.expect_read_until(handshake_deadline_);
-    const error_code error = co_await socket_.accept_tls(std::move(context));
+    error_code error = co_await socket_.accept_tls(context);
     watchdog_.read_done();
+    // Judged by what was read when the handshake began; meanwhile others may have been revoked.
+    const auto now = context_.trust.tls();
+    if (!error && now != context) error = socket_.judge_peer(*now);
     if (error) {
       count_insecure(error);
       co_return false;
@@ -90,7 +93,7 @@ std::string Session::why_distrusted() const {
 }
 
 void Session::judge_again() {
-  if (closing_ || securing_) return;  // who is not that far yet meets the new files
+  if (closing_ || securing_) return;  // secure() judges by the new files
   const std::string why = why_distrusted();
   if (why.empty()) {
     if (!protocol_.welcomed()) protocol_.expect(context_.trust.of_peer(socket_.peer()));
@@ -100,8 +103,11 @@ void Session::judge_again() {
   ++context_.stats.distrusted;
   log(LogLevel::kWarn, "distrusted", 0, why);
   leave_desk();
-  draining_ = false;  // nothing is waited for
-  closing_ = true;
+  // Nothing is waited for, nothing more is read, and nothing is said but why.
+  draining_ = false;
+  closing_ = hung_up_ = true;
+  outbox_.clear();
+  pieces_.clear();
   try {
     send(make_error(0, fbs::ErrorCode::Unauthorized, why));
   } catch (const std::exception&) {

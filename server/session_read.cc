@@ -24,7 +24,7 @@ asio::awaitable<bool> Session::read_exactly(std::span<std::byte> bytes, Clock::t
     bytes = bytes.subspan(count);
   }
   watchdog_.read_done();
-  co_return true;
+  co_return !hung_up_;
 }
 
 asio::awaitable<std::size_t> Session::await_frame(std::span<std::byte> header) {

@@ -54,13 +54,14 @@ PeerTrust Trust::of_peer(std::string certificate_name) const {
       .demanded = !is_open(), .certificate_name = std::move(certificate_name), .tokens = tokens_};
 }
 
-void Trust::log_expiry() const {
-  if (tls_ == nullptr || tls_->current()->good_until() == 0) return;
+bool Trust::log_expiry() const {
+  if (tls_ == nullptr || tls_->current()->good_until() == 0) return false;
   const long long until = tls_->current()->good_until();
   const bool soon = until - static_cast<long long>(std::time(nullptr)) < kSoonSeconds;
   log_event(
       soon ? LogLevel::kWarn : LogLevel::kInfo, "credentials",
       {{"good_until", utc_text(until)}, {"tokens", tokens_ == nullptr ? 0 : tokens_->size()}});
+  return soon;
 }
 
 }  // namespace cleave::server

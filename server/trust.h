@@ -32,8 +32,9 @@ class Trust {
   [[nodiscard]] const std::shared_ptr<const TokenTable>& tokens() const { return tokens_; }
   [[nodiscard]] bool is_open() const { return tls_ == nullptr && tokens_ == nullptr; }
 
-  // Logs until when certificate and revocation list are good: a warning when that is soon or past.
-  void log_expiry() const;
+  // Logs until when certificate and revocation list are good: a warning, and true, when that is
+  // soon or past.
+  bool log_expiry() const;
 
  private:
   TrustOptions options_;

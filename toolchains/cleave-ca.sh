@@ -16,7 +16,7 @@ cleave-ca.sh: certificates and tokens for cleave-server and cleave-agent
   cleave-ca.sh [OPTION...] server NAME [SAN...]  certificate of a server; NAME and each SAN is a DNS
                                                  name or an address that agents call it by
   cleave-ca.sh [OPTION...] device NAME           certificate of a device; NAME is what it is called
-  cleave-ca.sh [OPTION...] revoke NAME           the newest certificate of NAME is good no more
+  cleave-ca.sh [OPTION...] revoke NAME           every certificate of NAME is good no more
   cleave-ca.sh [OPTION...] crl                   the list of revoked certificates anew, as before it
                                                  runs out
   cleave-ca.sh [OPTION...] token NAME            a token of a device, and its line in `tokens`
@@ -28,7 +28,7 @@ cleave-ca.sh: certificates and tokens for cleave-server and cleave-agent
 It writes DIR/ca.crt, DIR/ca.key, DIR/crl.pem, DIR/NAME.crt and DIR/NAME.key, DIR/NAME.token and
 DIR/tokens. In the file names of NAME, every character but letters, digits, dot, dash and underscore
 becomes an underscore. Nothing that is there is overwritten, but crl.pem and, by a new certificate of
-the same NAME, its two files.
+the same kind and NAME, its two files.
 
 Exit codes: 0 done, 1 openssl or the file system refused, 2 wrong usage.
 EOF
@@ -161,12 +161,22 @@ init() {
   printf '%s\n' "$dir/ca.crt"
 }
 
+# Two names may come to one file name, and a server and a device may be called the same.
+need_same() {
+  local file=$1 name=$2 extensions=$3 subject kind=clientAuth
+  subject=$(openssl x509 -in "$file" -noout -subject -nameopt RFC2253) || die 1 "cannot read $file"
+  [ "$subject" = "subject=CN=$name" ] || die 2 "$name: $file is of another: ${subject#subject=CN=}"
+  openssl x509 -in "$file" -noout -ext extendedKeyUsage | grep -q 'Server' && kind=serverAuth
+  [[ $extensions = *$kind* ]] || die 2 "$name: $file is ${kind%Auth}'s; choose another name"
+}
+
 # issue NAME EXTENSIONS
 issue() {
   local name=$1 file
   need_authority
   file=$(file_of "$name")
   case "$file" in "$dir/ca" | "$dir/crl" | "$dir/tokens") die 2 "$name: that file is the CA's" ;; esac
+  [ ! -e "$file.crt" ] || need_same "$file.crt" "$name" "$2"
   make_work
   new_key "$work/leaf.key"
   write_config "$work/leaf.cnf" "$name" "$2"
@@ -205,12 +215,16 @@ device() {
 revoke() {
   check_name "$1"
   need_authority
-  local file
-  file=$(file_of "$1")
-  [ -f "$file.crt" ] || die 2 "$1 has no certificate in $dir"
+  local serials serial
+  # Also those that were renewed: whoever has the device has the old one too.
+  mapfile -t serials < <(awk -F '\t' -v subject="/CN=$1" \
+    '$1 == "V" && $6 == subject { print $4 }' "$dir/state/index.txt")
+  [ "${#serials[@]}" -gt 0 ] || die 2 "$1 has no certificate in $dir that is good"
   make_work
   write_config "$work/ca.cnf" x ''
-  openssl_with "$work/ca.cnf" ca -revoke "$file.crt"
+  for serial in "${serials[@]}"; do
+    openssl_with "$work/ca.cnf" ca -revoke "$dir/state/issued/$serial.pem"
+  done
   write_list
   printf '%s\n' "$dir/crl.pem"
 }

@@ -124,6 +124,9 @@ bool restrict(SSL_CTX* handle) {
   SSL_CTX_set_session_cache_mode(handle, SSL_SESS_CACHE_OFF);
   SSL_CTX_set_mode(handle, SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER |
                                SSL_MODE_RELEASE_BUFFERS);
+  // A call that meets a key update comes back to the executor: else who sends nothing but these
+  // would keep its thread for itself.
+  SSL_CTX_clear_mode(handle, SSL_MODE_AUTO_RETRY);
   return SSL_CTX_set_min_proto_version(handle, TLS1_3_VERSION) == 1 &&
          SSL_CTX_set_num_tickets(handle, 0) == 1 &&
          SSL_CTX_set_ciphersuites(handle, preferred_ciphersuites()) == 1 &&
@@ -189,7 +192,7 @@ Status TlsContext::use_trusted(const TlsFiles& files, bool certificate_optional)
       if (X509_STORE_add_crl(store, list.get()) != 1) return unusable(files.crl, "cannot be used");
       take_earlier(good_until_, seconds_since_1970(X509_CRL_get0_nextUpdate(list.get())));
     }
-    if (X509_STORE_set_flags(store, X509_V_FLAG_CRL_CHECK) != 1) {
+    if (X509_STORE_set_flags(store, X509_V_FLAG_CRL_CHECK | X509_V_FLAG_CRL_CHECK_ALL) != 1) {
       return unusable(files.crl, "cannot be used");
     }
   }

@@ -65,12 +65,6 @@ const boost::system::error_category& tls_category() {
   return category;
 }
 
-bool is_distrust(const boost::system::error_code& error) {
-  if (error.category() != tls_category()) return false;
-  const auto value = static_cast<TlsError>(error.value());
-  return value >= TlsError::kNoCertificate && value <= TlsError::kVersion;
-}
-
 TlsError tls_error_of_verification(long result) {
   switch (result) {
     case X509_V_ERR_CERT_HAS_EXPIRED:

@@ -38,9 +38,6 @@ enum class TlsError : int {
   return {static_cast<int>(error), tls_category()};
 }
 
-// Whether one end does not trust the other: a person has to put that right.
-[[nodiscard]] bool is_distrust(const boost::system::error_code& error);
-
 // Of an X509_V_ERR_ number, which is not X509_V_OK.
 [[nodiscard]] TlsError tls_error_of_verification(long result);
 // Of a packed error of OpenSSL's queue, as ERR_get_error() gives it.

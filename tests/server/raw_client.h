@@ -47,8 +47,10 @@ class RawClient {
   // Whether the server closes within `milliseconds` without sending anything more.
   bool closed_within(int milliseconds);
 
- private:
+  // False when the server closed or was silent for 10 s.
   bool receive_exactly(std::span<std::byte> bytes) const;
+
+ private:
   int socket_ = -1;
   std::vector<std::uint64_t> storage_;
   std::size_t message_bytes_ = 0;

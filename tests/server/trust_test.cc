@@ -9,6 +9,7 @@
 #include <string>
 
 #include "server/token_table.h"
+#include "tests/server/half_handshake.h"
 #include "tests/server/session_fixture.h"
 #include "tests/server/tls_client.h"
 #include "tests/support/certificates.h"
@@ -219,7 +220,59 @@ TEST_CASE("a reload that fails changes nothing") {
   reload(fixture, /*good=*/false);
   TlsClient bearer(fixture.server.port(), trusting.nobody());
   CHECK(refusal(bearer, hello(fixture, "cam 1", kToken)) == "");
-  CHECK(fixture.stats().reload_errors == 1);
+  // Also what can be read of it: the new tokens wait for a key that can be used.
+  write_secret(trusting.trust.tokens, token_line(std::string(40, 'n'), "cam 1"));
+  write_secret(trusting.trust.tls.key, "no key\n");
+  reload(fixture, /*good=*/false);
+  TlsClient again(fixture.server.port(), trusting.nobody());
+  CHECK(refusal(again, hello(fixture, "cam 1", kToken)) == "");
+  CHECK(fixture.stats().reload_errors == 2);
+}
+
+TEST_CASE("who was revoked while it shook hands is not let in") {
+  Trusting trusting;
+  Fixture fixture(trusting.demand_certificates().with_list().options());
+  const Context lost = trusting.device("lost");
+  HalfHandshake half(fixture.server.port(), lost);
+  trusting.authority.revoke_last();
+  trusting.with_list();
+  reload(fixture);
+  half.finish();
+  fixture.await_stats([](const auto& stats) { return stats.tls_revoked == 1; });
+  CHECK(half.closed());
+  CHECK(fixture.stats().sessions == 0);
+}
+
+TEST_CASE("who is put out gets nothing any more of what was under way") {
+  Trusting trusting;
+  Fixture fixture(trusting.demand_certificates().with_list().options());
+  TlsClient bad(fixture.server.port(), trusting.device("lost"));
+  CHECK(refusal(bad, hello(fixture, "lost")) == "");
+  // Its attachment is still on its way.
+  const auto tensors = fixture.boundary(2, 5);
+  const auto bytes = std::as_bytes(std::span(tensors));
+  REQUIRE(bad.send(make_request({.request_id = 9, .cut = 2}, bytes.size())));
+  REQUIRE(bad.send(bytes.first(bytes.size() / 2)));
+  fixture.await_stats([](const auto& stats) { return stats.requests == 1; });
+  trusting.authority.revoke_last();
+  trusting.with_list();
+  reload(fixture);
+  (void)bad.send(bytes.subspan(bytes.size() / 2));
+  const fbs::Envelope* last = bad.receive();
+  REQUIRE(last != nullptr);
+  REQUIRE(last->message_as_Error() != nullptr);
+  CHECK(last->message_as_Error()->code() == fbs::ErrorCode::Unauthorized);
+  bad.receive_to_end();
+  CHECK(fixture.server.stop().answers == 0);
+}
+
+TEST_CASE("what ends soon is said again and again, not only at the start") {
+  Trusting trusting;
+  Fixture fixture([&](server::ServerOptions& options) {
+    options.trust = trusting.demand_certificates().trust;
+    options.expiry_check = milliseconds(10);
+  });
+  fixture.await_stats([](const auto& stats) { return stats.expiry_warnings >= 3; });
 }
 
 TEST_CASE("bytes that are no TLS end that connection, counted, and no other") {

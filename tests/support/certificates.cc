@@ -62,14 +62,28 @@ void write_certificate(const std::string& path, X509* certificate) {
 
 TestAuthority::TestAuthority(std::string folder, const std::string& name)
     : folder_(std::move(folder)), name_(name), file_(folder_ + "/" + name + ".ca") {
+  begin(name, serial_);
+  finish(certificate_, key_);
+}
+
+TestAuthority::TestAuthority(std::string folder, const std::string& name, TestAuthority& above)
+    : folder_(std::move(folder)), name_(name), file_(folder_ + "/" + name + ".ca") {
+  begin(name, ++above.serial_);
+  finish(above.certificate_, above.key_);
+}
+
+void TestAuthority::begin(const std::string& name, long serial) {
   key_ = EVP_EC_gen("P-256");
   REQUIRE(key_ != nullptr);
-  certificate_ = begin_certificate(serial_, key_, {.name = name, .sans = {}});
-  X509_set_issuer_name(certificate_, X509_get_subject_name(certificate_));
-  extend(certificate_, certificate_, NID_basic_constraints, "critical,CA:TRUE");
-  extend(certificate_, certificate_, NID_key_usage, "critical,keyCertSign,cRLSign");
-  extend(certificate_, certificate_, NID_subject_key_identifier, "hash");
-  REQUIRE(X509_sign(certificate_, key_, EVP_sha256()) > 0);
+  certificate_ = begin_certificate(serial, key_, {.name = name, .sans = {}});
+}
+
+void TestAuthority::finish(X509* issuer, EVP_PKEY* signer) {
+  X509_set_issuer_name(certificate_, X509_get_subject_name(issuer));
+  extend(certificate_, issuer, NID_basic_constraints, "critical,CA:TRUE");
+  extend(certificate_, issuer, NID_key_usage, "critical,keyCertSign,cRLSign");
+  extend(certificate_, issuer, NID_subject_key_identifier, "hash");
+  REQUIRE(X509_sign(certificate_, signer, EVP_sha256()) > 0);
   write_certificate(file_, certificate_);
 }
 

@@ -26,6 +26,8 @@ class TestAuthority {
  public:
   // Writes FOLDER/NAME.ca.
   TestAuthority(std::string folder, const std::string& name);
+  // One that `above` vouches for, as its newest certificate.
+  TestAuthority(std::string folder, const std::string& name, TestAuthority& above);
   ~TestAuthority();
   TestAuthority(const TestAuthority&) = delete;
   TestAuthority& operator=(const TestAuthority&) = delete;
@@ -41,6 +43,9 @@ class TestAuthority {
   void revoke_last() { revoked_.push_back(serial_); }
 
  private:
+  void begin(const std::string& name, long serial);
+  void finish(x509_st* issuer, evp_pkey_st* signer);
+
   std::string folder_, name_, file_;
   evp_pkey_st* key_;
   x509_st* certificate_;
