@@ -21,7 +21,8 @@ libraries into a per-user cache. Safe to run again: it does only what is not don
   --tsan                also pthreadpool with ThreadSanitizer
   --fuzz                also what the fuzz preset needs
   --demo                also what toolchains/demo.sh needs
-  --tests               also what the whole test suite needs (includes --fuzz)
+  --tests               also the packages of the tests (includes --fuzz); the whole suite
+                        needs --tsan and --cross as well
   --sources DIR         take source archives (and the Boost package) from DIR first
   --jobs N              parallel compile jobs (default: all cores)
   --no-apt              never run apt: neither to install nor to fetch
