@@ -9,7 +9,7 @@ namespace {
 
 using planner::Objective;
 
-double ms(std::uint64_t ns) { return static_cast<double>(ns) / 1e6; }
+double to_ms(std::uint64_t ns) { return static_cast<double>(ns) / 1e6; }
 
 BarChart latency_chart(const Plan& plan, bool server) {
   BarChart chart{.title = "Latency of every split",
@@ -28,10 +28,10 @@ BarChart latency_chart(const Plan& plan, bool server) {
                              : row.candidate.sends_jpeg                ? " file"
                                                                        : " pixels";
     chart.categories.push_back(std::to_string(row.split.layers_on_device) + form + precision);
-    chart.series[0].values.push_back(ms(row.candidate.edge_latency_ns));
+    chart.series[0].values.push_back(to_ms(row.candidate.edge_latency_ns));
     const bool remote = row.candidate.needs_server;
-    chart.series[1].values.push_back(remote ? ms(row.score.tx_ns) : 0);
-    chart.series[2].values.push_back(remote ? ms(row.candidate.server_latency_ns) : 0);
+    chart.series[1].values.push_back(remote ? to_ms(row.score.tx_ns) : 0);
+    chart.series[2].values.push_back(remote ? to_ms(row.candidate.server_latency_ns) : 0);
   }
   return chart;
 }
@@ -73,7 +73,7 @@ XyChart front_chart(const Plan& plan) {
                            {.name = "chosen", .mark = SeriesMark::kDots}}};
   const auto point = [&](std::size_t index) {
     const planner::Score& score = plan.splits[index].score;
-    return ChartPoint{.x = ms(score.latency_ns), .y = amount(score, objective)};
+    return ChartPoint{.x = to_ms(score.latency_ns), .y = amount(score, objective)};
   };
   for (std::size_t i = 0; i < plan.splits.size(); ++i) {
     const planner::Score& score = plan.splits[i].score;

@@ -12,14 +12,14 @@
 namespace cleave::agent {
 namespace {
 
-constexpr std::int64_t kNsPerSecond = 1'000'000'000;
+constexpr std::int64_t kClockNsPerSecond = 1'000'000'000;
 // A wall clock before 2024 was never set.
-constexpr std::int64_t kClockIsSet_ns = 1'704'067'200 * kNsPerSecond;
+constexpr std::int64_t kClockIsSet_ns = 1'704'067'200 * kClockNsPerSecond;
 
 std::int64_t read_clock(clockid_t clock) {
   timespec time{};
   clock_gettime(clock, &time);
-  return static_cast<std::int64_t>(time.tv_sec) * kNsPerSecond + time.tv_nsec;
+  return static_cast<std::int64_t>(time.tv_sec) * kClockNsPerSecond + time.tv_nsec;
 }
 
 // The hex digits of the kernel's UUID; zeros, which match no boot, where there is none.
@@ -45,7 +45,7 @@ std::int64_t wall_offset_ns() {
   std::int64_t seconds = 0;
   std::from_chars(digits.data(), digits.data() + digits.size(), seconds);
   constexpr std::int64_t kMostSeconds = 4'000'000'000;
-  return std::clamp(seconds, -kMostSeconds, kMostSeconds) * kNsPerSecond;
+  return std::clamp(seconds, -kMostSeconds, kMostSeconds) * kClockNsPerSecond;
 }
 
 class SystemTime final : public TimeSource {

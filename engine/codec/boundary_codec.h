@@ -3,8 +3,10 @@
 // Boundary tensors of one cut to the bytes of an attachment, and back. START HERE.
 //
 // Both ends make the same codec from the same model file: sizes, tables and the order of tensors
-// follow from it, and the bytes carry values alone. Integer arithmetic decides every bit of a
-// stream, so that both ends agree on every architecture.
+// follow from it, and the bytes carry values alone. Integers decide what is written, or single
+// operations of IEEE 754 whose result depends neither on rounding modes nor on flushed subnormals:
+// both ends agree on every architecture. Only libzstd may write other bytes in another release;
+// what they decode to is the same.
 #pragma once
 
 #include <cstddef>

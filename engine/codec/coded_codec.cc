@@ -24,7 +24,7 @@ class CodedTensor {
   CodedTensor(const BoundaryTensor& tensor, const CodedTensorTable& table)
       : tensor_(tensor),
         row_(tensor.width * tensor.channels),
-        quantizer_(table, tensor.zero_point),
+        quantizer_(table, tensor),
         coder_(table, tensor.width, tensor.channels) {}
 
   [[nodiscard]] std::size_t elements() const { return tensor_.elements(); }
@@ -33,13 +33,11 @@ class CodedTensor {
   [[nodiscard]] std::size_t held_bytes() const { return coder_.held_bytes(); }
 
   void quantize(std::span<const std::byte> values, std::span<std::int8_t> levels) const {
-    tensor_.is_f32() ? quantizer_.quantize_f32(values, levels)
-                     : quantizer_.quantize_int8(values, levels);
+    quantizer_.quantize(values, levels);
   }
 
   void restore(std::span<const std::int8_t> levels, std::span<std::byte> values) const {
-    tensor_.is_f32() ? quantizer_.restore_f32(levels, values)
-                     : quantizer_.restore_int8(levels, values);
+    quantizer_.restore(levels, values);
   }
 
   // The bytes of row `y` of all values.

@@ -25,8 +25,10 @@ float value_of(const CodedTensorTable& table, int magnitude, float step) {
 
 }  // namespace
 
-CodedQuantizer::CodedQuantizer(const CodedTensorTable& table, std::int32_t zero_point)
-    : rounding_(static_cast<float>(table.rounding) * 0x1p-8F), sign_mask_(table.has_sign ? -1 : 0) {
+CodedQuantizer::CodedQuantizer(const CodedTensorTable& table, const BoundaryTensor& tensor)
+    : is_f32_(tensor.is_f32()),
+      rounding_(static_cast<float>(table.rounding) * 0x1p-8F),
+      sign_mask_(table.has_sign ? -1 : 0) {
   const auto step = std::bit_cast<float>(std::uint32_t{table.step} << 16);
   per_step_ = 1.0F / step;
   for (int level = -kMostLevel - 1; level <= kMostLevel; ++level) {
@@ -34,11 +36,11 @@ CodedQuantizer::CodedQuantizer(const CodedTensorTable& table, std::int32_t zero_
     const float value = level < 0 ? -magnitude : magnitude;
     value_of_level_[bits_of(level)] = value;
     const float nearest = std::floor(std::clamp(value, -512.0F, 512.0F) + 0.5F);
-    const auto q = static_cast<std::int32_t>(nearest) + zero_point;
+    const auto q = static_cast<std::int32_t>(nearest) + tensor.zero_point;
     int8_of_level_[bits_of(level)] = static_cast<std::byte>(std::clamp(q, -128, 127));
   }
   for (int q = -128; q <= 127; ++q) {
-    const auto value = static_cast<float>(q - zero_point);
+    const auto value = static_cast<float>(q - tensor.zero_point);
     std::array<std::byte, 4> bytes{};
     std::memcpy(bytes.data(), &value, 4);
     quantize_f32(bytes, std::span(level_of_int8_).subspan(bits_of(q), 1));

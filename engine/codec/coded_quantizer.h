@@ -10,27 +10,35 @@
 #include <cstdint>
 #include <span>
 
+#include "engine/codec/codec_factories.h"
 #include "engine/codec/coded_table.h"
 
 namespace cleave::codec {
 
 class CodedQuantizer {
  public:
-  // `zero_point` is that of an int8 tensor, whose values are (q - zero_point); of f32 it is 0.
-  // REQUIRES: a table that read_coded_table() accepts; -128..127.
-  CodedQuantizer(const CodedTensorTable& table, std::int32_t zero_point);
+  // For `tensor`: its f32 values, or int8 ones, which are (q - zero_point).
+  // REQUIRES: a table that read_coded_table() accepts; a zero point of -128..127.
+  CodedQuantizer(const CodedTensorTable& table, const BoundaryTensor& tensor);
 
   // levels[i] of the i-th value, -127..127, or 0..127 without sign. NaN has that of 0.
-  // REQUIRES: 4 bytes of f32 for each level.
-  void quantize_f32(std::span<const std::byte> values, std::span<std::int8_t> levels) const;
-  // REQUIRES: as many int8 values.
-  void quantize_int8(std::span<const std::byte> values, std::span<std::int8_t> levels) const;
+  // REQUIRES: as many values as levels, of the tensor's dtype.
+  void quantize(std::span<const std::byte> values, std::span<std::int8_t> levels) const {
+    is_f32_ ? quantize_f32(values, levels) : quantize_int8(values, levels);
+  }
 
   // The reverse: of any levels.
+  void restore(std::span<const std::int8_t> levels, std::span<std::byte> values) const {
+    is_f32_ ? restore_f32(levels, values) : restore_int8(levels, values);
+  }
+
+ private:
+  void quantize_f32(std::span<const std::byte> values, std::span<std::int8_t> levels) const;
+  void quantize_int8(std::span<const std::byte> values, std::span<std::int8_t> levels) const;
   void restore_f32(std::span<const std::int8_t> levels, std::span<std::byte> values) const;
   void restore_int8(std::span<const std::int8_t> levels, std::span<std::byte> values) const;
 
- private:
+  bool is_f32_;
   float per_step_;
   float rounding_;
   std::int32_t sign_mask_;  // 0: negative values become 0; -1: they do not

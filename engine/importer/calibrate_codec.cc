@@ -23,16 +23,19 @@ using codec::CodedQuality;
 constexpr int kFinest = -24;
 constexpr int kCoarsest = 16;
 
-std::vector<std::uint8_t> mirrored(std::span<const std::uint8_t> pixels, const fbs::Shape& shape) {
-  std::vector<std::uint8_t> result(pixels.size());
-  const std::size_t channels = shape.channels();
-  for (std::size_t p = 0; p < pixels.size() / channels; ++p) {
-    const std::size_t x = p % shape.width();
-    const std::size_t from = (p - x + shape.width() - 1 - x) * channels;
-    std::ranges::copy(pixels.subspan(from, channels),
-                      result.begin() + static_cast<std::ptrdiff_t>(p * channels));
+constexpr int kOctave = 4;
+
+// Of a tensor of zeros too.
+double positive_rms(const ValueScale& scale) { return std::max(scale.rms, 1e-30); }
+
+// The finest step with which no tensor's largest value is beyond the last level.
+int finest_without_clipping(std::span<const ValueScale> scales) {
+  double ratio = 0;
+  for (const ValueScale& scale : scales) {
+    ratio = std::max(ratio, scale.largest / positive_rms(scale));
   }
-  return result;
+  if (ratio == 0) return kFinest;
+  return std::max(kFinest, static_cast<int>(std::ceil(4 * std::log2(ratio / codec::kMostLevel))));
 }
 
 // Searches at the cut that its walker stands at.
@@ -47,27 +50,33 @@ class CutSearch {
     for (std::size_t t = 0; t < boundary.size(); ++t) {
       scales_.push_back(value_scale(boundary[t], samples_[t]));
     }
+    finest_ = finest_without_clipping(scales_);
+    coarsest_ = std::max(kCoarsest, finest_ + kOctave);
   }
 
-  // The coarsest step that keeps to the disagreement; the finest of all when none does. Counts go
-  // up and down: halving finds where they pass what is allowed, and means decide near it.
+  // The coarsest step that keeps to the disagreement; when none does, that with the fewest other
+  // answers. Counts go up and down: halving finds where they pass what is allowed, and means decide
+  // near it.
   Result<int> find_step(std::uint32_t disagreement_ppm) {
     const double allowed =
         static_cast<double>(disagreement_ppm) * static_cast<double>(walker_.pictures()) / 1e6;
-    int keeps = kFinest, breaks = kCoarsest;
-    while (breaks - keeps > 1) {
-      const int middle = keeps + (breaks - keeps) / 2;
-      CLEAVE_ASSIGN_OR_RETURN(const double differing, differing_at(middle));
-      (differing <= allowed ? keeps : breaks) = middle;
+    int step = finest_ - 1, breaks = coarsest_ + 1;
+    while (breaks - step > 1) {
+      const int middle = step + (breaks - step) / 2;
+      CLEAVE_ASSIGN_OR_RETURN(const std::uint32_t differing, differing_at(middle));
+      (differing <= allowed ? step : breaks) = middle;
     }
-    CLEAVE_ASSIGN_OR_RETURN(double mean, smoothed(keeps));
-    const bool coarser = mean <= allowed;
-    while (keeps > kFinest && keeps < kCoarsest) {
-      CLEAVE_ASSIGN_OR_RETURN(mean, smoothed(coarser ? keeps + 1 : keeps));
-      if ((mean <= allowed) != coarser) break;
-      keeps += coarser ? 1 : -1;
+    if (step < finest_) return least_differing();
+    CLEAVE_ASSIGN_OR_RETURN(bool keeps, keeps_at(step, allowed));
+    while (!keeps && step > finest_) {
+      CLEAVE_ASSIGN_OR_RETURN(keeps, keeps_at(--step, allowed));
     }
-    return keeps;
+    if (!keeps) return least_differing();
+    for (; step < coarsest_; ++step) {
+      CLEAVE_ASSIGN_OR_RETURN(keeps, keeps_at(step + 1, allowed));
+      if (!keeps) break;
+    }
+    return step;
   }
 
   Result<CodedQuality> quality_at(int step) {
@@ -86,20 +95,34 @@ class CutSearch {
   [[nodiscard]] std::vector<codec::CodedTensorTable> quantizers(int step) const {
     std::vector<codec::CodedTensorTable> tables;
     for (std::size_t t = 0; t < boundary_.size(); ++t) {
-      const double rms = std::max(scales_[t].rms, 1e-30);
-      tables.push_back(quantizer_table(boundary_[t], samples_[t], rms * std::exp2(step / 4.0),
-                                       scales_[t].has_negative));
+      const double size = positive_rms(scales_[t]) * std::exp2(step / 4.0);
+      tables.push_back(quantizer_table(boundary_[t], samples_[t], size, scales_[t].has_negative));
     }
     return tables;
   }
 
-  Result<double> smoothed(int step) {
-    double sum = 0;
-    for (const int near : {step - 1, step, step + 1}) {
+  // By itself, and on the mean with its neighbours that clip nothing.
+  Result<bool> keeps_at(int step, double allowed) {
+    CLEAVE_ASSIGN_OR_RETURN(const std::uint32_t here, differing_at(step));
+    double sum = 0, count = 0;
+    for (int near = std::max(step - 1, finest_); near <= step + 1; ++near, ++count) {
       CLEAVE_ASSIGN_OR_RETURN(const std::uint32_t differing, differing_at(near));
       sum += differing;
     }
-    return sum / 3;
+    return here <= allowed && sum <= allowed * count;
+  }
+
+  // Of those tried and of finer ones, the coarsest of equals: to clip a few large values may cost
+  // less than a coarse step for all.
+  Result<int> least_differing() {
+    for (int step = finest_; step >= kFinest; step -= kOctave) {
+      CLEAVE_RETURN_IF_ERROR(differing_at(step).status());
+    }
+    auto least = known_.begin();
+    for (auto tried = known_.begin(); tried != known_.end(); ++tried) {
+      if (tried->second <= least->second) least = tried;
+    }
+    return least->first;
   }
 
   Result<std::uint32_t> differing_at(int step);
@@ -109,6 +132,8 @@ class CutSearch {
   const Boundary& boundary_;
   std::vector<std::vector<std::span<const std::byte>>> samples_;  // of each tensor
   std::vector<ValueScale> scales_;
+  int finest_ = kFinest;  // without clipping
+  int coarsest_ = kCoarsest;
   std::map<int, std::uint32_t> known_;  // by step
 };
 
@@ -118,7 +143,7 @@ Result<std::uint32_t> CutSearch::differing_at(int step) {
   std::vector<codec::CodedQuantizer> ways;
   std::vector<std::vector<std::byte>> carried;
   for (std::size_t t = 0; t < boundary_.size(); ++t) {
-    ways.emplace_back(tables[t], boundary_[t].zero_point);
+    ways.emplace_back(tables[t], boundary_[t]);
     carried.emplace_back(boundary_[t].bytes());
   }
   const std::vector<std::span<const std::byte>> arrived(carried.begin(), carried.end());
@@ -126,13 +151,8 @@ Result<std::uint32_t> CutSearch::differing_at(int step) {
   for (std::size_t i = 0; i < walker_.pictures(); ++i) {
     for (std::size_t t = 0; t < boundary_.size(); ++t) {
       std::vector<std::int8_t> levels(boundary_[t].elements());
-      if (boundary_[t].is_f32()) {
-        ways[t].quantize_f32(samples_[t][i], levels);
-        ways[t].restore_f32(levels, carried[t]);
-      } else {
-        ways[t].quantize_int8(samples_[t][i], levels);
-        ways[t].restore_int8(levels, carried[t]);
-      }
+      ways[t].quantize(samples_[t][i], levels);
+      ways[t].restore(levels, carried[t]);
     }
     CLEAVE_ASSIGN_OR_RETURN(const std::size_t answer, walker_.answer_with(arrived));
     differing += answer != walker_.answer(i) ? 1 : 0;

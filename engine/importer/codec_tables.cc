@@ -17,8 +17,9 @@ constexpr auto kCoded = static_cast<std::uint8_t>(fbs::Codec::Coded);
 
 void replace_tables(fbs::ModelT& model, const std::vector<CodedCutTable>& tables) {
   std::erase_if(model.codec_tables, [&](const std::unique_ptr<fbs::CodecTableT>& old) {
-    return old->codec == kCoded &&
-           std::ranges::find(tables, old->variant, &CodedCutTable::variant) != tables.end();
+    return old->codec == kCoded && std::ranges::any_of(tables, [&](const CodedCutTable& table) {
+             return table.variant == old->variant && table.cut == old->cut;
+           });
   });
   for (const CodedCutTable& table : tables) {
     auto added = std::make_unique<fbs::CodecTableT>();

@@ -21,10 +21,10 @@ struct CodedCutTable {
   std::vector<std::uint8_t> data;
 };
 
-// The bytes of `model` with `tables` in the place of every table of codec Coded that it has of
-// their variants. It is another model: its identity differs. The same arguments give the same
-// bytes. REQUIRES: a whole model file. Errors: kResourceExhausted (a header over its cap), kCorrupt
-// (what no reader would accept).
+// The bytes of `model` with `tables` in the place of those of codec Coded that it has for the
+// same cuts of the same variants. It is another model: its identity differs. The same arguments
+// give the same bytes. REQUIRES: a whole model file. Errors: kResourceExhausted (a header over its
+// cap), kCorrupt (what no reader would accept).
 [[nodiscard]] Result<std::vector<std::byte>> with_coded_tables(
     const ModelFile& model, const std::vector<CodedCutTable>& tables);
 

@@ -42,11 +42,7 @@ float value_at(const BoundaryTensor& tensor, std::span<const std::byte> sample, 
 std::vector<std::int8_t> levels_of(const BoundaryTensor& tensor, const CodedQuantizer& quantizer,
                                    std::span<const std::byte> sample) {
   std::vector<std::int8_t> levels(tensor.elements());
-  if (tensor.is_f32()) {
-    quantizer.quantize_f32(sample, levels);
-  } else {
-    quantizer.quantize_int8(sample, levels);
-  }
+  quantizer.quantize(sample, levels);
   return levels;
 }
 
@@ -158,6 +154,7 @@ ValueScale value_scale(const BoundaryTensor& tensor,
     for (std::size_t i = 0; i < tensor.elements(); ++i) {
       const double value = value_at(tensor, sample, i);
       squares += value * value;
+      scale.largest = std::max(scale.largest, std::abs(value));
       scale.has_negative = scale.has_negative || value < 0;
     }
   }
@@ -176,7 +173,7 @@ CodedTensorTable quantizer_table(const BoundaryTensor& tensor,
   table.rounding = kRounding;
   table.has_sign = has_sign;
   const double exact = std::bit_cast<float>(std::uint32_t{table.step} << 16);
-  const CodedQuantizer quantizer(table, tensor.zero_point);
+  const CodedQuantizer quantizer(table, tensor);
   std::array<double, codec::kCentroids + 1> sums{}, counts{};
   for (const std::span<const std::byte> sample : samples) {
     const std::vector<std::int8_t> levels = levels_of(tensor, quantizer, sample);
@@ -198,7 +195,7 @@ CodedTensorTable quantizer_table(const BoundaryTensor& tensor,
 
 void add_contexts(const BoundaryTensor& tensor, std::span<const std::span<const std::byte>> samples,
                   CodedTensorTable& table) {
-  const CodedQuantizer quantizer(table, tensor.zero_point);
+  const CodedQuantizer quantizer(table, tensor);
   std::vector<std::uint64_t> magnitudes(tensor.channels);
   for (const std::span<const std::byte> sample : samples) {
     const std::vector<std::int8_t> levels = levels_of(tensor, quantizer, sample);

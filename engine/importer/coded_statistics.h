@@ -13,10 +13,11 @@
 
 namespace cleave::importer {
 
-// The root of the mean square of all values, and whether one is negative. Values that are not
-// finite count as 0. int8 values count as they are held, from their zero point.
+// Of all values the root of the mean square, the largest magnitude, and whether one is negative.
+// Values that are not finite count as 0. int8 values count as they are held, from their zero point.
 struct ValueScale {
   double rms = 0;
+  double largest = 0;
   bool has_negative = false;
 };
 [[nodiscard]] ValueScale value_scale(const codec::BoundaryTensor& tensor,

@@ -20,7 +20,7 @@ namespace {
 
 constexpr std::size_t kMostPictures = 64;
 
-struct Arguments {
+struct CalibrateCodecArguments {
   std::string model, destination, pictures, variant;
   std::vector<std::string> splits;
   std::vector<std::string> disagreement{"1%", "3%", "7%"};
@@ -74,7 +74,7 @@ Result<std::vector<OpIndex>> find_cuts_of(const fbs::Model& model, std::uint32_t
   return cuts;
 }
 
-Status read_options(const Arguments& arguments, const ModelFile& model,
+Status read_options(const CalibrateCodecArguments& arguments, const ModelFile& model,
                     CodecCalibration& calibration) {
   CLEAVE_ASSIGN_OR_RETURN(calibration.variant, find_variant(model.header(), arguments.variant));
   CLEAVE_ASSIGN_OR_RETURN(calibration.cuts,
@@ -116,6 +116,22 @@ void print_cut(const CalibratedCut& found) {
   std::fflush(stdout);
 }
 
+// Where a level's figures are over what it was to keep to.
+void warn_of_excess(const CalibratedCut& found, const CodecCalibration& calibration) {
+  for (std::size_t i = 0; i < found.qualities.size(); ++i) {
+    const CodedFigures& figures = found.qualities[i];
+    const std::uint64_t allowed_ppm = calibration.disagreement_ppm[i];
+    if (1'000'000ULL * figures.differing_pictures <= allowed_ppm * figures.compared_pictures) {
+      continue;
+    }
+    std::fprintf(stderr,
+                 "cleave-import: warning: op:%u, coded:%zu: %u of %u answers differ, more than "
+                 "%g%%; no step was found to do better\n",
+                 found.cut, i, figures.differing_pictures, figures.compared_pictures,
+                 static_cast<double>(allowed_ppm) / 10'000);
+  }
+}
+
 nlohmann::ordered_json to_json(const CalibratedCut& found) {
   nlohmann::ordered_json qualities = nlohmann::ordered_json::array();
   for (const CodedFigures& figures : found.qualities) {
@@ -127,12 +143,18 @@ nlohmann::ordered_json to_json(const CalibratedCut& found) {
   return {{"op_boundary", found.cut}, {"elements", found.elements}, {"qualities", qualities}};
 }
 
-Status calibrate_file(const Arguments& arguments, const std::shared_ptr<const ModelFile>& model,
-                      nlohmann::ordered_json& cuts) {
+Status calibrate_file(const CalibrateCodecArguments& arguments,
+                      const std::shared_ptr<const ModelFile>& model, nlohmann::ordered_json& cuts) {
+  if (!model->is_whole()) {
+    return {StatusCode::kNotFound, arguments.model +
+                                       " holds only a part of the model's weights; calibration "
+                                       "runs the whole network: fetch the rest first"};
+  }
   CodecCalibration calibration;
   CLEAVE_RETURN_IF_ERROR(read_options(arguments, *model, calibration));
   calibration.done = [&](const CalibratedCut& found) {
     if (!arguments.json) print_cut(found);
+    warn_of_excess(found, calibration);
     cuts.push_back(to_json(found));
   };
   CLEAVE_ASSIGN_OR_RETURN(const auto pictures, read_pictures(*model, arguments.pictures));
@@ -141,7 +163,7 @@ Status calibrate_file(const Arguments& arguments, const std::shared_ptr<const Mo
   return write_model_file(bytes, arguments.destination);
 }
 
-ExitCode run_calibrate_codec(const Arguments& arguments) {
+ExitCode run_calibrate_codec(const CalibrateCodecArguments& arguments) {
   const auto model = ModelFile::open(arguments.model);
   if (!model.is_ok()) return fail(model.status(), model_exit_code(model.status()));
   nlohmann::ordered_json cuts = nlohmann::ordered_json::array();
@@ -166,7 +188,7 @@ ExitCode run_calibrate_codec(const Arguments& arguments) {
 }  // namespace
 
 Command add_calibrate_codec_command(CLI::App& app) {
-  auto arguments = std::make_shared<Arguments>();
+  auto arguments = std::make_shared<CalibrateCodecArguments>();
   CLI::App& command = *app.add_subcommand(
       "calibrate-codec", "Give a model the tables of codec coded: the fewest bytes on the wire");
   command.footer(
@@ -175,13 +197,18 @@ Command add_calibrate_codec_command(CLI::App& app) {
       "MODEL with the tables: a model of its own, which agent and server must both have;\n"
       "`cleave-agent run --codec coded:N` uses the level of the N-th disagreement, from 0.\n"
       "The pictures should be like those to come, some dozens; up to 64 are taken, each also\n"
-      "mirrored. Judge what was reached on others.\n"
+      "mirrored. Judge what was reached on others. A cut at which no step keeps to a level's\n"
+      "share gets the step with the fewest other answers, and a warning. Tables of other cuts\n"
+      "that MODEL has stay.\n"
+      "Memory: the whole network, and at a cut the tensors of all pictures at once: of 64 photos,\n"
+      "128 with the mirrored ones, 128 times the cut's bytes (`inspect` prints them), twice while\n"
+      "it goes on to the next cut's.\n"
       "\nExample:\n"
       "  cleave-import calibrate-codec m.cleave m_coded.cleave --pictures samples/ \\\n"
       "      --disagreement 1%,3%,7%\n"
       "\nExit codes: 0 written; 2 flags, or a model that takes no pictures; 3 no such file or\n"
-      "folder; 4 not a usable picture, no such split; 5 the model file does not check;\n"
-      "11 reading or writing failed; 1 a bug.\n");
+      "folder, or not all weights in it; 4 not a usable picture, no such split; 5 the model file\n"
+      "does not check; 11 reading or writing failed; 1 a bug.\n");
   command.add_option("MODEL", arguments->model, "Model file")->required();
   command.add_option("OUT", arguments->destination, "Model file to write; may be MODEL")
       ->required();

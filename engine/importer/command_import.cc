@@ -22,7 +22,7 @@ constexpr const char* kExamples =
     "\nExit codes: 0 written; 2 flags; 3 no such file or folder; 4 the source cannot be used;\n"
     "11 reading or writing failed; 1 a bug.\n";
 
-struct Arguments {
+struct ImportArguments {
   std::string source, destination, self_test_picture;
   ImportOptions options;
   VariantOptions variants;
@@ -69,7 +69,7 @@ void add_preprocessing_flags(CLI::App& command, ImportOptions& options) {
       ->group(group);
 }
 
-ExitCode run_import(const Arguments& arguments) {
+ExitCode run_import(const ImportArguments& arguments) {
   auto graph = read_source(arguments.source);
   if (!graph.is_ok()) return fail(graph.status(), exit_code_of(graph.status()));
   const Status applied = apply_options(arguments.options, *graph);
@@ -87,7 +87,7 @@ ExitCode run_import(const Arguments& arguments) {
 }  // namespace
 
 Command add_import_command(CLI::App& app) {
-  auto arguments = std::make_shared<Arguments>();
+  auto arguments = std::make_shared<ImportArguments>();
   CLI::App& command =
       *app.add_subcommand("import", "Make a cleave model of an ONNX, TFLite or TF.js layers model");
   command.footer(kExamples);

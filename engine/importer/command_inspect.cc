@@ -10,7 +10,7 @@
 namespace cleave::importer {
 namespace {
 
-struct Arguments {
+struct InspectArguments {
   std::string path;
   bool json = false, verify = false, memory = false;
   std::string split = "all";
@@ -24,7 +24,7 @@ ExitCode inspect_exit_code(const Status& status) {
   return split ? ExitCode::kSplitOutOfRange : model_exit_code(status);
 }
 
-ExitCode run_inspect(const Arguments& arguments) {
+ExitCode run_inspect(const InspectArguments& arguments) {
   const auto file = ModelFile::open(arguments.path, {.verify_segments = arguments.verify});
   if (!file.is_ok()) return fail(file.status(), model_exit_code(file.status()));
   InspectOptions options;
@@ -46,7 +46,7 @@ ExitCode run_inspect(const Arguments& arguments) {
 }  // namespace
 
 Command add_inspect_command(CLI::App& app) {
-  auto arguments = std::make_shared<Arguments>();
+  auto arguments = std::make_shared<InspectArguments>();
   CLI::App& command =
       *app.add_subcommand("inspect", "Show layers, ops, cuts and their costs of a cleave model");
   command.footer(

@@ -12,12 +12,12 @@
 namespace cleave::importer {
 namespace {
 
-struct Arguments {
+struct PixelsArguments {
   std::string model, picture, destination;
   bool json = false;
 };
 
-void print_summary(const Arguments& arguments, const ModelFile& model) {
+void print_summary(const PixelsArguments& arguments, const ModelFile& model) {
   const fbs::Shape& shape = input_shape(model);
   const char* color = fbs::EnumNameColorOrder(model.header().preprocessing()->color_order());
   if (arguments.json) {
@@ -33,7 +33,7 @@ void print_summary(const Arguments& arguments, const ModelFile& model) {
   }
 }
 
-ExitCode run_pixels(const Arguments& arguments) {
+ExitCode run_pixels(const PixelsArguments& arguments) {
   const auto model = ModelFile::open(arguments.model);
   if (!model.is_ok()) return fail(model.status(), model_exit_code(model.status()));
   const auto pixels = model_pixels(**model, arguments.picture);
@@ -48,7 +48,7 @@ ExitCode run_pixels(const Arguments& arguments) {
 }  // namespace
 
 Command add_pixels_command(CLI::App& app) {
-  auto arguments = std::make_shared<Arguments>();
+  auto arguments = std::make_shared<PixelsArguments>();
   CLI::App& command = *app.add_subcommand(
       "pixels", "Write what a model sees of a picture, to compare with other software");
   command.footer(

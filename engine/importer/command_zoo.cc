@@ -8,7 +8,7 @@
 namespace cleave::importer {
 namespace {
 
-struct Arguments {
+struct ZooArguments {
   std::string name, destination;
   ZooOptions options;
   VariantOptions variants;
@@ -27,7 +27,7 @@ std::string footer() {
          "1 a bug.\n";
 }
 
-ExitCode run_zoo(const Arguments& arguments) {
+ExitCode run_zoo(const ZooArguments& arguments) {
   auto graph = make_zoo_model(arguments.name, arguments.options);
   if (!graph.is_ok()) return fail(graph.status(), exit_code_of(graph.status()));
   return write_model(std::move(*graph), arguments.variants, arguments.destination, "",
@@ -37,7 +37,7 @@ ExitCode run_zoo(const Arguments& arguments) {
 }  // namespace
 
 Command add_zoo_command(CLI::App& app) {
-  auto arguments = std::make_shared<Arguments>();
+  auto arguments = std::make_shared<ZooArguments>();
   CLI::App& command =
       *app.add_subcommand("zoo", "Make a network of the literature with seeded weights");
   command.footer(footer());

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -19,5 +20,9 @@ namespace cleave::importer {
 // input is no picture.
 [[nodiscard]] Result<std::vector<std::uint8_t>> model_pixels(const ModelFile& model,
                                                              const std::string& picture_path);
+
+// The pixels of a picture with left and right exchanged. REQUIRES: as many as `shape` has elements.
+[[nodiscard]] std::vector<std::uint8_t> mirrored(std::span<const std::uint8_t> pixels,
+                                                 const fbs::Shape& shape);
 
 }  // namespace cleave::importer

@@ -10,7 +10,7 @@
 namespace cleave::importer {
 namespace {
 
-constexpr std::int64_t kMaxExtent = 1 << 16;
+constexpr std::int64_t kMaxInputExtent = 1 << 16;
 
 struct Entry {
   const char* type;
@@ -92,7 +92,7 @@ Result<TfjsTensor> TfjsImport::add_input(const std::string& name,
     return Status(StatusCode::kUnsupported, "the input is neither a picture nor a vector");
   }
   for (const std::int64_t extent : batch_shape.subspan(1)) {
-    if (extent < 1 || extent > kMaxExtent) {
+    if (extent < 1 || extent > kMaxInputExtent) {
       return Status(StatusCode::kUnsupported,
                     "the input's size is not fixed; save the model with a fixed input shape");
     }

@@ -59,7 +59,7 @@ bool zero_point_fits(std::int64_t zero_point, TensorType type) {
 }
 
 // Elements of a shape, or nothing when a dimension is negative or the product is beyond any file.
-std::optional<std::uint64_t> count_elements(const std::vector<std::int64_t>& shape) {
+std::optional<std::uint64_t> count_tensor_elements(const std::vector<std::int64_t>& shape) {
   std::uint64_t total = 1;
   for (const std::int64_t extent : shape) {
     if (extent < 0) return std::nullopt;
@@ -222,7 +222,7 @@ Result<TfliteConstant> TfliteImport::constant(int index, const QuantizationParam
 
   TfliteConstant result;
   result.shape = tensor_shape(stored);
-  const std::optional<std::uint64_t> count = count_elements(result.shape);
+  const std::optional<std::uint64_t> count = count_tensor_elements(result.shape);
   if (!count || *count * bytes != buffer.data()->size()) {
     return complain(StatusCode::kCorrupt, "is not as long as its shape says");
   }
@@ -255,7 +255,7 @@ Result<std::vector<std::int64_t>> TfliteImport::integers(int index) const {
     return Status(StatusCode::kCorrupt,
                   "parameter \"" + tensor_name(index) + "\" is not of integers");
   }
-  const std::optional<std::uint64_t> count = count_elements(tensor_shape(index));
+  const std::optional<std::uint64_t> count = count_tensor_elements(tensor_shape(index));
   if (!count || *count > kMaxParameters ||
       *count * element_bytes(source->type()) != buffer->data()->size()) {
     return Status(StatusCode::kCorrupt,

@@ -7,7 +7,7 @@
 namespace cleave::importer {
 namespace {
 
-constexpr std::uint32_t kPooledSide = 6;
+constexpr std::uint32_t kAlexnetPooledSide = 6;
 
 void add_convolution(ZooBuilder& net, int& index, std::uint32_t channels, ConvolutionShape shape) {
   net.begin_layer("features." + std::to_string(index++), "Conv2d");
@@ -33,7 +33,7 @@ void add_features(ZooBuilder& net) {
   add_pool(net, index);
 }
 
-void add_classifier(ZooBuilder& net, std::uint32_t classes) {
+void add_alexnet_classifier(ZooBuilder& net, std::uint32_t classes) {
   for (const int module : {0, 3}) {
     net.begin_layer("classifier." + std::to_string(module), "Dropout");
     net.dropout();
@@ -51,14 +51,14 @@ void add_classifier(ZooBuilder& net, std::uint32_t classes) {
 Result<Graph> make_alexnet(const ZooOptions& options) {
   ZooBuilder net("alexnet", options);
   add_features(net);
-  if (net.shape().height % kPooledSide != 0) {
+  if (net.shape().height % kAlexnetPooledSide != 0) {
     return Status{StatusCode::kInvalidArgument,
                   "--input " + std::to_string(options.input) +
                       " gives AlexNet features that do not pool to 6 x 6; use 224"};
   }
   net.begin_layer("avgpool", "AdaptiveAvgPool2d");
-  net.average_pool_to(kPooledSide);
-  add_classifier(net, options.classes);
+  net.average_pool_to(kAlexnetPooledSide);
+  add_alexnet_classifier(net, options.classes);
   return net.finish();
 }
 

@@ -8,7 +8,7 @@
 namespace cleave::importer {
 namespace {
 
-constexpr std::uint32_t kPooledSide = 7;
+constexpr std::uint32_t kVggPooledSide = 7;
 
 // Convolutions in each of the five blocks (columns A, B, D and E of the paper's table 1).
 using BlockDepths = std::array<int, 5>;
@@ -42,7 +42,7 @@ void add_features(ZooBuilder& net, const BlockDepths& depths, bool batch_norm) {
   }
 }
 
-void add_classifier(ZooBuilder& net, std::uint32_t classes) {
+void add_vgg_classifier(ZooBuilder& net, std::uint32_t classes) {
   for (const int module : {0, 3}) {
     net.begin_layer("classifier." + std::to_string(module), "Linear");
     net.fully_connected(4096);
@@ -60,14 +60,14 @@ void add_classifier(ZooBuilder& net, std::uint32_t classes) {
 Result<Graph> make_vgg(const std::string& name, const ZooOptions& options) {
   ZooBuilder net(name, options);
   add_features(net, block_depths(name), name.ends_with("_bn"));
-  if (net.shape().height % kPooledSide != 0) {
+  if (net.shape().height % kVggPooledSide != 0) {
     return Status{StatusCode::kInvalidArgument,
                   "--input " + std::to_string(options.input) +
                       " gives VGG features that do not pool to 7 x 7; use 224 or a multiple of it"};
   }
   // torchvision's average pool is no layer of its own in the literature's count.
-  net.average_pool_to(kPooledSide);
-  add_classifier(net, options.classes);
+  net.average_pool_to(kVggPooledSide);
+  add_vgg_classifier(net, options.classes);
   return net.finish();
 }
 

@@ -44,15 +44,16 @@ ConnectionOptions options_for(std::uint16_t port) {
   return options;
 }
 
-struct Outcome {
+struct Exchanged {
   Status status;
   ServerAnswer answer;
 };
 
 // One exchange on `connection`, of four bytes unless told otherwise.
-Outcome exchange(boost::asio::io_context& io, Connection& connection,
-                 std::span<const std::byte> payload = kPayload, milliseconds timeout = kPatience) {
-  Outcome outcome;
+Exchanged exchange(boost::asio::io_context& io, Connection& connection,
+                   std::span<const std::byte> payload = kPayload,
+                   milliseconds timeout = kPatience) {
+  Exchanged outcome;
   boost::asio::co_spawn(
       io,
       [&]() -> asio::awaitable<void> {
@@ -69,7 +70,7 @@ Outcome exchange(boost::asio::io_context& io, Connection& connection,
   return outcome;
 }
 
-Outcome exchange_once(const ScriptedServer& server) {
+Exchanged exchange_once(const ScriptedServer& server) {
   boost::asio::io_context io(1);
   Connection connection(io.get_executor(), options_for(server.port()));
   return exchange(io, connection);
@@ -91,7 +92,7 @@ TEST_CASE("an answer, its times and the server's table") {
   });
   boost::asio::io_context io(1);
   Connection connection(io.get_executor(), options_for(server.port()));
-  const Outcome outcome = exchange(io, connection);
+  const Exchanged outcome = exchange(io, connection);
   REQUIRE_MESSAGE(outcome.status.is_ok(), outcome.status.message());
   CHECK(outcome.answer.scores == std::vector<float>{1, 2, 3});
   CHECK(outcome.answer.times.compute_ns == 7);
@@ -321,21 +322,21 @@ TEST_CASE("a slow link is no stalled one") {
     ConnectionOptions options = options_for(server.port());
     options.stall_timeout = kStall;
     Connection connection(io.get_executor(), options);
-    Outcome outcome = exchange(io, connection, payload);
+    Exchanged outcome = exchange(io, connection, payload);
     over.set_value();
     return outcome;
   };
   const auto start = Clock::now();
   SUBCASE("sent to the end") {
     const ScriptedServer server(script(kBytes, milliseconds(25)), 16 << 10);
-    const Outcome outcome = ask(server);
+    const Exchanged outcome = ask(server);
     CHECK_MESSAGE(outcome.status.is_ok(), outcome.status.message());
     CHECK(Clock::now() - start > kStall);
     CHECK(outcome.answer.attachment_bytes_up == kBytes);
   }
   SUBCASE("one that stands still is given up after the stall timeout") {
     const ScriptedServer server(script(kBytes / 8, milliseconds(1)), 16 << 10);
-    const Outcome outcome = ask(server);
+    const Exchanged outcome = ask(server);
     CHECK(outcome.status.code() == StatusCode::kDeadlineExceeded);
     CHECK(Clock::now() - start < kSoon);
     CHECK(outcome.answer.attachment_bytes_up >= kBytes / 8);

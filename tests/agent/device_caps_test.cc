@@ -8,7 +8,7 @@
 namespace cleave::agent {
 namespace {
 
-struct FakeSystem : test::FakeSystem {
+struct CapsSystem : test::FakeSystem {
   [[nodiscard]] Cap ram() const { return detect_caps(root(), 0, root()).ram; }
 };
 
@@ -17,7 +17,7 @@ constexpr std::uint64_t kMiB = 1024 * 1024;
 }  // namespace
 
 TEST_CASE("MemAvailable and what the process holds already") {
-  const FakeSystem system;
+  const CapsSystem system;
   system.write("proc/meminfo", "MemTotal:  1000000 kB\nMemAvailable:   512000 kB\n");
   system.write("proc/self/status", "Name:\tx\nVmRSS:\t    4096 kB\n");
   CHECK(system.ram().bytes == (512000 + 4096) * 1024ULL);
@@ -25,7 +25,7 @@ TEST_CASE("MemAvailable and what the process holds already") {
 }
 
 TEST_CASE("the strictest control group from the process's own to the root") {
-  const FakeSystem system;
+  const CapsSystem system;
   system.write("proc/meminfo", "MemAvailable: 4096000 kB\n");
   system.write("proc/self/cgroup", "0::/a/b\n");
   system.write("sys/fs/cgroup/a/b/memory.max", "max\n");
@@ -40,21 +40,21 @@ TEST_CASE("the strictest control group from the process's own to the root") {
 }
 
 TEST_CASE("what cannot be read bounds nothing") {
-  const FakeSystem system;
+  const CapsSystem system;
   CHECK(system.ram().source == CapSource::kUnknown);
   CHECK(system.ram().bytes == UINT64_MAX);
   CHECK(detect_caps("/no/such/path", 5).storage.source == CapSource::kUnknown);
 }
 
 TEST_CASE("storage is what is free and the model's own bytes") {
-  const FakeSystem system;
+  const CapsSystem system;
   const Cap without = detect_caps(system.root(), 0).storage;
   CHECK(without.source == CapSource::kFileSystem);
   CHECK(without.bytes > 0);
 }
 
 TEST_CASE("the processor's name on x86 and on Arm") {
-  const FakeSystem system;
+  const CapsSystem system;
   system.write("proc/cpuinfo", "processor\t: 0\nmodel name\t: Some CPU @ 2 GHz\n");
   CHECK(processor_name(system.root()).find("Some CPU @ 2 GHz, ") == 0);
   system.write("proc/cpuinfo", "processor\t: 0\nCPU implementer\t: 0x41\nCPU part\t: 0xd08\n");
@@ -62,7 +62,7 @@ TEST_CASE("the processor's name on x86 and on Arm") {
 }
 
 TEST_CASE("what others in a control group hold is not there for this process") {
-  const FakeSystem system;
+  const CapsSystem system;
   system.write("proc/meminfo", "MemAvailable: 4096000 kB\n");
   system.write("proc/self/cgroup", "0::/a/b\n");
   system.write("sys/fs/cgroup/a/b/memory.max", "268435456\n");      // 256 MiB
@@ -89,7 +89,7 @@ TEST_CASE("what others in a control group hold is not there for this process") {
 }
 
 TEST_CASE("of what the process holds, only what nobody else could have is room to come") {
-  const FakeSystem system;
+  const CapsSystem system;
   system.write("proc/meminfo", "MemAvailable: 512000 kB\n");
   // Pages of mapped files count as available already.
   system.write(
@@ -99,7 +99,7 @@ TEST_CASE("of what the process holds, only what nobody else could have is room t
 }
 
 TEST_CASE("RLIMIT_AS bounds what is mapped, resident or not") {
-  const FakeSystem system;
+  const CapsSystem system;
   system.write("proc/meminfo", "MemAvailable: 4096000 kB\n");
   system.write("proc/self/status", "VmSize:\t  51200 kB\nVmRSS:\t  10240 kB\nRssAnon:\t 0 kB\n");
   const std::string header = "Limit                     Soft Limit           Hard Limit   Units\n";
@@ -117,7 +117,7 @@ TEST_CASE("RLIMIT_AS bounds what is mapped, resident or not") {
 }
 
 TEST_CASE("every bound that was found is there, and the least is the cap") {
-  const FakeSystem system;
+  const CapsSystem system;
   system.write("proc/meminfo", "MemAvailable: 512000 kB\n");
   system.write("proc/self/cgroup", "0::/a\n");
   system.write("sys/fs/cgroup/a/memory.max", "67108864\n");

@@ -10,7 +10,7 @@ namespace cleave::agent {
 namespace {
 
 // Two variants of one network that differ by name only.
-std::shared_ptr<const ModelFile> two_variants() {
+std::shared_ptr<const ModelFile> model_of_two_variants() {
   test::ModelBuilder builder({8, 8, 3});
   builder.fully_connected(
       builder.conv2d(builder.input(), 4, test::WindowSpec{.window = 3, .pad = 1}), 5);
@@ -26,7 +26,7 @@ std::shared_ptr<const ModelFile> two_variants() {
 }  // namespace
 
 TEST_CASE("every f32 variant is measured, or the one asked for alone") {
-  const auto model = two_variants();
+  const auto model = model_of_two_variants();
   const auto all = measure_profile(model, {.runs = 1}, {});
   REQUIRE(all.is_ok());
   REQUIRE(all->variants.size() == 2);
@@ -38,7 +38,7 @@ TEST_CASE("every f32 variant is measured, or the one asked for alone") {
 }
 
 TEST_CASE("layers have a median and a percentile of their own") {
-  const auto model = two_variants();
+  const auto model = model_of_two_variants();
   const auto profile = measure_profile(model, {.runs = 5}, {});
   REQUIRE(profile.is_ok());
   for (const VariantProfile& variant : profile->variants) {
@@ -52,7 +52,7 @@ TEST_CASE("layers have a median and a percentile of their own") {
 }
 
 TEST_CASE("one file holds several numbers of threads, and each reader gets its own") {
-  const auto model = two_variants();
+  const auto model = model_of_two_variants();
   const test::TemporaryFolder folder;
   auto all = measure_profile(model, {.threads = 1, .runs = 1}, {});
   auto two = measure_profile(model, {.threads = 2, .runs = 1}, {});
@@ -76,7 +76,7 @@ TEST_CASE("one file holds several numbers of threads, and each reader gets its o
 
 TEST_CASE("a profile holds with fewer cores, and not for another processor") {
   const test::TemporaryFolder folder;
-  const auto model = two_variants();
+  const auto model = model_of_two_variants();
   auto profile = measure_profile(model, {.threads = 1, .runs = 1}, {});
   REQUIRE(profile.is_ok());
   const std::string here = profile->processor;
@@ -96,7 +96,7 @@ TEST_CASE("a profile holds with fewer cores, and not for another processor") {
 }
 
 TEST_CASE("a profile holds for one preference, as for one number of threads, and says which") {
-  const auto model = two_variants();
+  const auto model = model_of_two_variants();
   const test::TemporaryFolder folder;
   for (const Preference preference : {Preference::kSpeed, Preference::kMemory}) {
     const Preference other =

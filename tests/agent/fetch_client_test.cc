@@ -26,7 +26,7 @@ using test::ScriptedServer;
 
 constexpr Sha256Digest kWanted{7, 7, 7};
 
-ConnectionOptions options_for(std::uint16_t port) {
+ConnectionOptions fetch_options_for(std::uint16_t port) {
   ConnectionOptions options;
   options.server = {"127.0.0.1", port};
   return options;
@@ -42,13 +42,13 @@ FrameBytes piece(std::uint64_t fetch_id, std::uint64_t total_bytes, std::size_t 
   return frame;
 }
 
-struct Outcome {
+struct Fetched {
   Status status;
   std::size_t bytes = 0;
 };
 
 // Fetches 1000 bytes at most, told to be `total_bytes`, from a server that answers each Fetch so.
-Outcome fetch(const std::function<FrameBytes(const fbs::Fetch&)>& answer,
+Fetched fetch(const std::function<FrameBytes(const fbs::Fetch&)>& answer,
               std::uint64_t total_bytes = 0) {
   const ScriptedServer server([&](ScriptedPeer& peer, int) {
     if (peer.receive() == nullptr || !peer.send(welcome())) return;
@@ -59,8 +59,8 @@ Outcome fetch(const std::function<FrameBytes(const fbs::Fetch&)>& answer,
     }
   });
   boost::asio::io_context io;
-  FetchClient client(io.get_executor(), options_for(server.port()), "");
-  Outcome outcome;
+  FetchClient client(io.get_executor(), fetch_options_for(server.port()), "");
+  Fetched outcome;
   boost::asio::co_spawn(
       io,
       [&]() -> asio::awaitable<void> {
@@ -77,7 +77,7 @@ Outcome fetch(const std::function<FrameBytes(const fbs::Fetch&)>& answer,
   return outcome;
 }
 
-void check_refused(const Outcome& outcome, const char* expected) {
+void check_refused(const Fetched& outcome, const char* expected) {
   CAPTURE(expected);
   CAPTURE(outcome.status.message());
   CHECK(outcome.status.code() == StatusCode::kCorrupt);
@@ -88,10 +88,10 @@ void check_refused(const Outcome& outcome, const char* expected) {
 }  // namespace
 
 TEST_CASE("what was asked for is handed on") {
-  const Outcome unknown = fetch([](const fbs::Fetch& f) { return piece(f.fetch_id(), 600, 600); });
+  const Fetched unknown = fetch([](const fbs::Fetch& f) { return piece(f.fetch_id(), 600, 600); });
   CHECK_MESSAGE(unknown.status.is_ok(), unknown.status.message());
   CHECK(unknown.bytes == 600);
-  const Outcome known =
+  const Fetched known =
       fetch([](const fbs::Fetch& f) { return piece(f.fetch_id(), 800, f.bytes()); }, 800);
   CHECK_MESSAGE(known.status.is_ok(), known.status.message());
   CHECK(known.bytes == 800);
@@ -109,19 +109,19 @@ TEST_CASE("a piece that is not the one asked for ends the connection, and nothin
   check_refused(fetch([](const fbs::Fetch& f) { return piece(f.fetch_id(), 700, 700); }, 600),
                 "another length");
   check_refused(fetch([](const fbs::Fetch&) { return make_pong(1); }), "unexpected message");
-  const Outcome large =
+  const Fetched large =
       fetch([](const fbs::Fetch& f) { return make_piece(f.fetch_id(), 600, kMaxPieceBytes + 1); });
   CHECK(large.status.code() == StatusCode::kOutOfRange);  // refused before it is received
   CHECK(large.bytes == 0);
 }
 
 TEST_CASE("what the server says of a fetch is said on") {
-  const Outcome none = fetch([](const fbs::Fetch& f) {
+  const Fetched none = fetch([](const fbs::Fetch& f) {
     return make_error(f.fetch_id(), fbs::ErrorCode::NotFound, "nothing of that SHA-256");
   });
   CHECK(none.status.code() == StatusCode::kNotFound);
   CHECK(none.status.message().find("nothing of that SHA-256") != std::string::npos);
-  const Outcome busy = fetch([](const fbs::Fetch& f) {
+  const Fetched busy = fetch([](const fbs::Fetch& f) {
     return make_error(f.fetch_id(), fbs::ErrorCode::Busy, "later", 50);
   });
   CHECK(busy.status.code() == StatusCode::kResourceExhausted);
@@ -132,7 +132,7 @@ TEST_CASE("a server that gives no models is refused for good") {
     if (peer.receive() != nullptr) (void)peer.send(welcome(0));
   });
   boost::asio::io_context io;
-  FetchClient client(io.get_executor(), options_for(server.port()), "");
+  FetchClient client(io.get_executor(), fetch_options_for(server.port()), "");
   Status status;
   boost::asio::co_spawn(
       io, [&]() -> asio::awaitable<void> { status = co_await client.ensure_connected(); },
@@ -155,7 +155,7 @@ TEST_CASE(
   });
   const test::TemporaryFolder folder;
   boost::asio::io_context io;
-  FetchClient client(io.get_executor(), options_for(server.port()), "");
+  FetchClient client(io.get_executor(), fetch_options_for(server.port()), "");
   const FetchOptions options{.folder = folder.path().string(), .hash_attempts = 3, .progress = {}};
   ModelFetch fetch(client, options);
   Status status;

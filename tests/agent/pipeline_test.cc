@@ -40,7 +40,7 @@ std::size_t write_picture(const std::string& path, std::uint32_t width, std::uin
 
 constexpr std::uint32_t kLargeSide = 256;
 
-struct Bench {
+struct PipelineBench {
   test::TemporaryFolder folder;
   std::string picture = folder / "picture.jpg";
   std::string last_picture = picture;
@@ -50,7 +50,7 @@ struct Bench {
 
   // `side` of the model's square input: with kLargeSide pictures have many more bytes as pixels
   // than their files.
-  explicit Bench(int convolutions = 1, std::uint32_t channels = 4, std::uint32_t side = 8)
+  explicit PipelineBench(int convolutions = 1, std::uint32_t channels = 4, std::uint32_t side = 8)
       : ops(static_cast<std::size_t>(convolutions) + 1) {
     test::ModelBuilder builder({side, side, 3});
     test::Tensor x = builder.input();
@@ -139,7 +139,7 @@ void serve_after_busy(ScriptedPeer& peer, const ModelIdentity& identity,
 }  // namespace
 
 TEST_CASE("a request whose connection broke is sent again under its id, the next under another") {
-  const Bench bench;
+  const PipelineBench bench;
   std::vector<std::uint64_t> ids;
   const ScriptedServer server([&](ScriptedPeer& peer, int connection) {
     peer.greet(bench.model->identity());
@@ -160,7 +160,7 @@ TEST_CASE("a request whose connection broke is sent again under its id, the next
 }
 
 TEST_CASE("while a busy server wants its pause, the device answers and does not ask") {
-  const Bench bench;
+  const PipelineBench bench;
   std::atomic<int> requests{0};
   const ScriptedServer server([&](ScriptedPeer& peer, int) {
     serve_after_busy(peer, bench.model->identity(), 30'000, requests);
@@ -182,7 +182,7 @@ TEST_CASE("while a busy server wants its pause, the device answers and does not 
 }
 
 TEST_CASE("a device without room to answer waits out the pause, as long as its picture may") {
-  const Bench bench;
+  const PipelineBench bench;
   std::atomic<int> requests{0};
   PipelineOptions options;
   const auto planner = SplitPlanner::create(*bench.model, 0, 0);
@@ -214,7 +214,7 @@ TEST_CASE("a device without room to answer waits out the pause, as long as its p
 }
 
 TEST_CASE("at split 0 a file goes as it is up to the server's limit, above it as pixels") {
-  const Bench bench;
+  const PipelineBench bench;
   std::vector<std::pair<fbs::Codec, std::size_t>> seen;
   const auto run = [&](std::uint64_t max_picture_bytes) {
     const ScriptedServer server([&](ScriptedPeer& peer, int) {
@@ -242,7 +242,7 @@ TEST_CASE("at split 0 a file goes as it is up to the server's limit, above it as
 }
 
 TEST_CASE("a link that was slow is not used, and tried again after a while without transfers") {
-  const Bench bench(8, 64, kLargeSide);
+  const PipelineBench bench(8, 64, kLargeSide);
   std::atomic<int> requests{0};
   const ScriptedServer server([&](ScriptedPeer& peer, int) {
     peer.greet(bench.model->identity(), 1 << 20, bench.ops);
@@ -274,7 +274,7 @@ TEST_CASE("a link that was slow is not used, and tried again after a while witho
 }
 
 TEST_CASE("a JPEG goes as pixels where these are fewer bytes") {
-  const Bench bench(1, 96);
+  const PipelineBench bench(1, 96);
   const ScriptedServer server([&](ScriptedPeer& peer, int) {
     peer.greet(bench.model->identity(), 1 << 20, bench.ops);
     while (const fbs::Envelope* envelope = peer.receive()) {
@@ -300,7 +300,7 @@ TEST_CASE("a JPEG goes as pixels where these are fewer bytes") {
 }
 
 TEST_CASE("a transfer that broke says nothing about the link when the next try comes to nothing") {
-  const Bench bench(1, 4, kLargeSide);
+  const PipelineBench bench(1, 4, kLargeSide);
   REQUIRE(bench.file_bytes > planner::LinkEstimator::kSmallBytes);
   const ScriptedServer server([&](ScriptedPeer& peer, int number) {
     if (number == 1) {  // silent from the start, until the agent gives up
@@ -337,7 +337,7 @@ TEST_CASE("a transfer that broke says nothing about the link when the next try c
 
 TEST_CASE(
     "a split that would take longer than the timeout is not tried, if the device can answer") {
-  const Bench bench(1, 4, kLargeSide);
+  const PipelineBench bench(1, 4, kLargeSide);
   std::atomic<int> requests{0};
   const ScriptedServer server([&](ScriptedPeer& peer, int) {
     peer.greet(bench.model->identity(), 1 << 20, bench.ops);
@@ -372,7 +372,7 @@ TEST_CASE(
 }
 
 TEST_CASE("a split that is kept for a while is not kept past the timeout") {
-  Bench bench(1, 96, kLargeSide);
+  PipelineBench bench(1, 96, kLargeSide);
   bench.last_picture = bench.folder / "large.jpg";
   REQUIRE(write_picture(bench.last_picture, 640, 480) > 50 * bench.file_bytes);
   std::atomic<int> requests{0};
@@ -403,7 +403,7 @@ TEST_CASE("a split that is kept for a while is not kept past the timeout") {
 }
 
 TEST_CASE("without its server a device that has room for a head alone names the server") {
-  const Bench bench(1, 4, kLargeSide);
+  const PipelineBench bench(1, 4, kLargeSide);
   const ScriptedServer server([](ScriptedPeer&, int) {});  // closes at once
   PipelineOptions options;
   const auto planner = SplitPlanner::create(*bench.model, 0, 0);
@@ -423,7 +423,7 @@ TEST_CASE("without its server a device that has room for a head alone names the 
 }
 
 TEST_CASE("the weights of an op are never held twice, whatever the splits and fallbacks before") {
-  const Bench bench(5, 96);
+  const PipelineBench bench(5, 96);
   std::atomic<int> requests{0};
   const ScriptedServer server([&](ScriptedPeer& peer, int) {
     peer.greet(bench.model->identity(), 1 << 20, bench.ops);

@@ -27,13 +27,13 @@ constexpr const char* kPlenty = "MemAvailable: 1000000 kB\n";
 
 // A board, a network whose input and activations are larger than the picture's file, and a server
 // that always answers. The device takes 3 ms at 1500 MHz, the server with its link 5 ms.
-struct Bench {
+struct ReplanBench {
   test::FakeSystem system;
   std::string picture = system.folder / "picture.jpg";
   std::uint64_t file_bytes = 0;
   std::shared_ptr<const ModelFile> model;
 
-  Bench() {
+  ReplanBench() {
     test::ModelBuilder builder({64, 64, 3});
     test::Tensor x = builder.input();
     for (const std::uint32_t stride : {8U, 1U}) {
@@ -123,7 +123,7 @@ using Splits = std::vector<std::uint32_t>;
 
 TEST_CASE(
     "the clock falls, the firmware throttles, memory is taken: each picture is planned anew") {
-  const Bench bench;
+  const ReplanBench bench;
   const auto planner = bench.make_planner();
   REQUIRE(planner.cost_at(1).edge_ram_bytes > planner.cost_at(0).edge_ram_bytes + 16384);
   const std::string little =
@@ -144,7 +144,7 @@ TEST_CASE(
 }
 
 TEST_CASE("lmos, which holds on to a split for a while, does not at another clock") {
-  const Bench bench;
+  const ReplanBench bench;
   const std::vector<std::function<void()>> changes = {[] {},
                                                       [&] { bench.system.write_clock(600'000); },
                                                       [&] { bench.system.write_clock(1'500'000); }};
@@ -152,7 +152,7 @@ TEST_CASE("lmos, which holds on to a split for a while, does not at another cloc
 }
 
 TEST_CASE("within the period nothing is looked at") {
-  const Bench bench;
+  const ReplanBench bench;
   const std::vector<std::function<void()>> changes = {
       [] {}, [&] { bench.system.write_clock(600'000); }, [] {}};
   CHECK(bench.run(changes, std::chrono::hours(1), planner::Policy::kLatencyOnly) ==

@@ -19,7 +19,7 @@ namespace {
 
 constexpr std::uint64_t kOverhead = 1'000'000;
 
-struct Bench {
+struct SplitPlannerBench {
   std::shared_ptr<const ModelFile> model;
   SplitPlanner planner;
   ProfileData edge, server;
@@ -41,7 +41,7 @@ struct Bench {
     return *planner;
   }
 
-  Bench() : model(make_model()), planner(make_planner(*model)) {
+  SplitPlannerBench() : model(make_model()), planner(make_planner(*model)) {
     const std::string variant = model->header().variants()->Get(0)->name()->str();
     edge.input_ns = 500'000;
     edge.variants.push_back(
@@ -63,7 +63,7 @@ struct Bench {
 }  // namespace
 
 TEST_CASE("latency is input, head, link and tail; memory is weights and arena") {
-  Bench bench;
+  SplitPlannerBench bench;
   REQUIRE(bench.planner.set_server_profile(bench.server).is_ok());
   const Plan plan = bench.decide(8'000'000, planner::Policy::kLatencyOnly);  // a byte a microsecond
   REQUIRE(plan.splits.size() == 5);
@@ -96,7 +96,7 @@ TEST_CASE("latency is input, head, link and tail; memory is weights and arena") 
 TEST_CASE(
     "every split has the arena of its own range, and finishing alone the whole network's beside "
     "it") {
-  const Bench bench;
+  const SplitPlannerBench bench;
   const fbs::Variant& variant = *bench.model->header().variants()->Get(0);
   const Plan plan = bench.decide(8'000'000, planner::Policy::kEdgeOnly);
   REQUIRE(plan.splits.size() == 5);
@@ -120,7 +120,7 @@ TEST_CASE(
 }
 
 TEST_CASE("a JPEG at split 0 costs its own bytes and the server's decoding, or the device's") {
-  Bench bench;
+  SplitPlannerBench bench;
   REQUIRE(bench.planner.set_server_profile(bench.server).is_ok());
   const auto decide = [&](std::uint64_t file_bytes) {
     return bench.decide(8'000'000, planner::Policy::kServerOnly, {},
@@ -139,7 +139,7 @@ TEST_CASE("a JPEG at split 0 costs its own bytes and the server's decoding, or t
 }
 
 TEST_CASE("coded bytes count at the percentile that is asked for") {
-  Bench bench;
+  SplitPlannerBench bench;
   REQUIRE(bench.planner.set_server_profile(bench.server).is_ok());
   planner::Conditions conditions;
   conditions.link = {.bandwidth_bps = 8'000'000, .rtt_ns = 1'000, .available = true};
@@ -156,8 +156,8 @@ TEST_CASE("coded bytes count at the percentile that is asked for") {
 }
 
 TEST_CASE("a codec counts the most that it makes of a cut, and its memory") {
-  const Bench raw;
-  Bench coded;
+  const SplitPlannerBench raw;
+  SplitPlannerBench coded;
   REQUIRE(coded.planner.use_codec(*coded.model, {.codec = fbs::Codec::F16}).is_ok());
   const Plan before = raw.decide(1'000'000, planner::Policy::kLatencyOnly);
   const Plan after = coded.decide(1'000'000, planner::Policy::kLatencyOnly);
@@ -183,7 +183,7 @@ TEST_CASE("a codec counts the most that it makes of a cut, and its memory") {
 }
 
 TEST_CASE("a lower clock makes the device's times longer in proportion, and a higher one shorter") {
-  Bench bench;
+  SplitPlannerBench bench;
   REQUIRE(bench.planner.set_server_profile(bench.server).is_ok());
   bench.edge.clock_khz = 1'500'000;
   REQUIRE(bench.planner.set_edge_profile(bench.edge).is_ok());
@@ -218,7 +218,7 @@ TEST_CASE("a lower clock makes the device's times longer in proportion, and a hi
 }
 
 TEST_CASE("fewer cores than threads make the device's times longer; decoding has one thread") {
-  Bench bench;
+  SplitPlannerBench bench;
   bench.edge.cores = 4;
   bench.edge.variants[0].threads = 3;
   REQUIRE(bench.planner.set_edge_profile(bench.edge).is_ok());
@@ -234,7 +234,7 @@ TEST_CASE("fewer cores than threads make the device's times longer; decoding has
 }
 
 TEST_CASE("a slower clock moves the cut towards the server, less memory makes it less deep") {
-  Bench bench;
+  SplitPlannerBench bench;
   REQUIRE(bench.planner.set_server_profile(bench.server).is_ok());
   bench.edge.clock_khz = 1'500'000;
   REQUIRE(bench.planner.set_edge_profile(bench.edge).is_ok());
@@ -254,7 +254,7 @@ TEST_CASE("a slower clock moves the cut towards the server, less memory makes it
 }
 
 TEST_CASE("without a server's table only the device is feasible") {
-  const Bench bench;
+  const SplitPlannerBench bench;
   const Plan plan = bench.decide(1'000'000'000, planner::Policy::kLmos);
   REQUIRE(plan.chosen == 4);
   for (std::size_t k = 0; k < 4; ++k) {
@@ -266,7 +266,7 @@ TEST_CASE("without a server's table only the device is feasible") {
 }
 
 TEST_CASE("an infeasible cap is named") {
-  Bench bench;
+  SplitPlannerBench bench;
   REQUIRE(bench.planner.set_server_profile(bench.server).is_ok());
   const Plan plan = bench.decide(8'000'000, planner::Policy::kEdgeOnly, {.ram_bytes = kOverhead});
   CHECK_FALSE(plan.chosen.has_value());
@@ -274,7 +274,7 @@ TEST_CASE("an infeasible cap is named") {
 }
 
 TEST_CASE("a table of another network is refused") {
-  Bench bench;
+  SplitPlannerBench bench;
   ProfileData wrong = bench.edge;
   wrong.variants[0].op_median_ns.push_back(1);
   CHECK(bench.planner.set_edge_profile(wrong).code() == StatusCode::kMismatch);
@@ -284,7 +284,7 @@ TEST_CASE("a table of another network is refused") {
 }
 
 TEST_CASE("what is neither chosen nor on the front says by which split it is dominated") {
-  Bench bench;
+  SplitPlannerBench bench;
   REQUIRE(bench.planner.set_server_profile(bench.server).is_ok());
   // The first layer's activation takes longer to send than the other layers to run.
   const Plan plan = bench.decide(800'000, planner::Policy::kLmos);
@@ -308,7 +308,7 @@ TEST_CASE("what is neither chosen nor on the front says by which split it is dom
 }
 
 TEST_CASE("a million pictures of a split cost what the monthly model has for the same amounts") {
-  Bench bench;
+  SplitPlannerBench bench;
   // Seconds of server a picture, thousands of hours a million: the rounding of an hour adds up.
   for (std::uint64_t& ns : bench.server.variants[0].op_median_ns) ns *= 5'000;
   for (std::uint64_t& ns : bench.edge.variants[0].op_median_ns) ns *= 50;
@@ -355,7 +355,7 @@ TEST_CASE("a million pictures of a split cost what the monthly model has for the
 }
 
 TEST_CASE("among several variants the plan is joint, and holds each to how often it differs") {
-  Bench bench;
+  SplitPlannerBench bench;
   REQUIRE(bench.planner.set_server_profile(bench.server).is_ok());
   // The other one: half the time on the device, and other answers on 2 % of the pictures.
   SplitPlanner faster = bench.planner;
@@ -384,7 +384,7 @@ TEST_CASE("among several variants the plan is joint, and holds each to how often
   REQUIRE(joint.dominated_by[4].has_value());
   CHECK(*joint.dominated_by[4] == 9);
   // What the server has no table of can only be run alone.
-  const SplitPlanner unknown = Bench().planner;
+  const SplitPlanner unknown = SplitPlannerBench().planner;
   const SplitPlanner* one_without[] = {&bench.planner, &unknown};
   const Plan partly = SplitPlanner::decide_among(one_without, {}, conditions, {});
   REQUIRE(partly.splits.size() == 6);
@@ -398,7 +398,7 @@ TEST_CASE("among several variants the plan is joint, and holds each to how often
 }
 
 TEST_CASE("knee and least are picked from the front, and say so") {
-  Bench bench;
+  SplitPlannerBench bench;
   REQUIRE(bench.planner.set_server_profile(bench.server).is_ok());
   planner::Conditions conditions;
   conditions.link = {.bandwidth_bps = 8'000'000, .rtt_ns = 1'000, .available = true};

@@ -9,15 +9,11 @@
 #include <iterator>
 
 #include "schemas/exit_code.h"
+#include "tests/support/program_words.h"
 #include "tests/support/programs.h"
 
 namespace cleave::test {
 namespace {
-
-std::string read_whole(const std::string& path) {
-  std::ifstream in(path, std::ios::binary);
-  return {std::istreambuf_iterator<char>(in), {}};
-}
 
 void check_refused(const AgentRun& run, ExitCode code, const std::string& words) {
   CAPTURE(run.err);
@@ -27,7 +23,7 @@ void check_refused(const AgentRun& run, ExitCode code, const std::string& words)
   CHECK(run.err.find(words) != std::string::npos);
 }
 
-struct Bench {
+struct BadCasesBench {
   Workshop workshop;
   std::string model = workshop.zoo("mobilenet_v2", {"--input", "32", "--width", "0.35"});
   std::string picture = workshop.jpeg("picture.jpg", 1);
@@ -36,21 +32,21 @@ struct Bench {
 }  // namespace
 
 TEST_CASE("no such picture") {
-  const Bench bench;
+  const BadCasesBench bench;
   check_refused(
       run_agent({"run", "--model", bench.model, "--split", "all", bench.workshop.path("no.jpg")}),
       ExitCode::kNotFound, "no.jpg");
 }
 
 TEST_CASE("a folder without pictures") {
-  const Bench bench;
+  const BadCasesBench bench;
   const Workshop empty;
   check_refused(run_agent({"run", "--model", bench.model, "--split", "all", empty.path("")}),
                 ExitCode::kNotFound, "no .jpg");
 }
 
 TEST_CASE("not a picture, and a damaged one") {
-  const Bench bench;
+  const BadCasesBench bench;
   const std::string text = bench.workshop.file("text.jpg", "this is no picture");
   check_refused(run_agent({"run", "--model", bench.model, "--split", "all", "--json", text}),
                 ExitCode::kBadInput, "text.jpg");
@@ -61,7 +57,7 @@ TEST_CASE("not a picture, and a damaged one") {
 }
 
 TEST_CASE("a damaged picture on the server is the picture's fault, and the next one is answered") {
-  const Bench bench;
+  const BadCasesBench bench;
   const RunningServer server({bench.model});
   const std::string whole = read_whole(bench.picture);
   const std::string half = bench.workshop.file("half.jpg", whole.substr(0, whole.size() / 2));
@@ -75,7 +71,7 @@ TEST_CASE("a damaged picture on the server is the picture's fault, and the next 
 }
 
 TEST_CASE("no such model, a corrupt one, one cut short") {
-  const Bench bench;
+  const BadCasesBench bench;
   check_refused(run_agent({"run", "--model", bench.workshop.path("no.cleave"), bench.picture}),
                 ExitCode::kNotFound, "no.cleave");
   check_refused(run_agent({"run", "--model", bench.picture, bench.picture}),
@@ -92,7 +88,7 @@ TEST_CASE("no such model, a corrupt one, one cut short") {
 }
 
 TEST_CASE("the server holds another model") {
-  const Bench bench;
+  const BadCasesBench bench;
   const Workshop other;
   const RunningServer server(
       {other.zoo("mobilenet_v2", {"--input", "32", "--width", "0.35", "--seed", "2"})});
@@ -115,7 +111,7 @@ TEST_CASE("the server holds another model") {
 }
 
 TEST_CASE("server unreachable") {
-  const Bench bench;
+  const BadCasesBench bench;
   // With room for the network the device answers and says so.
   const AgentRun alone = run_agent({"run", "--model", bench.model, "--server", "127.0.0.1:1",
                                     "--split", "4", "--json", bench.picture});
@@ -152,7 +148,7 @@ TEST_CASE("server unreachable") {
 }
 
 TEST_CASE("split out of range") {
-  const Bench bench;
+  const BadCasesBench bench;
   for (const char* split : {"22", "op:9999", "no_such_layer", "-1"}) {
     const AgentRun run =
         run_agent({"run", "--model", bench.model, std::string("--split=") + split, bench.picture});
@@ -164,7 +160,7 @@ TEST_CASE("split out of range") {
 }
 
 TEST_CASE("cap too small for any split") {
-  const Bench bench;
+  const BadCasesBench bench;
   check_refused(
       run_agent({"run", "--model", bench.model, "--ram", "1kB", "--split", "4", bench.picture}),
       ExitCode::kCapTooSmall, "cap");
@@ -174,7 +170,7 @@ TEST_CASE("cap too small for any split") {
 }
 
 TEST_CASE("a fixed split keeps the privacy floor and the storage cap") {
-  const Bench bench;
+  const BadCasesBench bench;
   check_refused(run_agent({"run", "--model", bench.model, "--server", "127.0.0.1:1", "--split", "2",
                            "--min-split", "5", bench.picture}),
                 ExitCode::kCapTooSmall, "--min-split");
@@ -184,14 +180,14 @@ TEST_CASE("a fixed split keeps the privacy floor and the storage cap") {
 }
 
 TEST_CASE("caps that no planned split fits") {
-  const Bench bench;
+  const BadCasesBench bench;
   REQUIRE(run_agent({"profile", "--model", bench.model, "--runs", "1", "--json"}).exit_code == 0);
   check_refused(run_agent({"run", "--model", bench.model, "--ram", "1kB", "--json", bench.picture}),
                 ExitCode::kCapTooSmall, "RAM");
 }
 
 TEST_CASE("a variant that the model does not have") {
-  const Bench bench;
+  const BadCasesBench bench;
   for (const std::vector<std::string>& command : std::vector<std::vector<std::string>>{
            {"profile", "--model", bench.model}, {"plan", "--model", bench.model}}) {
     CAPTURE(command[0]);
@@ -205,7 +201,7 @@ TEST_CASE("a variant that the model does not have") {
 }
 
 TEST_CASE("wrong configuration files") {
-  const Bench bench;
+  const BadCasesBench bench;
   for (const char* content : {"[run]\npolcy = eco\n", "garbage\n"}) {
     const std::string config = bench.workshop.file("agent.ini", content);
     const AgentRun run =
@@ -218,7 +214,7 @@ TEST_CASE("wrong configuration files") {
 }
 
 TEST_CASE("the port is taken") {
-  const Bench bench;
+  const BadCasesBench bench;
   const RunningServer first({bench.model});
   const Finished second =
       run_program({server_program(), "--model", bench.model, "--listen", first.address()});
@@ -228,7 +224,7 @@ TEST_CASE("the port is taken") {
 }
 
 TEST_CASE("wrong command lines") {
-  const Bench bench;
+  const BadCasesBench bench;
   for (const std::vector<std::string>& arguments : std::vector<std::vector<std::string>>{
            {},
            {"run"},
@@ -257,7 +253,7 @@ TEST_CASE("wrong command lines") {
 }
 
 TEST_CASE("standard output that cannot be written") {
-  const Bench bench;
+  const BadCasesBench bench;
   const Finished full =
       run_program({"sh", "-c",
                    "exec '" + agent_program() + "' run --model '" + bench.model +

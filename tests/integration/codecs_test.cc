@@ -44,7 +44,7 @@ double furthest(const nlohmann::json& scores, const nlohmann::json& exact) {
   return off / (most - least);
 }
 
-struct Bench {
+struct CodecsBench {
   Workshop workshop;
   std::string model =
       workshop.zoo("mobilenet_v2", {"--input", "96", "--width", "0.35", "--f16", "--int8"});
@@ -60,7 +60,7 @@ struct Bench {
 }  // namespace
 
 TEST_CASE("each codec at several cuts: bytes on the wire, and scores") {
-  const Bench bench;
+  const CodecsBench bench;
   const nlohmann::json variant = inspect(bench.model).at("variants").at(0);
   const std::string name = variant.at("name");
   const RunningServer server({bench.model});
@@ -103,7 +103,7 @@ TEST_CASE("each codec at several cuts: bytes on the wire, and scores") {
 }
 
 TEST_CASE("tensors to which the codec does not apply travel raw, and pictures as they are") {
-  const Bench bench;
+  const CodecsBench bench;
   const RunningServer server({bench.model});
   const nlohmann::json variant = inspect(bench.model).at("variants").at(2);
   const nlohmann::json cut = some_cuts(variant, 4).at(2);
@@ -121,7 +121,7 @@ TEST_CASE("tensors to which the codec does not apply travel raw, and pictures as
 }
 
 TEST_CASE("a planned run codes what crosses, and its trace gives the same decisions again") {
-  const Bench bench;
+  const CodecsBench bench;
   const RunningServer server({bench.model});
   const std::string trace = bench.workshop.path("trace");
   // However fast this device is, it has no room for the whole network.
@@ -141,7 +141,7 @@ TEST_CASE("a planned run codes what crosses, and its trace gives the same decisi
 
 TEST_CASE(
     "coded: a calibrated model's tensors travel in the fewest bytes, at a level of its table") {
-  const Bench bench;
+  const CodecsBench bench;
   const std::string coded = bench.workshop.path("coded.cleave");
   std::filesystem::create_directory(bench.workshop.path("samples"));
   for (const unsigned seed : {3U, 4U, 5U}) {
@@ -177,7 +177,7 @@ TEST_CASE(
 }
 
 TEST_CASE("--codec refuses what it cannot keep") {
-  const Bench bench;
+  const CodecsBench bench;
   CHECK(bench.run({"--codec", "zip", "--split", "all"}).exit_code == 2);
   CHECK(bench.run({"--codec", "int8:1", "--split", "all"}).exit_code == 2);
   CHECK(bench.run({"--codec", "coded:x", "--split", "all"}).exit_code == 2);

@@ -10,6 +10,7 @@
 #include <sstream>
 
 #include "schemas/exit_code.h"
+#include "tests/support/program_words.h"
 #include "tests/support/programs.h"
 
 namespace cleave::test {
@@ -21,12 +22,7 @@ const std::vector<std::string> kPrices{"--price-server", "0.0104", "--price-egre
 
 using Options = std::vector<std::string>;
 
-Options operator+(Options a, const Options& b) {
-  a.insert(a.end(), b.begin(), b.end());
-  return a;
-}
-
-struct Bench {
+struct ExplainingBench {
   Workshop workshop;
   std::string model = workshop.zoo("mobilenet_v2", {"--input", "96"});
   std::string picture = workshop.jpeg("picture.jpg", 1);
@@ -52,7 +48,7 @@ std::string text_of(const std::string& path) {
 }  // namespace
 
 TEST_CASE("energy and cost are columns and objectives once the user gives what they are made of") {
-  const Bench bench;
+  const ExplainingBench bench;
   const nlohmann::json bare = bench.plan({"--bandwidth", "10mbit"});
   CHECK(bare.at("splits")[0].at("energy_uj").is_null());
   CHECK(bare.at("splits")[0].at("cost_ueur").is_null());
@@ -87,7 +83,7 @@ TEST_CASE("energy and cost are columns and objectives once the user gives what t
 
 TEST_CASE(
     "an instance's month and a kWh: device-only pictures cost their energy, to the micro-euro") {
-  const Bench bench;
+  const ExplainingBench bench;
   const Options prices{"--price-instance", "7.527", "--cpu-budget", "95%",
                        "--price-energy",   "0.20"};
   const Options cheapest{"--bandwidth", "10mbit", "--objective", "cost", "--rank", "least"};
@@ -211,7 +207,7 @@ TEST_CASE(
 }
 
 TEST_CASE("a deadline, and what is worse than what") {
-  const Bench bench;
+  const ExplainingBench bench;
   const nlohmann::json plan = bench.plan({"--bandwidth", "2mbit", "--deadline", "100ms"});
   int dominated = 0, late = 0;
   for (const nlohmann::json& row : plan.at("splits")) {
@@ -233,7 +229,7 @@ TEST_CASE("a deadline, and what is worse than what") {
 }
 
 TEST_CASE("--what-if plans with other values, and says what is chosen without") {
-  const Bench bench;
+  const ExplainingBench bench;
   const nlohmann::json now = bench.plan({"--bandwidth", "100kbit"});
   const nlohmann::json other =
       bench.plan({"--bandwidth", "100kbit", "--what-if", "bandwidth=1gbit,rank=literal,ram=64MiB"});
@@ -255,7 +251,7 @@ TEST_CASE("--what-if plans with other values, and says what is chosen without") 
 }
 
 TEST_CASE("bands: at a rate within each, its way is the fastest that plan shows") {
-  const Bench bench;
+  const ExplainingBench bench;
   const Options at{"--rtt", "5ms", bench.picture};
   const nlohmann::json plan = bench.plan(Options{"--bandwidth", "1mbit"} + at);
   const nlohmann::json& bands = plan.at("fastest_by_bandwidth");
@@ -309,7 +305,7 @@ TEST_CASE("bands: at a rate within each, its way is the fastest that plan shows"
 }
 
 TEST_CASE("bands hold at every rate, and only what is allowed is in them") {
-  const Bench bench;
+  const ExplainingBench bench;
   const auto bands = [&](const Options& options) {
     return bench.plan(Options{"--rtt", "5ms", bench.picture} + options).at("fastest_by_bandwidth");
   };
@@ -328,7 +324,7 @@ TEST_CASE("bands hold at every rate, and only what is allowed is in them") {
 }
 
 TEST_CASE("--plot writes the plan as a picture, or says why not") {
-  const Bench bench;
+  const ExplainingBench bench;
   const std::string path = bench.workshop.path("plan.svg");
   const nlohmann::json plan = bench.plan({"--bandwidth", "10mbit", "--plot", path});
   const std::string svg = text_of(path);
@@ -342,7 +338,7 @@ TEST_CASE("--plot writes the plan as a picture, or says why not") {
 }
 
 TEST_CASE("a run's trace gives the same decisions again; a changed one has its own exit code") {
-  const Bench bench;
+  const ExplainingBench bench;
   const std::string path = bench.workshop.path("trace");
   const AgentRun run =
       run_agent({"run", "--model", bench.model, "--server", bench.server.address(), "--json",
@@ -368,7 +364,7 @@ TEST_CASE("a run's trace gives the same decisions again; a changed one has its o
 }
 
 TEST_CASE("--replay: what does not go with it, and traces that cannot be used, are refused") {
-  const Bench bench;
+  const ExplainingBench bench;
   const std::string path = bench.workshop.path("trace");
   std::ofstream(path, std::ios::binary) << "{}\n";
   const auto replay = [&](const std::vector<std::string>& others) {
@@ -394,7 +390,7 @@ TEST_CASE("--replay: what does not go with it, and traces that cannot be used, a
 }
 
 TEST_CASE("a fixed split has no decisions to trace") {
-  const Bench bench;
+  const ExplainingBench bench;
   const std::string path = bench.workshop.path("trace");
   const AgentRun run =
       run_agent({"run", "--model", bench.model, "--split", "all", "--trace", path, bench.picture});
@@ -404,7 +400,7 @@ TEST_CASE("a fixed split has no decisions to trace") {
 }
 
 TEST_CASE("a deadline that no split keeps: plan says so, run answers with the fastest") {
-  const Bench bench;
+  const ExplainingBench bench;
   const AgentRun plan = bench.run_plan({"--deadline", "1ns"});
   CHECK(plan.exit_code == static_cast<int>(ExitCode::kCapTooSmall));
   const AgentRun run = run_agent({"run", "--model", bench.model, "--server", bench.server.address(),

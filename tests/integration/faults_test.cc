@@ -58,13 +58,13 @@ class LiveAgent {
   AgentRun run_;
 };
 
-struct Bench {
+struct FaultsBench {
   Workshop workshop;
   std::string model = workshop.zoo("mobilenet_v2", {"--input", "96"});
   std::vector<std::string> pictures;
   std::map<std::string, nlohmann::json> expected;  // scores of the unsplit run, by picture
 
-  explicit Bench(unsigned count) {
+  explicit FaultsBench(unsigned count) {
     for (unsigned i = 0; i < count; ++i) {
       pictures.push_back(workshop.jpeg("picture" + std::to_string(i) + ".jpg", i));
     }
@@ -107,7 +107,7 @@ constexpr std::uint64_t kPartOfPicture = 8'000;
 }  // namespace
 
 TEST_CASE("a server killed while a picture is on its way: the device answers that and the rest") {
-  const Bench bench(12);
+  const FaultsBench bench(12);
   RunningServer server({bench.model});
   TcpRelay relay(server.port());
   LiveAgent agent =
@@ -127,7 +127,7 @@ TEST_CASE("a server killed while a picture is on its way: the device answers tha
 }
 
 TEST_CASE("a connection cut in the middle of each frame: the device answers") {
-  const Bench bench(3);
+  const FaultsBench bench(3);
   const RunningServer server({bench.model});
   TcpRelay relay(server.port());
   relay.cut_after(2000);
@@ -139,7 +139,7 @@ TEST_CASE("a connection cut in the middle of each frame: the device answers") {
 
 TEST_CASE("a link that comes back is used again") {
   // Enough to be at work still when the pause before the next try is over.
-  const Bench bench(100);
+  const FaultsBench bench(100);
   const RunningServer server({bench.model});
   TcpRelay relay(server.port());
   relay.cut_after(2000);
@@ -154,7 +154,7 @@ TEST_CASE("a link that comes back is used again") {
 }
 
 TEST_CASE("a connection closed under the agent is made anew at once, without a fallback") {
-  const Bench bench(12);
+  const FaultsBench bench(12);
   const RunningServer server({bench.model});
   TcpRelay relay(server.port());
   LiveAgent agent =
@@ -191,7 +191,7 @@ TEST_CASE("SIGTERM in a storm, whenever the next one comes, ends with 0") {
 }
 
 TEST_CASE("SIGTERM: what is under way is answered, then the server ends with 0") {
-  const Bench bench(12);
+  const FaultsBench bench(12);
   RunningServer server({bench.model});
   TcpRelay relay(server.port());
   LiveAgent agent =
@@ -215,14 +215,14 @@ TEST_CASE("SIGTERM: what is under way is answered, then the server ends with 0")
 }
 
 TEST_CASE("SIGTERM ends a server without connections at once") {
-  const Bench bench(1);
+  const FaultsBench bench(1);
   RunningServer server({bench.model});
   server.program().signal(SIGTERM);
   CHECK(server.program().wait(std::chrono::seconds(8)) == 0);
 }
 
 TEST_CASE("many agents at once all get the right answers") {
-  const Bench bench(4);
+  const FaultsBench bench(4);
   const RunningServer server({bench.model}, {"--workers", "2"});
   std::vector<std::thread> agents;
   std::vector<AgentRun> runs(8);

@@ -10,13 +10,12 @@
 #include <thread>
 
 #include "schemas/exit_code.h"
+#include "tests/support/program_words.h"
 #include "tests/support/programs.h"
 #include "tests/support/tcp_relay.h"
 
 namespace cleave::test {
 namespace {
-
-int code(ExitCode exit_code) { return static_cast<int>(exit_code); }
 
 std::vector<std::string> fetch_words(const std::string& address, const std::string& folder,
                                      std::vector<std::string> more = {}) {
@@ -62,6 +61,14 @@ TEST_CASE("a device fetches a head, runs it, and more when it is told to") {
   CHECK(scores_of(folder, server.address(), "5", picture) == expected);
   CHECK(scores_of(folder, server.address(), "0", picture) == expected);
 
+  SUBCASE("what needs the whole network says so") {
+    const Finished calibration =
+        run_program({import_program(), "calibrate-codec", folder, workshop.path("c.cleave"),
+                     "--pictures", workshop.path(".")});
+    CHECK(calibration.exit_code == code(ExitCode::kNotFound));
+    CHECK(calibration.err.find("only a part") != std::string::npos);
+    CHECK_FALSE(std::filesystem::exists(workshop.path("c.cleave")));
+  }
   SUBCASE("deeper splits are not there") {
     const AgentRun deeper = run_agent({"run", "--model", folder, "--no-cache", "--server",
                                        server.address(), "--split", "6", picture});

@@ -13,7 +13,7 @@
 namespace cleave::test {
 namespace {
 
-struct Bench {
+struct PlanningBench {
   Workshop workshop;
   std::string model = workshop.zoo("mobilenet_v2", {"--input", "96"});
   std::string picture = workshop.jpeg("picture.jpg", 1);
@@ -29,7 +29,7 @@ struct Bench {
 }  // namespace
 
 TEST_CASE("a profile is measured, kept and used") {
-  const Bench bench;
+  const PlanningBench bench;
   const AgentRun profiled = run_agent({"profile", "--model", bench.model, "--runs", "3", "--json"});
   REQUIRE_MESSAGE(profiled.exit_code == 0, profiled.err);
   const nlohmann::json& variant = profiled.records.at(0).at("variants").at(0);
@@ -52,7 +52,7 @@ TEST_CASE("a profile is measured, kept and used") {
 }
 
 TEST_CASE("without a profile the times are multiply-adds / (cores x clock), and the plan says so") {
-  const Bench bench;
+  const PlanningBench bench;
   const std::vector<std::string> clock{"--clock", "1GHz", "--cores", "1"};
   const nlohmann::json plan = bench.plan(clock);
   CHECK(plan.at("edge_times").at("source") == "computed");
@@ -81,7 +81,7 @@ TEST_CASE("without a profile the times are multiply-adds / (cores x clock), and 
 
 TEST_CASE(
     "a profile keeps its clock, its threads and its pictures; a plan at half the clock doubles") {
-  const Bench bench;
+  const PlanningBench bench;
   const AgentRun profiled = run_agent({"profile", "--model", bench.model, "--runs", "2", "--clock",
                                        "1GHz", "--thread-counts", "2,1", "--json", bench.picture});
   REQUIRE_MESSAGE(profiled.exit_code == 0, profiled.err);
@@ -170,7 +170,7 @@ TEST_CASE(
 }
 
 TEST_CASE("the plan follows the link") {
-  const Bench bench;
+  const PlanningBench bench;
   const RunningServer server({bench.model});
   const nlohmann::json slow =
       bench.plan({"--server", server.address(), "--bandwidth", "10kbit", "--policy", "loa"});
@@ -194,7 +194,7 @@ TEST_CASE("the plan follows the link") {
 }
 
 TEST_CASE("the front is Pareto, and LMOS stays within its budget") {
-  const Bench bench;
+  const PlanningBench bench;
   const RunningServer server({bench.model});
   const nlohmann::json plan = bench.plan(
       {"--server", server.address(), "--bandwidth", "20mbit", "--latency-factor", "1.5"});
@@ -209,7 +209,7 @@ TEST_CASE("the front is Pareto, and LMOS stays within its budget") {
 }
 
 TEST_CASE("a RAM cap limits the depth, and policies choose as named") {
-  const Bench bench;
+  const PlanningBench bench;
   const RunningServer server({bench.model});
   const nlohmann::json free = bench.plan({"--server", server.address(), "--bandwidth", "1mbit"});
   const std::uint64_t cap = free.at("splits").at(10).at("ram_bytes");
@@ -230,7 +230,7 @@ TEST_CASE("a RAM cap limits the depth, and policies choose as named") {
 }
 
 TEST_CASE("run --split auto answers under every policy, with the scores of the whole network") {
-  const Bench bench;
+  const PlanningBench bench;
   const RunningServer server({bench.model});
   const AgentRun whole = run_agent(
       {"run", "--model", bench.model, "--split", "all", "--json", "--scores", bench.picture});
@@ -251,7 +251,7 @@ TEST_CASE("run --split auto answers under every policy, with the scores of the w
 }
 
 TEST_CASE("the plan shows what the choice has to beat") {
-  const Bench bench;
+  const PlanningBench bench;
   const RunningServer server({bench.model});
   const nlohmann::json measured =
       bench.plan({"--server", server.address(), "--bandwidth", "10mbit", bench.picture});
@@ -287,7 +287,7 @@ TEST_CASE("the plan shows what the choice has to beat") {
 }
 
 TEST_CASE("a file over the server's limit goes as pixels, with the same scores") {
-  const Bench bench;
+  const PlanningBench bench;
   const RunningServer server({bench.model}, {"--max-picture", "1"});
   std::vector<std::uint8_t> noise(1400 * 1000 * 3);
   std::uint32_t state = 1;
@@ -313,7 +313,7 @@ TEST_CASE("a file over the server's limit goes as pixels, with the same scores")
 }
 
 TEST_CASE("without its server every policy is answered by the device, and says so") {
-  const Bench bench;
+  const PlanningBench bench;
   for (const char* policy : {"lmos", "sco"}) {
     CAPTURE(policy);
     const AgentRun run = run_agent({"run", "--model", bench.model, "--server", "127.0.0.1:1",
@@ -325,7 +325,7 @@ TEST_CASE("without its server every policy is answered by the device, and says s
 }
 
 TEST_CASE("the uplink limit holds") {
-  const Bench bench;
+  const PlanningBench bench;
   const RunningServer server({bench.model});
   const AgentRun run =
       run_agent({"run", "--model", bench.model, "--server", server.address(), "--split", "1",

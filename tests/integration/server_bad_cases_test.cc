@@ -9,15 +9,11 @@
 #include <iterator>
 
 #include "schemas/exit_code.h"
+#include "tests/support/program_words.h"
 #include "tests/support/programs.h"
 
 namespace cleave::test {
 namespace {
-
-std::string read_whole(const std::string& path) {
-  std::ifstream in(path, std::ios::binary);
-  return {std::istreambuf_iterator<char>(in), {}};
-}
 
 // A free port, so that no case depends on what else the machine runs.
 Finished serve(std::vector<std::string> arguments) {
@@ -40,7 +36,7 @@ void check_refused(const Finished& run, ExitCode code, const std::vector<std::st
   }
 }
 
-struct Bench {
+struct ServerBadCasesBench {
   Workshop workshop;
   std::string model = workshop.zoo("mobilenet_v2", {"--input", "32", "--width", "0.35"});
 };
@@ -53,7 +49,7 @@ TEST_CASE("no such model") {
 }
 
 TEST_CASE("a model that is none, is cut short, or has a flipped bit") {
-  const Bench bench;
+  const ServerBadCasesBench bench;
   const std::string text = bench.workshop.file("text.cleave", "this is no model");
   check_refused(serve({"--model", text}), ExitCode::kCorruptModel, {"text.cleave"});
   const std::string bytes = read_whole(bench.model);
@@ -67,7 +63,7 @@ TEST_CASE("a model that is none, is cut short, or has a flipped bit") {
 }
 
 TEST_CASE("an address that is none") {
-  const Bench bench;
+  const ServerBadCasesBench bench;
   for (const char* address : {"a:b:c", "127.0.0.1:port", "127.0.0.1:65536"}) {
     CAPTURE(address);
     check_refused(serve({"--model", bench.model, "--listen", address}), ExitCode::kUsage,
@@ -76,20 +72,20 @@ TEST_CASE("an address that is none") {
 }
 
 TEST_CASE("an address that this machine does not have") {
-  const Bench bench;
+  const ServerBadCasesBench bench;
   check_refused(serve({"--model", bench.model, "--listen", "192.0.2.1:7433"}),
                 ExitCode::kPortUnavailable, {"192.0.2.1:7433", "--listen"});
 }
 
 TEST_CASE("the same model twice, under two names") {
-  const Bench bench;
+  const ServerBadCasesBench bench;
   const std::string copy = bench.workshop.file("copy.cleave", read_whole(bench.model));
   check_refused(serve({"--model", bench.model, "--model", copy}), ExitCode::kUsage,
                 {"copy.cleave", "twice"});
 }
 
 TEST_CASE("a payload budget that the largest request would never fit") {
-  const Bench bench;
+  const ServerBadCasesBench bench;
   check_refused(serve({"--model", bench.model, "--payload-budget", "1"}), ExitCode::kUsage,
                 {"--payload-budget", "--max-picture"});
 }

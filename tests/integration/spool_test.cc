@@ -14,12 +14,11 @@
 #include <utility>
 
 #include "schemas/exit_code.h"
+#include "tests/support/program_words.h"
 #include "tests/support/programs.h"
 
 namespace cleave::test {
 namespace {
-
-int code(ExitCode exit_code) { return static_cast<int>(exit_code); }
 
 // A device too small for the whole network, so that it depends on its server.
 class Station {

@@ -14,6 +14,7 @@
 
 #include "schemas/exit_code.h"
 #include "tests/server/raw_client.h"
+#include "tests/support/program_words.h"
 #include "tests/support/programs.h"
 #include "tests/support/tcp_relay.h"
 
@@ -23,18 +24,13 @@ namespace {
 using nlohmann::json;
 using Words = std::vector<std::string>;
 
-Words operator+(Words one, const Words& other) {
-  one.insert(one.end(), other.begin(), other.end());
-  return one;
-}
-
 // A CA, a server's certificate and a device's, a model and a picture.
-struct Bench {
+struct TrustBench {
   Workshop workshop;
   std::string model = workshop.zoo("mobilenet_v2", {"--input", "32", "--width", "0.35"});
   std::string picture = workshop.jpeg("picture.jpg", 1);
 
-  Bench() {
+  TrustBench() {
     tool({"init"});
     tool({"server", "127.0.0.1", "localhost"});
     tool({"device", "gate 2"});
@@ -94,15 +90,10 @@ void check_alone(const AgentRun& run, const std::string& word) {
   CHECK(said.find(word) != std::string::npos);
 }
 
-std::string read_whole(const std::string& path) {
-  std::ifstream in(path, std::ios::binary);
-  return {std::istreambuf_iterator<char>(in), {}};
-}
-
 }  // namespace
 
 TEST_CASE("mutual TLS: the same answer as over plain TCP, under the certificate's name") {
-  const Bench bench;
+  const TrustBench bench;
   RunningServer plain({bench.model}), server({bench.model}, bench.server_options());
   const AgentRun expected = bench.ask(plain.address(), {});
   REQUIRE(served(expected));
@@ -122,7 +113,7 @@ TEST_CASE("mutual TLS: the same answer as over plain TCP, under the certificate'
 }
 
 TEST_CASE("a token instead of a certificate") {
-  const Bench bench;
+  const TrustBench bench;
   bench.tool({"token", "cam 1"});
   bench.tool({"token", "cam 2"});
   RunningServer server({bench.model},
@@ -140,7 +131,7 @@ TEST_CASE("a token instead of a certificate") {
 }
 
 TEST_CASE("devices and servers that are not trusted: exit code and reason at the agent, counted") {
-  const Bench bench;
+  const TrustBench bench;
   bench.tool({"--days", "-2", "device", "old"});
   bench.tool({"device", "stolen"});
   bench.tool({"revoke", "stolen"});
@@ -177,7 +168,7 @@ TEST_CASE("devices and servers that are not trusted: exit code and reason at the
 }
 
 TEST_CASE("plain TCP to another machine is asked for by name") {
-  const Bench bench;
+  const TrustBench bench;
   check_kept_out(bench.ask("192.0.2.1:7433", {}), ExitCode::kUsage, "--allow-plain");
   const auto serve = [&](const Words& options) {
     return run_program(Words{server_program(), "--model", bench.model, "--no-cache"} + options, {},
@@ -193,7 +184,7 @@ TEST_CASE("plain TCP to another machine is asked for by name") {
 }
 
 TEST_CASE("a key that others may read is not used, and none is ever shown") {
-  const Bench bench;
+  const TrustBench bench;
   const std::string key = bench.file("127.0.0.1.key");
   const std::string secret = read_whole(key);
   const std::string first_line = secret.substr(secret.find('\n') + 1, 40);
@@ -212,7 +203,7 @@ TEST_CASE("a key that others may read is not used, and none is ever shown") {
 }
 
 TEST_CASE("SIGHUP: the revoked are out at once, a renewed certificate is shown, the rest goes on") {
-  const Bench bench;
+  const TrustBench bench;
   bench.tool({"device", "stolen"});
   RunningServer server({bench.model}, bench.server_options());
   const std::string at = server.address();
@@ -243,7 +234,7 @@ TEST_CASE("SIGHUP: the revoked are out at once, a renewed certificate is shown, 
 }
 
 TEST_CASE("openssl s_client: TLS 1.3 with a certificate, nothing older and nobody without") {
-  const Bench bench;
+  const TrustBench bench;
   RunningServer server({bench.model}, bench.server_options());
   const auto s_client = [&](const std::string& options) {
     const Finished run =
@@ -271,7 +262,7 @@ TEST_CASE("openssl s_client: TLS 1.3 with a certificate, nothing older and nobod
 }
 
 TEST_CASE("captures of a session, replayed whole, cut short or changed, open nothing") {
-  const Bench bench;
+  const TrustBench bench;
   RunningServer server({bench.model}, bench.server_options());
   TcpRelay relay(server.port());
   REQUIRE(served(bench.ask(relay.address(), bench.device())));
@@ -298,7 +289,7 @@ TEST_CASE("captures of a session, replayed whole, cut short or changed, open not
 
 TEST_CASE(
     "bytes that are changed under way are noticed, and the picture is answered all the same") {
-  const Bench bench;
+  const TrustBench bench;
   RunningServer server({bench.model}, bench.server_options());
   TcpRelay relay(server.port());
   const AgentRun undisturbed = bench.ask(relay.address(), bench.device());

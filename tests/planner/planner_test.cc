@@ -15,10 +15,10 @@ namespace {
 
 using namespace testing;
 
-const Link kTenMbit = link_of(10'000'000);
+const Link kTenMbitLink = link_of(10'000'000);
 
 TEST_CASE("the front of the hand-computed network, its ideal and nadir points") {
-  const Planned p(paper_candidates(), kTenMbit, {}, {});
+  const Planned p(paper_candidates(), kTenMbitLink, {}, {});
   CHECK(p.decision.status == PlanStatus::kOk);
   REQUIRE(p.decision.front_size == 4);
   for (CandidateIndex k = 0; k < 4; ++k) {
@@ -40,25 +40,26 @@ TEST_CASE("a slow link leaves only the device") {
 
 TEST_CASE("by default the deepest split within a tenth over the best latency is taken") {
   const auto candidates = paper_candidates();
-  const Planned p(candidates, kTenMbit, {}, {});
+  const Planned p(candidates, kTenMbitLink, {}, {});
   CHECK(p.decision.budget == 1'496'634'616);  // 1360576924 * 1.1 rounded down
   CHECK(p.decision.index == 0);
   CHECK(p.decision.reason == Reason::kBestWithinBudget);
   CHECK(p.decision.chosen.latency_ns == 1'360'576'924);
 
-  const Planned wide(candidates, kTenMbit, {}, {.factor = {13, 10}});
+  const Planned wide(candidates, kTenMbitLink, {}, {.factor = {13, 10}});
   CHECK(wide.decision.budget == 1'768'750'001);
   CHECK(wide.decision.index == 2);
   CHECK(wide.decision.chosen.latency_ns == 1'744'230'770);
   CHECK(wide.decision.chosen.memory_bytes == 30'000'000);
 
-  const Planned exact(candidates, kTenMbit, {}, {.factor = {1, 1}});
+  const Planned exact(candidates, kTenMbitLink, {}, {.factor = {1, 1}});
   CHECK(exact.decision.index == 0);
 }
 
 TEST_CASE("a budget from the user is kept to the nanosecond") {
   const auto with_budget = [](std::uint64_t ns) {
-    return Planned(paper_candidates(), kTenMbit, {}, {.rank = Rank::kWithinBudget, .budget = ns})
+    return Planned(paper_candidates(), kTenMbitLink, {},
+                   {.rank = Rank::kWithinBudget, .budget = ns})
         .decision;
   };
   CHECK(with_budget(1'744'230'770).index == 2);
@@ -72,12 +73,12 @@ TEST_CASE("a budget from the user is kept to the nanosecond") {
 }
 
 TEST_CASE("the literal rank: f2 by default, f1 when memory is the constraint") {
-  const Planned f2(paper_candidates(), kTenMbit, {}, {.rank = Rank::kLiteral});
+  const Planned f2(paper_candidates(), kTenMbitLink, {}, {.rank = Rank::kLiteral});
   CHECK(f2.decision.index == 3);
   CHECK(f2.decision.reason == Reason::kLiteralRank);
   CHECK(f2.decision.budget == kMax);
   const Planned f1(
-      paper_candidates(), kTenMbit, {},
+      paper_candidates(), kTenMbitLink, {},
       {.rank = Rank::kLiteral,
        .objectives = {.optimized = Objective::kLatency, .constrained = Objective::kEdgeMemory}});
   CHECK(f1.decision.index == 0);
@@ -85,7 +86,7 @@ TEST_CASE("the literal rank: f2 by default, f1 when memory is the constraint") {
 
 TEST_CASE("a split that was outside the caps is on nobody's front") {
   const Caps caps{.ram_bytes = 30'000'000, .storage_bytes = 59'999'999, .min_split = 1};
-  const Planned p(paper_candidates(), kTenMbit, caps, {.rank = Rank::kLiteral});
+  const Planned p(paper_candidates(), kTenMbitLink, caps, {.rank = Rank::kLiteral});
   CHECK(p.scores[0].broken == kBoundPrivacyFloor);
   CHECK(p.scores[1].broken == kBoundNone);
   CHECK(p.scores[2].broken == kBoundStorage);
@@ -97,7 +98,7 @@ TEST_CASE("a split that was outside the caps is on nobody's front") {
 TEST_CASE("no split fits: every policy says which bounds stand in the way") {
   const Caps caps{.ram_bytes = 5, .min_split = 1};
   for (const Policy policy : {Policy::kLmos, Policy::kLatencyOnly, Policy::kRandom}) {
-    const Planned p(paper_candidates(), kTenMbit, caps, {.policy = policy});
+    const Planned p(paper_candidates(), kTenMbitLink, caps, {.policy = policy});
     CHECK(p.decision.status == PlanStatus::kInfeasible);
     CHECK(p.decision.index == kNoCandidate);
     CHECK(p.decision.reason == Reason::kNone);
@@ -223,7 +224,7 @@ TEST_CASE("inputs that cannot be planned are named, and nothing is written") {
   std::vector<Score> scores(kMaxCandidates + 1, Score{.latency_ns = 77});
   std::vector<CandidateIndex> front(kMaxCandidates + 1, 77);
   const auto status = [&](std::size_t n, std::size_t n_scores, std::size_t n_front, Request r) {
-    return plan(std::span(candidates).first(n), conditions_of(kTenMbit), r,
+    return plan(std::span(candidates).first(n), conditions_of(kTenMbitLink), r,
                 {.scores = std::span(scores).first(n_scores),
                  .front = std::span(front).first(n_front)})
         .status;
@@ -257,7 +258,7 @@ TEST_CASE("inputs that cannot be planned are named, and nothing is written") {
 TEST_CASE("saturated latencies still give a decision") {
   const std::vector<Candidate> slow = {split_candidate(0, kMax, 1, 1, 0),
                                        edge_candidate(1, kMax, 9)};
-  const Planned p(slow, kTenMbit, {}, {});
+  const Planned p(slow, kTenMbitLink, {}, {});
   CHECK(p.decision.status == PlanStatus::kOk);
   CHECK(p.decision.index == 1);  // as slow as the other and deeper
   CHECK(p.decision.budget == kMax);

@@ -12,10 +12,10 @@ namespace {
 
 using namespace testing;
 
-const Link kTenMbit = link_of(10'000'000);
+const Link kTenMbitUplink = link_of(10'000'000);
 
 Decision decide(const std::vector<Candidate>& candidates, Policy policy,
-                const Link& link = kTenMbit, const Caps& caps = {}) {
+                const Link& link = kTenMbitUplink, const Caps& caps = {}) {
   return Planned(candidates, link, caps, {.policy = policy}).decision;
 }
 
@@ -69,7 +69,7 @@ TEST_CASE("SCO without a server and ECO over the cap are infeasible, and say why
   CHECK(sco.status == PlanStatus::kInfeasible);
   CHECK(sco.broken == kBoundServerAbsent);
   CHECK(sco.front_size == 1);  // the device alone still could
-  const Decision eco = decide(candidates, Policy::kEdgeOnly, kTenMbit,
+  const Decision eco = decide(candidates, Policy::kEdgeOnly, kTenMbitUplink,
                               {.storage_bytes = 79'999'999, .min_split = 1});
   CHECK(eco.status == PlanStatus::kInfeasible);
   CHECK(eco.broken == kBoundStorage);  // and not the privacy floor, which k = 0 alone breaks

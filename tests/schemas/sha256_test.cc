@@ -13,11 +13,11 @@
 namespace cleave {
 namespace {
 
-std::span<const std::byte> bytes_of(std::string_view text) {
+std::span<const std::byte> text_bytes(std::string_view text) {
   return std::as_bytes(std::span(text));
 }
 
-std::string hex_of(std::string_view text) { return to_hex(*sha256(bytes_of(text))); }
+std::string hex_of(std::string_view text) { return to_hex(*sha256(text_bytes(text))); }
 
 TEST_CASE("SHA-256 gives the digests of the standard") {
   CHECK(hex_of("") == "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855");
@@ -31,7 +31,7 @@ TEST_CASE("a stream gives the digest of its bytes, however it is divided") {
   for (const std::size_t piece : {std::size_t{1}, std::size_t{63}, std::size_t{4096}}) {
     Sha256 hash;
     for (std::size_t at = 0; at < million.size(); at += piece) {
-      hash.update(bytes_of(std::string_view(million).substr(at, piece)));
+      hash.update(text_bytes(std::string_view(million).substr(at, piece)));
     }
     CHECK(to_hex(*hash.finish()) ==
           "cdc76e5c9914fb9281a1c7e284d73e67f1809a48a497200e046d39ccc7112cd0");
@@ -40,10 +40,10 @@ TEST_CASE("a stream gives the digest of its bytes, however it is divided") {
 
 TEST_CASE("finish starts anew, and a hash can be moved") {
   Sha256 hash;
-  hash.update(bytes_of("a"));
+  hash.update(text_bytes("a"));
   Sha256 moved = std::move(hash);
-  moved.update(bytes_of("bc"));
-  CHECK(*moved.finish() == *sha256(bytes_of("abc")));
+  moved.update(text_bytes("bc"));
+  CHECK(*moved.finish() == *sha256(text_bytes("abc")));
   CHECK(*moved.finish() == *sha256({}));
 }
 

@@ -5,6 +5,7 @@
 
 #include <cstddef>
 #include <cstring>
+#include <limits>
 #include <memory>
 #include <span>
 #include <vector>
@@ -17,6 +18,8 @@
 namespace cleave::test {
 
 using Bytes = std::vector<std::byte>;
+
+inline constexpr float kInfinity = std::numeric_limits<float>::infinity();
 
 // Tensors that cross a cut, each its bytes.
 struct Crossing {

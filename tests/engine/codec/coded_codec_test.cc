@@ -23,20 +23,19 @@ codec::CodedTensorTable table_of(bool has_sign) {
 }
 
 std::vector<int> levels_of(const Values& values, bool has_sign) {
-  const codec::CodedQuantizer quantizer(table_of(has_sign), 0);
+  const codec::CodedQuantizer quantizer(table_of(has_sign), {});
   std::vector<std::int8_t> levels(values.size());
-  quantizer.quantize_f32(bytes_of(values), levels);
+  quantizer.quantize(bytes_of(values), levels);
   return {levels.begin(), levels.end()};
 }
 
 Values values_of(const std::vector<std::int8_t>& levels) {
-  const codec::CodedQuantizer quantizer(table_of(true), 0);
+  const codec::CodedQuantizer quantizer(table_of(true), {});
   Bytes bytes(4 * levels.size());
-  quantizer.restore_f32(levels, bytes);
+  quantizer.restore(levels, bytes);
   return floats_of(bytes);
 }
 
-constexpr float kInfinity = std::numeric_limits<float>::infinity();
 constexpr float kNaN = std::numeric_limits<float>::quiet_NaN();
 
 }  // namespace

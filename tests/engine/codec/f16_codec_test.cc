@@ -3,14 +3,11 @@
 
 #include <bit>
 #include <cmath>
-#include <limits>
 
 #include "tests/engine/codec/codec_fixture.h"
 
 namespace cleave::test {
 namespace {
-
-constexpr float kInfinity = std::numeric_limits<float>::infinity();
 
 std::unique_ptr<BoundaryCodec> f16(const ModelFile& model, OpIndex cut) {
   return make_codec(model, cut, fbs::Codec::F16);

@@ -11,7 +11,6 @@
 namespace cleave::test {
 namespace {
 
-constexpr float kInfinity = std::numeric_limits<float>::infinity();
 constexpr std::size_t kChannels = 11, kPositions = 35;
 
 std::unique_ptr<BoundaryCodec> int8(const ModelFile& model, OpIndex cut) {
@@ -47,7 +46,7 @@ Range range_of(const Values& values, std::size_t first, std::size_t stride) {
   return range;
 }
 
-Values six_carried(const Values& values) {
+Values six_carried_in_int8(const Values& values) {
   const auto model = codec_model();
   Crossing crossing = empty_crossing(*model, 6);
   crossing.tensors[0] = bytes_of(values);
@@ -112,7 +111,8 @@ TEST_CASE("int8: the stream is step, zero, levels") {
 }
 
 TEST_CASE("int8: zero stays zero, and NaN becomes it; infinity is the largest that is finite") {
-  const Values arrived = six_carried({std::nanf(""), 0.0F, kInfinity, -kInfinity, 127.0F, -127.0F});
+  const Values arrived =
+      six_carried_in_int8({std::nanf(""), 0.0F, kInfinity, -kInfinity, 127.0F, -127.0F});
   CHECK(arrived[0] == 0.0F);
   CHECK(arrived[1] == 0.0F);
   CHECK(arrived[4] == 127.0F);
@@ -126,12 +126,12 @@ TEST_CASE("int8: extremes of f32 give finite numbers") {
   for (const Values& values :
        {Values{kMost, -kMost, 0.0F, 1.0F, 1e30F, -1e30F}, Values(6, kMost), Values(6, -kMost),
         Values(6, 1e-45F), Values(6, std::nanf("")), Values(6, kInfinity), Values(6, 0.0F)}) {
-    for (const float value : six_carried(values)) CHECK(std::isfinite(value));
+    for (const float value : six_carried_in_int8(values)) CHECK(std::isfinite(value));
   }
-  CHECK(six_carried(Values(6, std::nanf(""))) == Values(6, 0.0F));
-  CHECK(six_carried(Values(6, 1e-45F)) == Values(6, 0.0F));
+  CHECK(six_carried_in_int8(Values(6, std::nanf(""))) == Values(6, 0.0F));
+  CHECK(six_carried_in_int8(Values(6, 1e-45F)) == Values(6, 0.0F));
   // Beyond 2^120 is taken for that; the step is rounded up, and a byte has one more.
-  for (const float value : six_carried(Values(6, kMost))) {
+  for (const float value : six_carried_in_int8(Values(6, kMost))) {
     CHECK(value >= 0x1p120F);
     CHECK(value <= 0x1.04p120F);
   }

@@ -20,8 +20,8 @@ namespace {
 // A sanitizer's shadow memory counts as well.
 constexpr bool kResidentSetIsOurs = !kSanitized;
 
-constexpr std::uint32_t kWidth = 4000;
-constexpr std::uint32_t kHeight = 3000;
+constexpr std::uint32_t kPictureWidth = 4000;
+constexpr std::uint32_t kPictureHeight = 3000;
 constexpr long kBudgetKib = 4 * 1024;
 
 // A line "VmHWM:   1234 kB" of /proc/self/status.
@@ -70,9 +70,9 @@ TEST_CASE("a 12-megapixel photo is decoded in a few rows of memory") {
     std::printf("skipped: under a sanitizer the resident set is not ours alone\n");
     return;
   }
-  JpegSpec spec{.width = kWidth, .height = kHeight, .quality = 80};
+  JpegSpec spec{.width = kPictureWidth, .height = kPictureHeight, .quality = 80};
   const Bytes jpeg = make_jpeg(spec, draw_texture);
-  const Bytes png = make_png({.width = kWidth, .height = kHeight}, draw_texture);
+  const Bytes png = make_png({.width = kPictureWidth, .height = kPictureHeight}, draw_texture);
   spec.progressive = true;
   const Bytes progressive = make_jpeg(spec, draw_texture);
 
@@ -83,7 +83,7 @@ TEST_CASE("a 12-megapixel photo is decoded in a few rows of memory") {
   REQUIRE(png_growth.has_value());
   REQUIRE(progressive_growth.has_value());
   std::printf("peak growth for %u x %u: JPEG %ld KiB, PNG %ld KiB, progressive JPEG %ld KiB\n",
-              kWidth, kHeight, *jpeg_growth, *png_growth, *progressive_growth);
+              kPictureWidth, kPictureHeight, *jpeg_growth, *png_growth, *progressive_growth);
   CHECK(*jpeg_growth < kBudgetKib);
   CHECK(*png_growth < kBudgetKib);
   // It has to hold 36 MB of coefficients: what shows that the measurement sees memory at all.

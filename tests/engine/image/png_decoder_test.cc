@@ -11,8 +11,8 @@
 namespace cleave::test {
 namespace {
 
-constexpr std::uint32_t kWidth = 13;
-constexpr std::uint32_t kHeight = 11;
+constexpr std::uint32_t kPngWidth = 13;
+constexpr std::uint32_t kPngHeight = 11;
 
 // Sample `index` of a row of packed samples as PNG stores them.
 unsigned sample_at(std::span<const std::uint8_t> row, std::size_t index, unsigned depth) {
@@ -34,8 +34,8 @@ constexpr Format kFormats[] = {
     {PNG_COLOR_TYPE_RGB, 16},        {PNG_COLOR_TYPE_RGB_ALPHA, 8}, {PNG_COLOR_TYPE_RGB_ALPHA, 16}};
 
 PngSpec spec_of(const Format& format, bool interlaced) {
-  PngSpec spec{.width = kWidth,
-               .height = kHeight,
+  PngSpec spec{.width = kPngWidth,
+               .height = kPngHeight,
                .color_type = format.color_type,
                .bit_depth = format.bit_depth,
                .interlaced = interlaced};
@@ -79,7 +79,7 @@ TEST_CASE("every color type and depth is read, interlaced or not") {
       CAPTURE(format.bit_depth);
       CAPTURE(interlaced);
       const PngSpec spec = spec_of(format, interlaced);
-      const auto got = decode(make_png(spec, draw_noise), kWidth, kHeight);
+      const auto got = decode(make_png(spec, draw_noise), kPngWidth, kPngHeight);
       REQUIRE(got.is_ok());
       CHECK(*got == expected_rgb(spec));
     }
@@ -89,7 +89,7 @@ TEST_CASE("every color type and depth is read, interlaced or not") {
 TEST_CASE("transparent palette entries keep their color") {
   PngSpec spec = spec_of({PNG_COLOR_TYPE_PALETTE, 4}, false);
   spec.palette_alpha = noise(16, 52);
-  CHECK(decode(make_png(spec, draw_noise), kWidth, kHeight).value() == expected_rgb(spec));
+  CHECK(decode(make_png(spec, draw_noise), kPngWidth, kPngHeight).value() == expected_rgb(spec));
 }
 
 TEST_CASE("a file cut anywhere is corrupt") {
@@ -160,7 +160,7 @@ TEST_CASE("a header that lies about the size costs nothing") {
 
 TEST_CASE("an interlaced file is read under its own cap") {
   const Bytes file = make_png(spec_of({PNG_COLOR_TYPE_RGB, 8}, true), draw_noise);
-  constexpr std::uint64_t kWhole = kWidth * kHeight * 3;
+  constexpr std::uint64_t kWhole = kPngWidth * kPngHeight * 3;
   const TestPreprocessing rgb;
   CHECK(decode(file, 3, 3, rgb, {.max_whole_picture_bytes = kWhole}).is_ok());
   const auto refused = decode(file, 3, 3, rgb, {.max_whole_picture_bytes = kWhole - 1});

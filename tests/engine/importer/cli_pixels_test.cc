@@ -16,7 +16,7 @@ namespace {
 
 constexpr std::uint32_t kSide = 32;
 
-void write_file(const std::string& path, const Bytes& bytes) {
+void write_picture(const std::string& path, const Bytes& bytes) {
   std::ofstream(path, std::ios::binary)
       .write(reinterpret_cast<const char*>(bytes.data()),
              static_cast<std::streamsize>(bytes.size()));
@@ -29,12 +29,12 @@ class PixelsFolder : public TemporaryFolder {
   explicit PixelsFolder(const std::string& color) {
     const auto graph = cleave::importer::make_zoo_model(
         "mobilenet_v2", {.input = kSide, .width = 0.1, .classes = 2});
-    write_file(*this / "net.onnx", to_bytes(to_onnx(*graph)));
+    write_picture(*this / "net.onnx", to_bytes(to_onnx(*graph)));
     const Finished imported =
         run_import(*this, "import net.onnx m.cleave --mean 127.5 --std 127.5 --color " + color);
     REQUIRE_MESSAGE(imported.exit_code == 0, imported.err);
-    write_file(*this / "photo.png",
-               make_png({.width = kSide, .height = kSide}, rows_of(pixels, kSide, 3)));
+    write_picture(*this / "photo.png",
+                  make_png({.width = kSide, .height = kSide}, rows_of(pixels, kSide, 3)));
   }
 
   const Pixels pixels = noise(kSide * kSide * 3, 7);

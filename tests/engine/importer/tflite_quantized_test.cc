@@ -23,7 +23,7 @@ using tflite::OperatorOptions;
 using tflite::Padding;
 using tflite::TensorType;
 
-Graph read(const std::vector<std::byte>& file) {
+Graph read_quantized(const std::vector<std::byte>& file) {
   Result<Graph> graph = importer::read_tflite(file);
   REQUIRE_MESSAGE(graph.is_ok(), graph.status().message());
   return std::move(*graph);
@@ -45,7 +45,7 @@ std::vector<std::byte> quantized_convolution(const TfliteQuantization& output,
 }
 
 TEST_CASE("per-channel int8 weights and int32 biases become f32 and stay known") {
-  const Graph graph = read(quantized_convolution({{1000}, {0}}));
+  const Graph graph = read_quantized(quantized_convolution({{1000}, {0}}));
   REQUIRE(graph.nodes.size() == 1);
   const Node& node = graph.nodes[0];
   CHECK(node.kernel == std::vector<float>{50.0F, -25.0F});
@@ -71,11 +71,12 @@ TEST_CASE("a scale holds for all weights of its channel") {
   const int y = b.tensor("y", {1, 3});
   b.op(BuiltinOperator::FULLY_CONNECTED, {x, w, -1}, {y}, OperatorOptions::FullyConnectedOptions,
        fully_connected_options(b));
-  CHECK(read(b.finish({x}, {y})).nodes[0].kernel == std::vector<float>{2, 4, 1, 2, 0.5F, 1});
+  CHECK(read_quantized(b.finish({x}, {y})).nodes[0].kernel ==
+        std::vector<float>{2, 4, 1, 2, 0.5F, 1});
 }
 
 TEST_CASE("a bias without a scale has input scale times kernel scale") {
-  const Graph graph = read(quantized_convolution({{1000}, {0}}, Activation::NONE, {}));
+  const Graph graph = read_quantized(quantized_convolution({{1000}, {0}}, Activation::NONE, {}));
   CHECK(graph.nodes[0].bias[0] == doctest::Approx(2.0));
   CHECK(graph.nodes[0].bias[1] == doctest::Approx(25000.025));
   CHECK(graph.nodes[0].bias_quantization.scale[1] == doctest::Approx(0.025));
@@ -88,7 +89,7 @@ TEST_CASE("depthwise kernels keep their scales along the output channels") {
   const int y = b.tensor("y", {1, 1, 1, 2});
   b.op(BuiltinOperator::DEPTHWISE_CONV_2D, {x, w}, {y}, OperatorOptions::DepthwiseConv2DOptions,
        depthwise_options(b, Padding::VALID));
-  const Graph graph = read(b.finish({x}, {y}));
+  const Graph graph = read_quantized(b.finish({x}, {y}));
   CHECK(graph.nodes[0].kernel == std::vector<float>{1.0F, 0.5F});
   CHECK(graph.nodes[0].kernel_quantization.axis == 2);  // of height, width, output
 }
@@ -100,14 +101,14 @@ TEST_CASE("per-tensor uint8 weights with a zero point") {
   const int y = b.tensor("y", {1, 1});
   b.op(BuiltinOperator::FULLY_CONNECTED, {x, w, -1}, {y}, OperatorOptions::FullyConnectedOptions,
        fully_connected_options(b));
-  const Graph graph = read(b.finish({x}, {y}));
+  const Graph graph = read_quantized(b.finish({x}, {y}));
   CHECK(graph.nodes[0].kernel == std::vector<float>{-64.0F, 63.5F});
   CHECK(graph.nodes[0].kernel_quantization.type == QuantizationParameters::Type::kU8);
   CHECK(graph.nodes[0].kernel_quantization.axis == -1);
 }
 
 TEST_CASE("a ReLU6 that only the output's range implies is a node of its own") {
-  const Graph graph = read(quantized_convolution({{6.0F / 255}, {-128}}));
+  const Graph graph = read_quantized(quantized_convolution({{6.0F / 255}, {-128}}));
   REQUIRE(graph.nodes.size() == 2);
   CHECK(graph.nodes[1].kind == NodeKind::kClamp);
   CHECK(graph.nodes[1].source_type == "RELU6");
@@ -116,7 +117,7 @@ TEST_CASE("a ReLU6 that only the output's range implies is a node of its own") {
 }
 
 TEST_CASE("a range from 0 to anything else implies a ReLU that saturates") {
-  const Graph graph = read(quantized_convolution({{0.1F}, {-128}}));
+  const Graph graph = read_quantized(quantized_convolution({{0.1F}, {-128}}));
   REQUIRE(graph.nodes.size() == 2);
   CHECK(graph.nodes[1].source_type == "RELU");
   CHECK(graph.nodes[1].clamp_min == 0);
@@ -124,7 +125,7 @@ TEST_CASE("a range from 0 to anything else implies a ReLU that saturates") {
 }
 
 TEST_CASE("an output that int8 cannot hold saturates in the operator") {
-  const Graph graph = read(quantized_convolution({{0.5F}, {-28}}));
+  const Graph graph = read_quantized(quantized_convolution({{0.5F}, {-28}}));
   REQUIRE(graph.nodes.size() == 1);
   CHECK(graph.nodes[0].clamp_min == doctest::Approx(-50));
   CHECK(graph.nodes[0].clamp_max == doctest::Approx(77.5));
@@ -133,7 +134,7 @@ TEST_CASE("an output that int8 cannot hold saturates in the operator") {
 }
 
 TEST_CASE("a fused activation holds within the range") {
-  const Graph graph = read(quantized_convolution({{0.01F}, {0}}, Activation::RELU6));
+  const Graph graph = read_quantized(quantized_convolution({{0.01F}, {0}}, Activation::RELU6));
   REQUIRE(graph.nodes.size() == 2);
   CHECK(graph.nodes[1].clamp_min == 0);
   CHECK(graph.nodes[1].clamp_max == doctest::Approx(1.27));
@@ -146,7 +147,7 @@ TEST_CASE("f32 outputs do not saturate") {
   const int y = b.tensor("y", {1, 1, 1, 1});
   b.op(BuiltinOperator::CONV_2D, {x, w}, {y}, OperatorOptions::Conv2DOptions,
        conv_options(b, Padding::VALID));
-  CHECK_FALSE(read(b.finish({x}, {y})).nodes[0].has_clamp());
+  CHECK_FALSE(read_quantized(b.finish({x}, {y})).nodes[0].has_clamp());
 }
 
 std::vector<std::byte> quantized_input(TensorType type, const TfliteQuantization& quantization) {
@@ -158,15 +159,16 @@ std::vector<std::byte> quantized_input(TensorType type, const TfliteQuantization
 }
 
 TEST_CASE("a quantized u8 input says the preprocessing") {
-  const Graph graph = read(quantized_input(TensorType::UINT8, {{1 / 127.5F}, {127}}));
+  const Graph graph = read_quantized(quantized_input(TensorType::UINT8, {{1 / 127.5F}, {127}}));
   CHECK(graph.preprocessing.mean == std::vector<float>(3, 127.0F));
   REQUIRE(graph.preprocessing.deviation.size() == 3);
   CHECK(graph.preprocessing.deviation[0] == doctest::Approx(127.5));
 }
 
 TEST_CASE("other inputs leave the preprocessing open") {
-  CHECK(read(quantized_input(TensorType::INT8, {{0.02F}, {-14}})).preprocessing.mean.empty());
-  CHECK(read(quantized_input(TensorType::FLOAT32, {})).preprocessing.mean.empty());
+  CHECK(read_quantized(quantized_input(TensorType::INT8, {{0.02F}, {-14}}))
+            .preprocessing.mean.empty());
+  CHECK(read_quantized(quantized_input(TensorType::FLOAT32, {})).preprocessing.mean.empty());
 }
 
 }  // namespace

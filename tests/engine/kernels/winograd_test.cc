@@ -16,7 +16,7 @@ namespace {
 using kernels::KernelTable;
 using kernels::kWinogradChannels;
 
-constexpr float kInfinity = std::numeric_limits<float>::infinity();
+constexpr float kInf = std::numeric_limits<float>::infinity();
 
 // F(output x output, window x window).
 struct Tile {
@@ -110,8 +110,7 @@ Errors worst_errors(const KernelTable& table, const Tile& tile) {
         random_values(tile.positions() * kWinogradChannels, 100 + seed);
     const std::vector<float> kernel =
         random_values(tile.window * tile.window * kWinogradChannels, 200 + seed);
-    const std::vector<float> pixels =
-        convolve_tile(table, tile, patch, kernel, bias, -kInfinity, kInfinity);
+    const std::vector<float> pixels = convolve_tile(table, tile, patch, kernel, bias, -kInf, kInf);
     for (std::size_t i = 0; i < pixels.size(); ++i) {
       const double expected = direct<double>(tile, patch, kernel, bias, i);
       const double in_f32 = direct<float>(tile, patch, kernel, bias, i);
@@ -150,7 +149,7 @@ TEST_CASE("the clamp is applied after the bias") {
       const auto all = [&](float minimum, float maximum) {
         return convolve_tile(table, tile, patch, kernel, bias, minimum, maximum);
       };
-      for (const float value : all(-kInfinity, kInfinity)) CHECK(std::abs(value - 4.0F) < 1e-4F);
+      for (const float value : all(-kInf, kInf)) CHECK(std::abs(value - 4.0F) < 1e-4F);
       for (const float value : all(0.0F, 3.0F)) CHECK(value == 3.0F);
       for (const float value : all(6.0F, 7.0F)) CHECK(value == 6.0F);
     }
