@@ -69,8 +69,8 @@ class Calibrator {
 
   [[nodiscard]] Calibration result() const {
     Calibration result;
-    for (const ValueHistogram& histogram : histograms_) {
-      result.ranges.push_back(histogram.best_range());
+    for (TensorId tensor = 0; tensor < histograms_.size(); ++tensor) {
+      result.ranges.push_back(histograms_[tensor].best_range(averaged(tensor)));
     }
     result.ranges[variant().input()] = input_range();
     for (const ChannelStatistics& channels : channels_) {
@@ -86,6 +86,19 @@ class Calibrator {
 
   [[nodiscard]] std::size_t channels_of(TensorId tensor) const {
     return variant().tensors()->Get(tensor)->shape()->channels();
+  }
+
+  // How many values become one mean: the pixels of a tensor that only global average pools read.
+  [[nodiscard]] double averaged(TensorId tensor) const {
+    bool read = false;
+    for (const fbs::Op* op : *variant().ops()) {
+      const auto& inputs = *op->inputs();
+      if (std::find(inputs.begin(), inputs.end(), tensor) == inputs.end()) continue;
+      if (op->options_type() != fbs::OpOptions::GlobalAveragePool) return 1;
+      read = true;
+    }
+    const fbs::Shape& shape = *variant().tensors()->Get(tensor)->shape();
+    return read ? static_cast<double>(shape.height()) * shape.width() : 1;
   }
 
   Status run_op(OpIndex op) {

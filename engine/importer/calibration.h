@@ -17,6 +17,9 @@ struct ValueRange {
 struct ChannelRange {
   ValueRange range;  // with zero in it
   float mean = 0;
+  float deviation = 0;          // the root of the mean square of what is left without the mean
+  float occupied = 1;           // the share of values that are not zero, which alone are rounded
+  ValueRange foretold = range;  // what pictures to come may take on
 };
 
 // One entry per value of a lowered graph.

@@ -3,6 +3,8 @@
 // What each channel of a value of the network takes on.
 #pragma once
 
+#include <array>
+#include <cstddef>
 #include <cstdint>
 #include <span>
 #include <vector>
@@ -14,16 +16,26 @@ namespace cleave::importer {
 // Gathers them over many pictures. Not thread-safe.
 class ChannelStatistics {
  public:
-  // `values` as [pixels][channels], the channels innermost and as many at each call.
+  // One picture's: `values` as [pixels][channels], the channels innermost and as many at each call.
   void add(std::span<const float> values, std::size_t channels);
 
-  // One per channel; none when nothing was added. Extremes and means of what was added.
+  // One per channel; none when nothing was added. Extremes, means and deviations of what was added.
   [[nodiscard]] std::vector<ChannelRange> ranges() const;
 
  private:
+  // The largest of the pictures' extremes, the first the most so.
+  static constexpr std::size_t kExtremes = 6;
+  using Extremes = std::array<float, kExtremes>;
+  static void insert(Extremes& extremes, float extreme);
+  static float foretold(const Extremes& extremes);
+
   struct Channel {
-    ValueRange range;
+    Extremes lows{};  // negated
+    Extremes highs{};
+    ValueRange picture;
     double sum = 0;
+    double squares = 0;
+    std::uint64_t occupied = 0;
   };
   std::vector<Channel> channels_;
   std::uint64_t pixels_ = 0;

@@ -2,26 +2,26 @@
 #include "engine/importer/equalize.h"
 
 #include <algorithm>
+#include <array>
+#include <cmath>
 #include <cstddef>
+#include <limits>
 #include <span>
-#include <utility>
 #include <vector>
+
+#include "engine/importer/channel_groups.h"
+#include "engine/importer/channel_scaling.h"
+#include "engine/importer/rounding_noise.h"
 
 namespace cleave::importer {
 namespace {
 
-// Photos that did not calibrate go beyond what those did. By the mean error of the scores of two
-// MobileNetV2 files: without headroom the clamp at 6 cuts off more than finer steps gain, with half
-// the range little is gained; and a channel of a quarter of the range no longer matters.
-constexpr float kShareOfRange = 0.75F;
+// A channel of a quarter of the range no longer matters, and what is known of one that calibration
+// hardly ever saw is little.
 constexpr float kLargestFactor = 4;
 
-// Scaled values must be clamped to what scaled values may be: at zero, or beyond it.
-bool can_scale_outputs(const Node& node) {
-  const bool convolution =
-      node.kind == NodeKind::kConv2D || node.kind == NodeKind::kDepthwiseConv2D;
-  return convolution && node.clamp_min <= 0 && node.clamp_max >= 0;
-}
+// Tried for every component, as powers of the largest factors.
+constexpr std::array kPowers{0.0F, 0.25F, 0.5F, 0.75F, 1.0F};
 
 // The share of the tensor's range that a channel takes up, to the side where it is larger. 1 or
 // more: nothing to gain.
@@ -37,83 +37,90 @@ float share_of(ValueRange channel, ValueRange tensor) {
 // A channel of nothing but zeros has nothing to gain either.
 float factor_of(float share) {
   if (!(share > 0)) return 1;
-  return std::clamp(kShareOfRange / share, 1.0F, kLargestFactor);
+  return std::clamp(1 / share, 1.0F, kLargestFactor);
 }
 
-std::vector<float> factors_of(ValueRange tensor, std::span<const ChannelRange> channels) {
+// For each group the largest factor that keeps its channels within their values' ranges.
+std::vector<float> largest_factors(const Graph& graph, const Calibration& calibration,
+                                   const ChannelGroups& groups) {
+  std::vector<float> largest(groups.group_count(), kLargestFactor);
+  for (ValueId value = 0; value < graph.values.size(); ++value) {
+    const std::vector<ChannelRange>& channels = calibration.channels[value];
+    for (std::size_t c = 0; c < graph.values[value].shape.channels; ++c) {
+      const std::size_t group = groups.group_of(value, c);
+      const bool known = !channels.empty() && groups.is_free(group);
+      const float factor =
+          known ? factor_of(share_of(channels[c].foretold, calibration.ranges[value])) : 1;
+      largest[group] = std::min(largest[group], factor);
+    }
+  }
+  return largest;
+}
+
+std::vector<float> factors_of(const Graph& graph, const ChannelGroups& groups, ValueId value,
+                              std::span<const float> by_group) {
   std::vector<float> factors;
-  for (const ChannelRange& channel : channels) {
-    factors.push_back(factor_of(share_of(channel.range, tensor)));
+  for (std::size_t c = 0; c < graph.values[value].shape.channels; ++c) {
+    factors.push_back(by_group[groups.group_of(value, c)]);
   }
   return factors;
 }
 
-// Per value: only depthwise convolutions read it, and at least one does.
-std::vector<bool> find_read_by_depthwise(const Graph& graph) {
-  std::vector<bool> depthwise(graph.values.size(), false);
-  std::vector<bool> other(graph.values.size(), false);
-  for (const Node& node : graph.nodes) {
-    auto& readers = node.kind == NodeKind::kDepthwiseConv2D ? depthwise : other;
-    for (const ValueId input : node.inputs) readers[input] = true;
-  }
-  for (std::size_t value = 0; value < depthwise.size(); ++value) {
-    if (other[value] || value == graph.output) depthwise[value] = false;
-  }
-  return depthwise;
+bool is_all_one(std::span<const float> factors) {
+  return std::ranges::all_of(factors, [](float factor) { return factor == 1; });
 }
 
-// Kernel, its scales and bias of each output channel times `factors`.
-void scale_outputs(Node& node, std::span<const float> factors) {
-  const std::size_t channels = factors.size();
-  const bool depthwise = node.kind == NodeKind::kDepthwiseConv2D;
-  const std::size_t inner = depthwise ? 1 : node.kernel.size() / channels;
-  for (std::size_t i = 0; i < node.kernel.size(); ++i) {
-    node.kernel[i] *= factors[i / inner % channels];
-  }
-  for (std::size_t c = 0; c < node.bias.size(); ++c) node.bias[c] *= factors[c];
-  node.bias_quantization = {};
-  QuantizationParameters& kernel = node.kernel_quantization;
-  if (kernel.empty()) return;
-  const int axis = depthwise ? 2 : 0;
-  if (kernel.scale.size() != 1 && (kernel.scale.size() != channels || kernel.axis != axis)) {
-    kernel = {};  // along another axis: no scales of int8 kernels
-    return;
-  }
-  if (kernel.scale.size() == 1) {
-    kernel.scale.assign(channels, kernel.scale[0]);
-    kernel.zero_point.assign(channels, kernel.zero_point[0]);
-    kernel.axis = axis;
-  }
-  for (std::size_t c = 0; c < channels; ++c) kernel.scale[c] *= factors[c];
+std::vector<float> to_power(std::vector<float> factors, float power) {
+  for (float& factor : factors) factor = std::pow(factor, power);
+  return factors;
 }
 
-// What a depthwise convolution reads was multiplied by `factors`: its kernel takes them back.
-void scale_inputs(Node& depthwise, std::span<const float> factors) {
-  std::vector<float> inverse;
-  for (const float factor : factors)
-    inverse.insert(inverse.end(), depthwise.multiplier, 1 / factor);
-  std::vector<float> bias = std::move(depthwise.bias);
-  depthwise.bias.clear();
-  scale_outputs(depthwise, inverse);
-  depthwise.bias = std::move(bias);
+// Of each component, the power of the factors under which its readers' sums err least: larger
+// factors make a value's errors small, but those of its readers' kernels large.
+std::vector<float> best_factors(const Graph& graph, const Calibration& calibration,
+                                const ChannelGroups& groups) {
+  const std::vector<float> largest = largest_factors(graph, calibration, groups);
+  const RoundingNoise noise(graph, calibration);
+  std::vector<double> least(graph.values.size(), std::numeric_limits<double>::infinity());
+  std::vector<float> best(graph.values.size(), 0);
+  for (const float power : kPowers) {
+    const std::vector<float> tried = to_power(largest, power);
+    std::vector<double> foretold(graph.values.size(), 0.0);
+    for (const Node& node : graph.nodes) {
+      if (!takes_up_factors(node.kind)) continue;
+      const ValueId input = node.inputs[0];
+      foretold[groups.component_of(input)] +=
+          noise.of_node(node, factors_of(graph, groups, input, tried));
+    }
+    for (std::size_t component = 0; component < best.size(); ++component) {
+      if (foretold[component] >= least[component]) continue;
+      least[component] = foretold[component];
+      best[component] = power;
+    }
+  }
+  std::vector<float> factors(groups.group_count(), 1.0F);
+  for (ValueId value = 0; value < graph.values.size(); ++value) {
+    for (std::size_t c = 0; c < graph.values[value].shape.channels; ++c) {
+      const std::size_t group = groups.group_of(value, c);
+      factors[group] = std::pow(largest[group], best[groups.component_of(value)]);
+    }
+  }
+  return factors;
 }
 
 }  // namespace
 
 bool equalize(Graph& graph, const Calibration& calibration) {
-  const std::vector<bool> goes = find_read_by_depthwise(graph);
+  const ChannelGroups groups(graph);
+  const std::vector<float> by_group = best_factors(graph, calibration, groups);
   bool changed = false;
-  for (Node& writer : graph.nodes) {
-    const ValueId value = writer.output;
-    if (!can_scale_outputs(writer) || !goes[value]) continue;
-    const std::vector<float> factors =
-        factors_of(calibration.ranges[value], calibration.channels[value]);
-    if (std::ranges::all_of(factors, [](float factor) { return factor == 1; })) continue;
-    scale_outputs(writer, factors);
-    for (Node& reader : graph.nodes) {
-      if (reader.inputs[0] == value) scale_inputs(reader, factors);
-    }
-    changed = true;
+  for (Node& node : graph.nodes) {
+    if (!takes_up_factors(node.kind)) continue;
+    const std::vector<float> in = factors_of(graph, groups, node.inputs[0], by_group);
+    const std::vector<float> out = factors_of(graph, groups, node.output, by_group);
+    if (!is_all_one(in)) scale_inputs(node, out.size(), in);
+    if (!is_all_one(out)) scale_outputs(node, out);
+    changed = changed || !is_all_one(in) || !is_all_one(out);
   }
   return changed;
 }

@@ -10,16 +10,20 @@
 
 namespace cleave::importer {
 
-// Multiplies channels of the values between a convolution (depthwise or not) and the depthwise
-// convolutions that read it, and divides the readers' kernels by the same. Both kernels have a
-// scale for each of these channels in int8, so that they lose nothing, while the values' error
-// shrinks in the channels that took up little of the range.
-// - A factor is between 1 and 4, and leaves a channel a quarter of headroom below the range.
-// - The function of the network stays the same but for rounding, and for what a finite clamp at the
-//   convolution's output cuts off: values beyond 4/3 of what the channel took on in calibration.
-// - A value stays as it is if it is the network's input or output, if anything else reads it, or if
-//   its channels are not known.
-// - A kernel that came with int8 scales keeps its integers, with scales that moved along.
+// Multiplies channels of values by factors, and divides the kernels that read them by the same. The
+// kernel that writes a channel has a scale for it in int8, and loses nothing; the values' error
+// shrinks in the channels that took up little of the range. Sums, concatenations, pools and clamps
+// may lie between: their inputs and outputs get the same factors (ChannelGroups).
+// - A factor is between 1 and 4, and keeps what pictures to come may take on (ChannelRange) within
+//   the range. Readers other than depthwise convolutions have one scale for all their inputs: the
+//   factors are taken to the power, between 0 and 1, under which the readers' sums err least
+//   (RoundingNoise).
+// - The function of the network stays the same but for rounding, and for what a finite clamp cuts
+//   off: values beyond what the channel was foretold to take on.
+// - A value stays as it is if it is the network's input or output, if anything that is not linear
+//   in each channel reads or writes it, or if its channels are not known.
+// - A depthwise kernel that came with int8 scales keeps its integers, as does any kernel whose
+//   inputs stay, with scales that moved along.
 // True when anything changed; `calibration` no longer holds then.
 // REQUIRES: lower(graph) succeeded; `calibration` is of it.
 bool equalize(Graph& graph, const Calibration& calibration);

@@ -5,6 +5,7 @@
 #include <cmath>
 #include <limits>
 
+#include "engine/importer/channel_scaling.h"
 #include "schemas/int8_bounds.h"
 
 namespace cleave::importer {
@@ -55,26 +56,21 @@ std::vector<float> largest_by_channel(const Node& node, const ChannelLayout& lay
   return largest;
 }
 
-std::vector<float> kernel_scales(const Node& node, const ChannelLayout& layout) {
+// Empty if the kernel is not what the source held as int8.
+std::vector<float> source_scales(const Node& node, const ChannelLayout& layout) {
   const QuantizationParameters& source = node.kernel_quantization;
-  if (source_is_symmetric_int8(source, layout.channels, channel_axis(node))) {
-    std::vector<float> scales = source.scale;
-    if (scales.size() == 1) scales.assign(layout.channels, source.scale[0]);
-    if (std::ranges::all_of(scales, is_scale) && on_grid(node, layout, scales)) return scales;
-  }
+  if (!source_is_symmetric_int8(source, layout.channels, channel_axis(node))) return {};
+  std::vector<float> scales = source.scale;
+  if (scales.size() == 1) scales.assign(layout.channels, source.scale[0]);
+  const bool held = std::ranges::all_of(scales, is_scale) && on_grid(node, layout, scales);
+  return held ? scales : std::vector<float>{};
+}
+
+std::vector<float> kernel_scales(const Node& node, const ChannelLayout& layout) {
+  if (std::vector<float> scales = source_scales(node, layout); !scales.empty()) return scales;
   std::vector<float> scales = largest_by_channel(node, layout);
   for (float& scale : scales) scale /= kLargestInt8;
   return scales;
-}
-
-// The input channel that an element of the kernel is multiplied with.
-std::size_t input_channel_of(const Node& node, const ChannelLayout& layout,
-                             std::size_t input_channels, std::size_t element) {
-  const std::size_t channel = layout.channel_of(element);
-  if (node.kind == NodeKind::kDepthwiseConv2D) return channel / node.multiplier;
-  const std::size_t in_group = input_channels / node.groups;
-  const std::size_t group = channel / (layout.channels / node.groups);
-  return group * in_group + element % in_group;
 }
 
 float rounded(float value, float scale) {
@@ -94,7 +90,7 @@ void correct_bias(Node& node, const ChannelLayout& layout, const std::vector<flo
                         static_cast<double>(scales[channel]);
     lost[channel] +=
         (node.kernel[i] - held) *
-        static_cast<double>(input[input_channel_of(node, layout, input.size(), i)].mean);
+        static_cast<double>(input[input_channel_of(node, layout.channels, input.size(), i)].mean);
   }
   if (node.bias.empty()) node.bias.assign(layout.channels, 0.0F);
   for (std::size_t c = 0; c < layout.channels; ++c) node.bias[c] += static_cast<float>(lost[c]);
@@ -136,6 +132,10 @@ void raise_to_least(std::vector<float>& scales, const Node& node, const Int8Scal
 }
 
 }  // namespace
+
+bool keeps_source_integers(const Node& node, std::size_t channels) {
+  return !source_scales(node, channel_layout(node, channels)).empty();
+}
 
 void quantize_convolution(Node& node, std::size_t channels,
                           std::span<const ChannelRange> input_channels, const Int8Scale& input,

@@ -18,6 +18,9 @@ struct Int8Scale {
   friend bool operator==(const Int8Scale&, const Int8Scale&) = default;
 };
 
+// True when the source held the node's kernel as int8, and it is still what that held.
+[[nodiscard]] bool keeps_source_integers(const Node& node, std::size_t channels);
+
 // Moves the kernel and bias of a convolution with `channels` output channels to integers, given its
 // input's and output's scales. `input_channels` has one entry per input channel, and corrects the
 // bias, or is empty. REQUIRES: weights finite.

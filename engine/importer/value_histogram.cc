@@ -53,7 +53,7 @@ double ValueHistogram::center(std::size_t bin) const {
 
 // Within the range an error is spread evenly over a step; outside it is the distance to the range,
 // and weighs more.
-double ValueHistogram::error_of(ValueRange range) const {
+double ValueHistogram::error_of(ValueRange range, double averaged) const {
   const double step = (static_cast<double>(range.maximum) - range.minimum) / 255;
   double error = 0;
   for (std::size_t bin = 0; bin < kBins; ++bin) {
@@ -61,12 +61,12 @@ double ValueHistogram::error_of(ValueRange range) const {
     const double value = center(bin);
     const double beyond = std::max({value - range.maximum, range.minimum - value, 0.0});
     error += static_cast<double>(counts_[bin]) *
-             (beyond > step / 2 ? kBeyondWeight * beyond * beyond : step * step / 12);
+             (beyond > step / 2 ? kBeyondWeight * beyond * beyond : step * step / 12 / averaged);
   }
   return error;
 }
 
-ValueRange ValueHistogram::best_range() const {
+ValueRange ValueHistogram::best_range(double averaged) const {
   constexpr int kTries = 64;
   const ValueRange whole{minimum_, maximum_};
   // Each end by itself, and twice, since the better end of one side moves the other's.
@@ -74,10 +74,10 @@ ValueRange ValueHistogram::best_range() const {
   for (int round = 0; round < 2; ++round) {
     for (float ValueRange::*end : {&ValueRange::minimum, &ValueRange::maximum}) {
       ValueRange tried = best;
-      double least = error_of(best);
+      double least = error_of(best, averaged);
       for (int i = 1; i < kTries; ++i) {
         tried.*end = whole.*end * static_cast<float>(i) / kTries;
-        if (const double error = error_of(tried); error < least) {
+        if (const double error = error_of(tried, averaged); error < least) {
           least = error;
           best.*end = tried.*end;
         }

@@ -19,8 +19,9 @@ class ValueHistogram {
 
   // The range, within what was seen, under which 256 steps give the least mean squared error, that
   // of values beyond the range counted four times: they saturate, so that those within get finer
-  // steps. [0, 0] when nothing was added.
-  [[nodiscard]] ValueRange best_range() const;
+  // steps. [0, 0] when nothing was added. Where `averaged` of the values become one mean, rounding
+  // errs that much less; values that saturate do not.
+  [[nodiscard]] ValueRange best_range(double averaged = 1) const;
 
  private:
   // Bins lie evenly in (-limit_, limit_).
@@ -29,7 +30,7 @@ class ValueHistogram {
   void widen();
   [[nodiscard]] std::size_t bin_of(float value) const;
   [[nodiscard]] double center(std::size_t bin) const;
-  [[nodiscard]] double error_of(ValueRange range) const;
+  [[nodiscard]] double error_of(ValueRange range, double averaged) const;
 
   float limit_ = 0;  // 0: nothing but zeros so far
   float minimum_ = 0;

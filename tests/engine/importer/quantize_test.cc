@@ -297,6 +297,32 @@ TEST_CASE("what pictures show of channels is counted over all of them") {
   CHECK(seen[1].range.minimum == -4);
   CHECK(seen[1].range.maximum == 0);
   CHECK(seen[1].mean == doctest::Approx(-7.0 / 3));
+  CHECK(seen[0].deviation == doctest::Approx(std::sqrt(26.0 / 3)));
+  CHECK(seen[0].occupied == 1);
+}
+
+TEST_CASE("channels are foretold to go as far beyond what was seen as pictures differ") {
+  ChannelStatistics channels;
+  for (int picture = 0; picture < 20; ++picture) {
+    const auto varies = static_cast<float>(picture % 5);
+    channels.add(std::vector{3.0F, -varies, 0.0F, 0.0F, -1.0F, 5.0F}, 3);
+  }
+  const std::vector<ChannelRange> seen = channels.ranges();
+  CHECK(seen[0].foretold.maximum == 3);  // each picture's largest
+  CHECK(seen[0].foretold.minimum == 0);
+  CHECK(seen[0].occupied == 0.5F);
+  CHECK(seen[1].range.minimum == -4);  // the six largest: four of 4, two of 3
+  CHECK(seen[1].foretold.minimum == doctest::Approx(-4 - 2 * 4.0 / 5));
+  CHECK(seen[2].foretold.maximum == 5);
+}
+
+TEST_CASE("values that a pool averages lose less to rounding than to a narrow range") {
+  ValueHistogram histogram;
+  for (int i = 0; i < 1000; ++i) {
+    histogram.add(std::vector{static_cast<float>(i % 100) / 100, i == 500 ? 3.0F : 0.5F});
+  }
+  CHECK(histogram.best_range(196).maximum == doctest::Approx(3).epsilon(0.02));
+  CHECK(histogram.best_range(196).maximum >= histogram.best_range().maximum);
 }
 
 TEST_CASE("a histogram that grows gives the range of one that knew how far it would") {
