@@ -347,7 +347,7 @@ Status damaged(const std::string& path, std::size_t line) {
 
 constexpr int kMostTraceDepth = 8;
 
-Result<Json> read_line(std::istream& file, const std::string& path, std::size_t line) {
+Result<Json> read_trace_line(std::istream& file, const std::string& path, std::size_t line) {
   std::string text;
   // Bounded: a file without line ends is no trace, and not read into memory whole.
   for (int c = file.get(); c != std::istream::traits_type::eof() && c != '\n'; c = file.get()) {
@@ -446,13 +446,13 @@ Status DecisionTrace::finish() {
 Result<Replay> replay_trace(const std::string& path, const ModelFile& model) {
   std::ifstream file(path, std::ios::binary);
   if (!file) return Status(StatusCode::kNotFound, "no trace at " + path);
-  CLEAVE_ASSIGN_OR_RETURN(const Json first, read_line(file, path, 1));
+  CLEAVE_ASSIGN_OR_RETURN(const Json first, read_trace_line(file, path, 1));
   CLEAVE_ASSIGN_OR_RETURN(const TraceStart start, check_start(first, path, model));
   CLEAVE_ASSIGN_OR_RETURN(SplitPlanner splits, splits_of(start, model, path));
   Replayer replayer(std::move(splits), start.options);
   for (std::size_t line = 2; file.peek() != std::ifstream::traits_type::eof(); ++line) {
     if (line > kMaxTraceLines) return damaged(path, line);
-    CLEAVE_ASSIGN_OR_RETURN(const Json json, read_line(file, path, line));
+    CLEAVE_ASSIGN_OR_RETURN(const Json json, read_trace_line(file, path, line));
     if (!replayer.take(json, line)) return damaged(path, line);
   }
   return replayer.result();

@@ -31,7 +31,7 @@ std::vector<std::uint64_t> corrected(const std::vector<std::uint64_t>& times_ns,
   return times;
 }
 
-std::string milliseconds(std::uint64_t ns) {
+std::string milliseconds_text(std::uint64_t ns) {
   char text[32];
   std::snprintf(text, sizeof(text), "%.2f ms", static_cast<double>(ns) / 1e6);
   return text;
@@ -40,7 +40,7 @@ std::string milliseconds(std::uint64_t ns) {
 std::string amount_text(planner::Objective objective, const planner::ObjectivePoint& point) {
   switch (objective) {
     case planner::Objective::kLatency:
-      return milliseconds(point.latency_ns);
+      return milliseconds_text(point.latency_ns);
     case planner::Objective::kEdgeMemory:
       return std::to_string(point.memory_bytes) + " bytes";
     case planner::Objective::kEnergy:
@@ -69,11 +69,11 @@ const char* best_text(planner::Objective objective) {
 std::string describe_lmos(const Plan& plan, const std::string& name, FrontPick pick) {
   const planner::Decision& decision = plan.decision;
   const planner::Objective objective = decision.objectives.optimized;
-  const std::string time = milliseconds(decision.chosen.latency_ns);
+  const std::string time = milliseconds_text(decision.chosen.latency_ns);
   const std::string amount = objective == planner::Objective::kEdgeMemory
                                  ? ""
                                  : " and " + amount_text(objective, decision.chosen);
-  const std::string fastest = "; the fastest takes " + milliseconds(decision.ideal.latency_ns);
+  const std::string fastest = "; the fastest takes " + milliseconds_text(decision.ideal.latency_ns);
   if (pick == FrontPick::kKnee)
     return name + " is the knee of the front, at " + time + amount + fastest;
   if (pick == FrontPick::kBest) {
@@ -82,7 +82,7 @@ std::string describe_lmos(const Plan& plan, const std::string& name, FrontPick p
   if (decision.reason == planner::Reason::kLiteralRank) {
     return name + " is ranked first by the literal algorithm, at " + time + amount;
   }
-  const std::string budget = milliseconds(decision.budget);
+  const std::string budget = milliseconds_text(decision.budget);
   if (decision.reason == planner::Reason::kNothingWithinBudget) {
     return "nothing is within " + budget + "; " + name + " is the fastest, at " + time + amount;
   }
@@ -103,7 +103,7 @@ std::string describe(const Plan& plan, FrontPick pick) {
   const std::string name = "split " + std::to_string(row.split.layers_on_device) +
                            (of.empty() ? "" : " (" + of + ")") +
                            (row.variant_name.empty() ? "" : " in " + row.variant_name);
-  const std::string time = milliseconds(decision.chosen.latency_ns);
+  const std::string time = milliseconds_text(decision.chosen.latency_ns);
   switch (decision.reason) {
     case planner::Reason::kBestWithinBudget:
     case planner::Reason::kNothingWithinBudget:

@@ -133,7 +133,7 @@ asio::awaitable<Result<SelfTestResult>> test(const Update& update,
 }
 
 // What says nothing of the model: the server or this device may do better the next time.
-bool may_pass(const Status& status) {
+bool says_nothing_of_it(const Status& status) {
   return status.code() == StatusCode::kUnavailable ||
          status.code() == StatusCode::kDeadlineExceeded ||
          status.code() == StatusCode::kResourceExhausted || status.code() == StatusCode::kIo;
@@ -153,7 +153,7 @@ asio::awaitable<Status> try_model(Update& update, std::shared_ptr<const ModelFil
   ++update.state.trial->starts;
   if (Status status = save(update); !status.is_ok()) co_return status;
   const auto result = co_await test(update, std::move(model));
-  if (!result.is_ok() && may_pass(result.status())) {
+  if (!result.is_ok() && says_nothing_of_it(result.status())) {
     update.state.trial.reset();
     if (Status status = save(update); !status.is_ok()) co_return status;
     co_return result.status();

@@ -9,7 +9,7 @@
 namespace cleave::agent {
 namespace {
 
-constexpr const char* kNames =
+constexpr const char* kConditionNames =
     "bandwidth, rtt, ram, storage, cores, clock, min-split, deadline, energy-budget, cost-bound, "
     "latency-budget, disagreement, bytes-at, objective, rank, policy and server";
 
@@ -76,7 +76,7 @@ Status apply(CommandOptions& options, std::string_view name, std::string_view va
     options.server.clear();
     return value == "none" ? Status::ok() : bad("server can only be none");
   }
-  return bad("no '" + std::string(name) + "'; there are " + kNames);
+  return bad("no '" + std::string(name) + "'; there are " + kConditionNames);
 }
 
 }  // namespace

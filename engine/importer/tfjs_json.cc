@@ -11,7 +11,7 @@ namespace cleave::importer {
 namespace {
 
 constexpr int kMaxDepth = 64;
-constexpr std::int64_t kMaxExtent = 4096;
+constexpr std::int64_t kMaxJsonExtent = 4096;
 
 Status wrong_type(const char* key, const char* wanted) {
   return {StatusCode::kCorrupt, std::string("\"") + key + "\" is not " + wanted};
@@ -19,7 +19,7 @@ Status wrong_type(const char* key, const char* wanted) {
 
 Result<std::uint32_t> checked_extent(const Json& value, const char* key) {
   const Result<std::int64_t> number = json_integer(value);
-  if (!number.is_ok() || *number < 1 || *number > kMaxExtent) {
+  if (!number.is_ok() || *number < 1 || *number > kMaxJsonExtent) {
     return wrong_type(key, "a whole number from 1 to 4096");
   }
   return static_cast<std::uint32_t>(*number);

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "engine/importer/tfjs_weights.h"
+#include "engine/kernels/half.h"
 
 #include <algorithm>
 #include <cstring>
@@ -7,17 +8,15 @@
 #include <optional>
 #include <utility>
 
-#include "engine/importer/tf_half_float.h"
-
 namespace cleave::importer {
 namespace {
 
 constexpr std::uint64_t kMaxStoredBytes = std::uint64_t{1} << 31;
-constexpr std::uint64_t kMaxElements = std::uint64_t{1} << 31;
+constexpr std::uint64_t kMaxTfjsElements = std::uint64_t{1} << 31;
 constexpr std::size_t kMaxWeights = 20'000;
 constexpr std::size_t kMaxRank = 8;
 
-Status corrupt(std::string why) { return {StatusCode::kCorrupt, std::move(why)}; }
+Status corrupt_weights(std::string why) { return {StatusCode::kCorrupt, std::move(why)}; }
 
 // A shard's file, if its name stays below the model's directory.
 std::optional<std::string> shard_path(const std::string& name, const std::string& directory) {
@@ -33,7 +32,7 @@ std::optional<std::size_t> count_elements(const std::vector<std::int64_t>& shape
   std::uint64_t total = 1;
   if (shape.size() > kMaxRank) return std::nullopt;
   for (const std::int64_t extent : shape) {
-    if (extent < 1 || total > kMaxElements / static_cast<std::uint64_t>(extent)) {
+    if (extent < 1 || total > kMaxTfjsElements / static_cast<std::uint64_t>(extent)) {
       return std::nullopt;
     }
     total *= static_cast<std::uint64_t>(extent);
@@ -88,21 +87,22 @@ Result<TfjsWeights::Storage> TfjsWeights::storage_of(const std::string& dtype) {
 Result<TfjsWeights::Weight> TfjsWeights::read_spec(const Json& spec) {
   Weight weight;
   const Json* shape = json_member(spec, "shape");
-  if (shape == nullptr) return corrupt("has no shape");
+  if (shape == nullptr) return corrupt_weights("has no shape");
   CLEAVE_ASSIGN_OR_RETURN(weight.shape, json_integers(*shape));
   const std::optional<std::size_t> elements = count_elements(weight.shape);
-  if (!elements) return corrupt("has the impossible shape " + shape_text(weight.shape));
+  if (!elements) return corrupt_weights("has the impossible shape " + shape_text(weight.shape));
   weight.elements = *elements;
 
   const Json* quantization = json_member(spec, "quantization");
   const std::string* dtype = json_text(json_member(quantization ? *quantization : spec, "dtype"));
-  if (dtype == nullptr) return corrupt("has no dtype");
+  if (dtype == nullptr) return corrupt_weights("has no dtype");
   CLEAVE_ASSIGN_OR_RETURN(weight.storage, storage_of(*dtype));
   if (weight.storage != Storage::kU8 && weight.storage != Storage::kU16) return weight;
   if (quantization == nullptr) return weight;
   const Json* scale = json_member(*quantization, "scale");
   const Json* minimum = json_member(*quantization, "min");
-  if (scale == nullptr || minimum == nullptr) return corrupt("is packed without scale and min");
+  if (scale == nullptr || minimum == nullptr)
+    return corrupt_weights("is packed without scale and min");
   CLEAVE_ASSIGN_OR_RETURN(weight.scale, json_number(*scale));
   CLEAVE_ASSIGN_OR_RETURN(weight.minimum, json_number(*minimum));
   return weight;
@@ -113,9 +113,9 @@ Status TfjsWeights::read_shards(const Json& group, const std::string& directory)
   const Json* paths = json_member(group, "paths");
   for (std::size_t i = 0; i < json_size(paths); ++i) {
     const std::string* name = json_text(&json_at(*paths, i));
-    if (name == nullptr) return corrupt("a shard's path is not a string");
+    if (name == nullptr) return corrupt_weights("a shard's path is not a string");
     const std::optional<std::string> path = shard_path(*name, directory);
-    if (!path) return corrupt("shard \"" + *name + "\" is not below the model's directory");
+    if (!path) return corrupt_weights("shard \"" + *name + "\" is not below the model's directory");
     CLEAVE_ASSIGN_OR_RETURN(const std::vector<char> shard,
                             read_tfjs_file(*path, kMaxStoredBytes - stored_bytes_));
     bytes.insert(bytes.end(), shard.begin(), shard.end());
@@ -132,22 +132,23 @@ Status TfjsWeights::read_group(const Json& group, const std::string& directory) 
   for (std::size_t i = 0; i < json_size(specs); ++i) {
     const Json& spec = json_at(*specs, i);
     const std::string* name = json_text(json_member(spec, "name"));
-    if (name == nullptr) return corrupt("a weight has no name");
+    if (name == nullptr) return corrupt_weights("a weight has no name");
     Result<Weight> weight = read_spec(spec);
     if (!weight.is_ok()) return weight.status().with_context("weight \"" + *name + "\"");
     const std::size_t bytes = weight->elements * storage_bytes(weight->storage);
-    if (bytes > available - offset) return corrupt("weight \"" + *name + "\" is cut off");
+    if (bytes > available - offset) return corrupt_weights("weight \"" + *name + "\" is cut off");
     weight->group = groups_.size() - 1;
     weight->offset = offset;
     offset += bytes;
     std::string key = name->ends_with(":0") ? name->substr(0, name->size() - 2) : *name;
     if (!weights_.emplace(std::move(key), std::move(*weight)).second) {
-      return corrupt("weight \"" + *name + "\" is there twice");
+      return corrupt_weights("weight \"" + *name + "\" is there twice");
     }
-    if (weights_.size() > kMaxWeights) return corrupt("too many weights");
+    if (weights_.size() > kMaxWeights) return corrupt_weights("too many weights");
   }
   if (offset != available) {
-    return corrupt(std::to_string(available - offset) + " bytes of the shards belong to no weight");
+    return corrupt_weights(std::to_string(available - offset) +
+                           " bytes of the shards belong to no weight");
   }
   return Status::ok();
 }
@@ -184,7 +185,7 @@ std::vector<float> TfjsWeights::decode(const Weight& weight) const {
         values[i] = load<float>(bytes, i);
         break;
       case Storage::kF16:
-        values[i] = half_to_float(load<std::uint16_t>(bytes, i));
+        values[i] = kernels::half_to_float(load<std::uint16_t>(bytes, i));
         break;
       case Storage::kU8:
         values[i] = unpack(load<std::uint8_t>(bytes, i));
@@ -206,8 +207,8 @@ Result<std::vector<float>> TfjsWeights::take(const std::string& layer, const cha
   const Weight* found = find(name);
   if (found == nullptr) return Status(StatusCode::kNotFound, "there is no weight \"" + name + "\"");
   if (found->shape != shape) {
-    return corrupt("weight \"" + name + "\" is " + shape_text(found->shape) + ", not " +
-                   shape_text(shape));
+    return corrupt_weights("weight \"" + name + "\" is " + shape_text(found->shape) + ", not " +
+                           shape_text(shape));
   }
   taken_elements_ += found->elements;
   if (taken_elements_ > std::max<std::uint64_t>(stored_bytes_, 1 << 16) * 16) {

@@ -13,9 +13,9 @@ namespace {
 using tflite::Activation;
 using tflite::TensorType;
 
-constexpr float kInfinity = std::numeric_limits<float>::infinity();
+constexpr float kUnbounded = std::numeric_limits<float>::infinity();
 constexpr std::size_t kMaxTensors = 100'000;
-constexpr std::int64_t kMaxExtent = 1 << 20;
+constexpr std::int64_t kMaxTfliteExtent = 1 << 20;
 
 std::string extents_text(const std::vector<std::int64_t>& extents) {
   std::string text = "[";
@@ -48,7 +48,7 @@ std::optional<TfliteClamp> activation_node(const std::optional<TfliteClamp>& fus
 
 Result<Hwc> image_shape(const std::vector<std::int64_t>& extents, bool nchw) {
   for (const std::int64_t extent : extents) {
-    if (extent < 1 || extent > kMaxExtent) {
+    if (extent < 1 || extent > kMaxTfliteExtent) {
       return Status(StatusCode::kUnsupported,
                     "the input's shape " + extents_text(extents) + " is not fixed");
     }
@@ -94,7 +94,7 @@ Result<std::optional<TfliteClamp>> clamp_of(Activation activation) {
     case Activation::NONE:
       return std::optional<TfliteClamp>();
     case Activation::RELU:
-      return std::optional(TfliteClamp{0, kInfinity, "RELU"});
+      return std::optional(TfliteClamp{0, kUnbounded, "RELU"});
     case Activation::RELU_N1_TO_1:
       return std::optional(TfliteClamp{-1, 1, "RELU_N1_TO_1"});
     case Activation::RELU6:

@@ -21,7 +21,7 @@ struct Handler {
   Status (*import)(TfliteImport&, const TfliteOperator&);
 };
 
-constexpr auto kHandlers = std::to_array<Handler>({
+constexpr auto kTfliteHandlers = std::to_array<Handler>({
     {BuiltinOperator::ADD, import_binary},
     {BuiltinOperator::AVERAGE_POOL_2D, import_pool_2d},
     {BuiltinOperator::CONCATENATION, import_concatenation},
@@ -48,9 +48,9 @@ constexpr auto kHandlers = std::to_array<Handler>({
 });
 
 const Handler* find_handler(BuiltinOperator code) {
-  const auto* found = std::find_if(kHandlers.begin(), kHandlers.end(),
+  const auto* found = std::find_if(kTfliteHandlers.begin(), kTfliteHandlers.end(),
                                    [code](const Handler& h) { return h.code == code; });
-  return found == kHandlers.end() ? nullptr : found;
+  return found == kTfliteHandlers.end() ? nullptr : found;
 }
 
 std::string type_name(const tflite::OperatorCode& entry) {

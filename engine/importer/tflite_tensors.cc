@@ -5,8 +5,8 @@
 #include <limits>
 #include <utility>
 
-#include "engine/importer/tf_half_float.h"
 #include "engine/importer/tflite_import.h"
+#include "engine/kernels/half.h"
 
 namespace cleave::importer {
 namespace {
@@ -82,7 +82,7 @@ std::vector<float> load_floats(const std::uint8_t* bytes, std::size_t count, Ten
   std::vector<float> values(count);
   for (std::size_t i = 0; i < count; ++i) {
     values[i] = type == TensorType::FLOAT32 ? load<float>(bytes, i)
-                                            : half_to_float(load<std::uint16_t>(bytes, i));
+                                            : kernels::half_to_float(load<std::uint16_t>(bytes, i));
   }
   return values;
 }

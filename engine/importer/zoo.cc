@@ -14,20 +14,24 @@ constexpr std::uint32_t kMaxClasses = kMaxDimension;
 
 bool is_mobilenet(const std::string& name) { return name.starts_with("mobilenet"); }
 
-Status invalid(std::string message) { return {StatusCode::kInvalidArgument, std::move(message)}; }
+Status invalid_zoo(std::string message) {
+  return {StatusCode::kInvalidArgument, std::move(message)};
+}
 
 Status check_options(const std::string& name, const ZooOptions& options) {
   if (options.input < 32 || options.input > kMaxInput) {
-    return invalid("--input must be 32 to " + std::to_string(kMaxInput) + " pixels");
+    return invalid_zoo("--input must be 32 to " + std::to_string(kMaxInput) + " pixels");
   }
   if (options.classes == 0 || options.classes > kMaxClasses) {
-    return invalid("--classes must be 1 to " + std::to_string(kMaxClasses));
+    return invalid_zoo("--classes must be 1 to " + std::to_string(kMaxClasses));
   }
   if (!is_mobilenet(name)) {
-    return options.width == 1.0 ? Status::ok() : invalid("--width is for MobileNets, not " + name);
+    return options.width == 1.0 ? Status::ok()
+                                : invalid_zoo("--width is for MobileNets, not " + name);
   }
-  if (options.input % 32 != 0) return invalid("--input must be a multiple of 32 for " + name);
-  if (!(options.width >= 0.1 && options.width <= 2.0)) return invalid("--width must be 0.1 to 2");
+  if (options.input % 32 != 0) return invalid_zoo("--input must be a multiple of 32 for " + name);
+  if (!(options.width >= 0.1 && options.width <= 2.0))
+    return invalid_zoo("--width must be 0.1 to 2");
   return Status::ok();
 }
 

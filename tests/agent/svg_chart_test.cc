@@ -15,7 +15,7 @@ namespace {
 
 constexpr double kNan = std::numeric_limits<double>::quiet_NaN();
 
-std::size_t count(const std::string& text, const std::string& part) {
+std::size_t count_parts(const std::string& text, const std::string& part) {
   std::size_t found = 0;
   for (std::size_t at = text.find(part); at != std::string::npos; at = text.find(part, at + 1)) {
     ++found;
@@ -41,7 +41,7 @@ std::string render(Chart chart) { return render_svg({.title = "page", .charts = 
 
 // Bars are the filled boxes of the series' color, one of them in the legend.
 std::size_t bars(const std::string& svg, const char* color) {
-  return count(svg, std::string("fill=\"") + color + "\"/>") - 1;
+  return count_parts(svg, std::string("fill=\"") + color + "\"/>") - 1;
 }
 
 }  // namespace
@@ -85,13 +85,13 @@ TEST_CASE("numbers have no trailing zeros") {
 
 TEST_CASE("points that cannot be shown are left out and end the line") {
   const std::string svg = render(lines({{0, 1}, {1, 2}, {2, kNan}, {3, 4}, {4, 5}}));
-  CHECK(count(svg, "<circle") == 4);
+  CHECK(count_parts(svg, "<circle") == 4);
   const std::size_t path = svg.rfind("<path d=\"");
-  CHECK(count(svg.substr(path, svg.find("fill", path) - path), "M") == 2);
+  CHECK(count_parts(svg.substr(path, svg.find("fill", path) - path), "M") == 2);
   XyChart chart = lines({{0, 1}, {1, 10}, {10, 100}});
   chart.x.scale = AxisScale::kLogarithmic;
-  CHECK(count(render(chart), "<circle") == 2);
-  CHECK(count(render(lines({{0, 1}, {1, 2}}, SeriesMark::kLine)), "<circle") == 0);
+  CHECK(count_parts(render(chart), "<circle") == 2);
+  CHECK(count_parts(render(lines({{0, 1}, {1, 2}}, SeriesMark::kLine)), "<circle") == 0);
 }
 
 TEST_CASE("bars stand beside or on top of each other") {
@@ -102,12 +102,12 @@ TEST_CASE("bars stand beside or on top of each other") {
   CHECK(bars(render(chart), "#d55e00") == 1);
   // 0..5 in whole steps: 4 = 1 + 3 is the largest stack.
   chart.stacked = true;
-  CHECK(count(render(chart), ">4</text>") == 1);
+  CHECK(count_parts(render(chart), ">4</text>") == 1);
   chart.stacked = false;
-  CHECK(count(render(chart), ">4</text>") == 0);
-  CHECK(count(render(chart), "#fff0b3") == 0);
+  CHECK(count_parts(render(chart), ">4</text>") == 0);
+  CHECK(count_parts(render(chart), "#fff0b3") == 0);
   chart.highlighted = 1;
-  CHECK(count(render(chart), "#fff0b3") == 1);
+  CHECK(count_parts(render(chart), "#fff0b3") == 1);
 }
 
 TEST_CASE("labels that do not fit are thinned out") {
@@ -116,23 +116,23 @@ TEST_CASE("labels that do not fit are thinned out") {
   chart.series = {{"one", std::vector<double>(200, 1.0)}};
   const std::string svg = render(chart);
   CHECK(bars(svg, "#0072b2") == 200);
-  CHECK(count(svg, ">c1") >= 5);
-  CHECK(count(svg, ">c1") <= 20);
+  CHECK(count_parts(svg, ">c1") >= 5);
+  CHECK(count_parts(svg, ">c1") <= 20);
 }
 
 TEST_CASE("texts are escaped") {
   XyChart chart = lines({{0, 1}});
   chart.title = "<script>&\"\n\x01";
   const std::string svg = render(chart);
-  CHECK(count(svg, "<script>") == 0);
-  CHECK(count(svg, "&lt;script&gt;&amp;&quot;  ") == 1);
+  CHECK(count_parts(svg, "<script>") == 0);
+  CHECK(count_parts(svg, "&lt;script&gt;&amp;&quot;  ") == 1);
 }
 
 TEST_CASE("every element is closed, and empty charts are charts") {
   for (const Chart& chart : {Chart(XyChart{}), Chart(BarChart{}), Chart(lines({{1, 1}}))}) {
     const std::string svg = render(chart);
-    CHECK(count(svg, "<") == count(svg, ">"));
-    CHECK(count(svg, "<text") == count(svg, "</text>"));
+    CHECK(count_parts(svg, "<") == count_parts(svg, ">"));
+    CHECK(count_parts(svg, "<text") == count_parts(svg, "</text>"));
     CHECK(svg.ends_with("</svg>\n"));
     CHECK(svg.find("nan") == std::string::npos);
     CHECK(svg.find("inf") == std::string::npos);

@@ -8,12 +8,12 @@
 namespace cleave::agent {
 namespace {
 
-constexpr std::uint64_t kMiB = 1024 * 1024;
+constexpr std::uint64_t kMebi = 1024 * 1024;
 
 }  // namespace
 
 TEST_CASE("sizes, rates and times as people write them") {
-  CHECK(*parse_bytes("64MiB") == 64 * kMiB);
+  CHECK(*parse_bytes("64MiB") == 64 * kMebi);
   CHECK(*parse_bytes("500 MB") == 500'000'000);
   CHECK(*parse_bytes("1.5kib") == 1536);
   CHECK(*parse_bytes("7") == 7);

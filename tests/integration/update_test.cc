@@ -16,12 +16,11 @@
 #include "schemas/model_preamble.h"
 #include "schemas/model_reader.h"
 #include "tests/support/onnx_writer.h"
+#include "tests/support/program_words.h"
 #include "tests/support/programs.h"
 
 namespace cleave::test {
 namespace {
-
-int code(ExitCode exit_code) { return static_cast<int>(exit_code); }
 
 // Versions of one network, all with a self-test.
 class Releases {
