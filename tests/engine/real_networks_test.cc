@@ -56,26 +56,29 @@ struct ImagenetNetwork {
   void (*adjust)(Graph&);
   int least_agreeing, least_right;  // of 150
   // Same top-1 in int8, of 150: calibrated on every third photo, and with the file's own scales.
-  // What was reached less 1. 145 is the aim; another choice of photos moves it by two or three.
+  // Which near ties fall the other way differs with the last bits of a machine's f32 kernels: 141
+  // to 146 were seen where the noise of the scores was the same. So the noise is what judges a
+  // change; counts have room to vary.
   int least_as_f32, least_with_own_scales;
+  double most_noise;  // of the int8 scores; what was reached and a sixth
 };
 
 constexpr ImagenetNetwork kImagenetNetworks[] = {
     // The file's own quantized input says its preprocessing.
-    {"mobilenet_v2_tf2_ptq.tflite", 0, 1, [](Graph&) {}, 147, 123, 147, 148},
+    {"mobilenet_v2_tf2_ptq.tflite", 0, 1, [](Graph&) {}, 147, 123, 147, 148, 0.0029},
     {"mobilenet_v2_torchvision_ptq.tflite", 1, 0,
      [](Graph& graph) {
        graph.preprocessing.mean = {0.485F * 255, 0.456F * 255, 0.406F * 255};
        graph.preprocessing.deviation = {0.229F * 255, 0.224F * 255, 0.225F * 255};
      },
-     147, 123, 145, 138},
+     147, 123, 139, 138, 0.0048},
     {"squeezenet_v1.1.onnx", 2, 0,
      [](Graph& graph) {
        graph.preprocessing.color_order = GraphPreprocessing::ColorOrder::kBgr;
        graph.preprocessing.mean = {104, 117, 123};
        graph.preprocessing.deviation = {1, 1, 1};
      },
-     147, 90, 145, 0},
+     147, 90, 139, 0, 0.0032},
 };
 
 TEST_CASE("published ImageNet networks answer as the reference does") {
@@ -123,18 +126,50 @@ int count_same_unseen(const std::vector<int>& a, const std::vector<int>& b) {
   return same;
 }
 
-// The label that each classifier gives each photo.
-std::vector<std::vector<int>> answer_all(std::vector<PhotoClassifier>& classifiers,
-                                         const std::filesystem::path& data,
-                                         const std::vector<LabelledPhoto>& photos,
-                                         const ImagenetNetwork& network) {
-  std::vector<std::vector<int>> answers(classifiers.size());
+// How far scores are off those of f32: the squares of the differences by the squares of the scores,
+// both about their means, as a softmax does not see those.
+class ScoreNoise {
+ public:
+  void add(std::span<const float> f32, std::span<const float> other) {
+    std::vector<double> difference(f32.size());
+    for (std::size_t i = 0; i < f32.size(); ++i) difference[i] = double{other[i]} - f32[i];
+    differences_ += squares_about_mean(difference);
+    scores_ += squares_about_mean({f32.begin(), f32.end()});
+  }
+  [[nodiscard]] double share() const { return differences_ / scores_; }
+
+ private:
+  static double squares_about_mean(const std::vector<double>& values) {
+    double sum = 0, squares = 0;
+    for (const double value : values) {
+      sum += value;
+      squares += value * value;
+    }
+    return squares - sum * sum / static_cast<double>(values.size());
+  }
+  double differences_ = 0, scores_ = 0;
+};
+
+struct Answers {
+  std::vector<int> labels;
+  ScoreNoise noise;  // beside the first classifier
+};
+
+// What each classifier answers for each photo.
+std::vector<Answers> answer_all(std::vector<PhotoClassifier>& classifiers,
+                                const std::filesystem::path& data,
+                                const std::vector<LabelledPhoto>& photos,
+                                const ImagenetNetwork& network) {
+  std::vector<Answers> answers(classifiers.size());
   for (const LabelledPhoto& photo : photos) {
+    std::vector<float> f32;
     for (std::size_t v = 0; v < answers.size(); ++v) {
       const auto scores =
           classifiers[v].classify_file((data / "images/imagenet" / photo.file).string());
       REQUIRE_MESSAGE(scores.is_ok(), scores.status().message());
-      answers[v].push_back(static_cast<int>(top_1(*scores) - network.classes_before_first));
+      if (v == 0) f32.assign(scores->begin(), scores->end());
+      answers[v].noise.add(f32, *scores);
+      answers[v].labels.push_back(static_cast<int>(top_1(*scores) - network.classes_before_first));
     }
   }
   return answers;
@@ -158,19 +193,20 @@ TEST_CASE("published ImageNet networks in f16 and int8 answer as in f32") {
         {.f16 = true, .int8 = true, .calibration_folder = calibration.path().string()});
     REQUIRE_MESSAGE(classifiers.is_ok(), classifiers.status().message());
     const auto answers = answer_all(*classifiers, *data, photos, network);
-    const int right = count_right(photos, answers[0]);
-    const int f16_right = count_right(photos, answers[1]);
-    const int int8_right = count_right(photos, answers[2]);
-    const int f16_same = count_same(answers[0], answers[1]);
-    const int int8_same = count_same(answers[0], answers[2]);
+    const int right = count_right(photos, answers[0].labels);
+    const int f16_right = count_right(photos, answers[1].labels);
+    const int int8_right = count_right(photos, answers[2].labels);
+    const int f16_same = count_same(answers[0].labels, answers[1].labels);
+    const int int8_same = count_same(answers[0].labels, answers[2].labels);
     std::printf(
         "%s: f32 %d right; f16 %d, %d as f32; int8 %d, %d as f32 (%d of the 100 photos that "
-        "did not calibrate)\n",
+        "did not calibrate), noise %.5f\n",
         network.file, right, f16_right, f16_same, int8_right, int8_same,
-        count_same_unseen(answers[0], answers[2]));
+        count_same_unseen(answers[0].labels, answers[2].labels), answers[2].noise.share());
     CHECK(f16_same >= 149);
     CHECK(int8_same >= network.least_as_f32);
     CHECK(int8_right >= right - 2);
+    CHECK(answers[2].noise.share() <= network.most_noise);
   }
 }
 
@@ -184,9 +220,9 @@ TEST_CASE("TFLite files that were quantized by channel run as int8 with their ow
                                                    network.adjust, {.int8 = true});
     REQUIRE_MESSAGE(classifiers.is_ok(), classifiers.status().message());
     const auto answers = answer_all(*classifiers, *data, photos, network);
-    const int right = count_right(photos, answers[0]);
-    const int int8_right = count_right(photos, answers[1]);
-    const int same = count_same(answers[0], answers[1]);
+    const int right = count_right(photos, answers[0].labels);
+    const int int8_right = count_right(photos, answers[1].labels);
+    const int same = count_same(answers[0].labels, answers[1].labels);
     std::printf("%s with its own scales: f32 %d right, int8 %d, %d as f32\n", network.file, right,
                 int8_right, same);
     CHECK(int8_right >= right - 2);
@@ -256,15 +292,19 @@ TEST_CASE("VGG-6 in int8, calibrated on some of the photos, answers as in f32") 
       {.int8 = true, .calibration_folder = calibration.path().string()});
   REQUIRE_MESSAGE(classifiers.is_ok(), classifiers.status().message());
   int same = 0;
+  ScoreNoise noise;
   for (const std::string& photo : photos) {
     const auto f32 = (*classifiers)[0].classify_file(photo);
     const auto int8 = (*classifiers)[1].classify_file(photo);
     REQUIRE(f32.is_ok());
     REQUIRE(int8.is_ok());
     same += top_1(*f32) == top_1(*int8) ? 1 : 0;
+    noise.add(*f32, *int8);
   }
-  std::printf("vgg6_cifar10.onnx: int8 gives the answer of f32 on %d of 100\n", same);
-  CHECK(same >= 99);
+  std::printf("vgg6_cifar10.onnx: int8 gives the answer of f32 on %d of 100, noise %.5f\n", same,
+              noise.share());
+  CHECK(same >= 97);
+  CHECK(noise.share() <= 0.0007);
 }
 
 TEST_CASE("VGG-6 is as good on CIFAR-10 as stated") {

@@ -146,7 +146,9 @@ TEST_CASE("planned arenas are those of the golden table, within 3 %") {
       const std::vector<std::uint8_t> header = header_of(network.variant(form));
       const fbs::Model& model = *fbs::GetModel(header.data());
       if (std::string(name) == "vgg16") check_promise(model, form);
-      for (const auto& [key, bytes] : plan(model, name_of(name, form), form.preference)) {
+      for (const auto& row : plan(model, name_of(name, form), form.preference)) {
+        const auto& key = row.first;
+        const auto bytes = row.second;
         if (accept) golden[key] = bytes;
         REQUIRE_MESSAGE(golden.contains(key), key.network, ", ", key.part, " is not there. ", kHow);
         check_row(key, bytes, golden[key]);
