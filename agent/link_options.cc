@@ -39,7 +39,8 @@ void add_link_options(CLI::App& command, CommandOptions& options) {
            "CA of the server's certificate, in PEM: the connection is TLS 1.3");
   add_file("--tls-cert", options.tls.certificate, "This device's certificate, in PEM");
   add_file("--tls-key", options.tls.key, "Its private key; a file that others may read is refused");
-  add_file("--tls-crl", options.tls.crl, "Lists of revoked certificates of the server's CA");
+  add_file("--tls-crl", options.tls.crl,
+           "Lists of revoked certificates, of every CA between the server's and --tls-ca");
   command.add_option(
       "--tls-name", options.tls_name,
       "Name that the server's certificate must have (default: as --server calls it)");

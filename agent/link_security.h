@@ -40,8 +40,9 @@ asio::awaitable<error_code> secure_link(Stream& stream, const LinkSecurity& secu
 // The status of an operation that failed with `error`: kMismatch when one end does not trust the
 // other, was shown why, and trying again changes nothing; else kUnavailable. What time or a renewed
 // file mends is the latter (a clock that is not set yet, an expired certificate or list), as is
-// what anybody in between can say: before the handshake is over (`secured`) nobody has proved
-// anything.
+// what anybody in between can say: before the handshake is over (`secured`) a refusal proves
+// nothing. A certificate that this end refuses is final all the same: it is what a person has to
+// look at, whoever shows it.
 [[nodiscard]] StatusCode code_of_link_error(const error_code& error, bool secured);
 
 }  // namespace cleave::agent

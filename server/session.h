@@ -187,7 +187,7 @@ class Session final : public ReplyTaker, public std::enable_shared_from_this<Ses
   bool awaiting_frame_ = false;
   bool draining_ = false;
   bool reading_ended_ = false;
-  bool hung_up_ = false;  // nothing more is written; reading ends at once
+  bool hung_up_ = false;  // nothing more is queued but why; reading ends at once
   bool closing_ = false;  // no more reading; close when the outbox is empty
   std::function<void(std::uint64_t)> on_closed_;
 };

@@ -93,7 +93,9 @@ std::string Session::why_distrusted() const {
 }
 
 void Session::judge_again() {
-  if (closing_ || securing_) return;  // secure() judges by the new files
+  if (securing_) return;  // secure() judges by the new files
+  // One that said Goodbye is judged too: what it asked for is still under way.
+  if (hung_up_ || !socket_.is_open()) return;
   const std::string why = why_distrusted();
   if (why.empty()) {
     if (!protocol_.welcomed()) protocol_.expect(context_.trust.of_peer(socket_.peer()));

@@ -222,10 +222,12 @@ revoke() {
   [ "${#serials[@]}" -gt 0 ] || die 2 "$1 has no certificate in $dir that is good"
   make_work
   write_config "$work/ca.cnf" x ''
+  local left=''
   for serial in "${serials[@]}"; do
-    openssl_with "$work/ca.cnf" ca -revoke "$dir/state/issued/$serial.pem"
+    (openssl_with "$work/ca.cnf" ca -revoke "$dir/state/issued/$serial.pem") || left+=" $serial"
   done
-  write_list
+  write_list  # in any case: of those that are revoked
+  [ -z "$left" ] || die 1 "not revoked:$left"
   printf '%s\n' "$dir/crl.pem"
 }
 

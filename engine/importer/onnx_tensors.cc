@@ -10,7 +10,7 @@
 namespace cleave::importer {
 namespace {
 
-constexpr std::int64_t kMaxTensorElements = std::numeric_limits<std::int32_t>::max();
+constexpr std::int64_t kMaxOnnxElements = std::numeric_limits<std::int32_t>::max();
 
 float half_to_float(std::uint16_t bits) {
   const float sign = (bits & 0x8000u) != 0 ? -1.0f : 1.0f;
@@ -119,7 +119,7 @@ std::string dims_text(std::span<const std::int64_t> dims) {
 Result<std::size_t> count_elements(std::span<const std::int64_t> dims) {
   std::int64_t count = 1;
   for (const std::int64_t dim : dims) {
-    if (dim < 0 || (dim != 0 && count > kMaxTensorElements / dim)) {
+    if (dim < 0 || (dim != 0 && count > kMaxOnnxElements / dim)) {
       return Status(StatusCode::kCorrupt, "tensor shape " + dims_text(dims) + " is out of range");
     }
     count *= dim;

@@ -11,7 +11,7 @@ namespace cleave::importer {
 namespace {
 
 // Far beyond any real network, and small enough that no sum below can overflow.
-constexpr std::int64_t kMaxWindowExtent = 1 << 20;
+constexpr std::int64_t kMaxOnnxExtent = 1 << 20;
 
 // One direction of the window; ONNX's lists name height first.
 struct Direction {
@@ -40,7 +40,7 @@ Status check_list(const std::vector<std::int64_t>& list, std::size_t size, std::
   }
   for (const std::int64_t entry : list) {
     if (entry < low && entry < 0) return onnx_unsupported(std::string("negative ") + what);
-    if (entry < low || entry > kMaxWindowExtent) {
+    if (entry < low || entry > kMaxOnnxExtent) {
       return onnx_corrupt(std::string(what) + " is out of range");
     }
   }

@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "engine/importer/tfjs_weights.h"
-#include "engine/kernels/half.h"
 
 #include <algorithm>
 #include <cstring>
 #include <filesystem>
 #include <optional>
 #include <utility>
+
+#include "engine/kernels/half.h"
 
 namespace cleave::importer {
 namespace {

@@ -73,6 +73,8 @@ TlsError tls_error_of_verification(long result) {
     case X509_V_ERR_CERT_REVOKED:
       return TlsError::kRevoked;
     case X509_V_ERR_UNABLE_TO_GET_CRL:
+    case X509_V_ERR_UNABLE_TO_GET_CRL_ISSUER:
+    case X509_V_ERR_CRL_SIGNATURE_FAILURE:
     case X509_V_ERR_CRL_HAS_EXPIRED:
     case X509_V_ERR_CRL_NOT_YET_VALID:
       return TlsError::kNoRevocationList;

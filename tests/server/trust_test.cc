@@ -266,6 +266,33 @@ TEST_CASE("who is put out gets nothing any more of what was under way") {
   CHECK(fixture.server.stop().answers == 0);
 }
 
+TEST_CASE("who is put out after a Goodbye is not answered either") {
+  Trusting trusting;
+  Fixture fixture(trusting.demand_certificates().with_list().options());
+  HeldWorker worker(fixture.server.tail_pool());
+  TlsClient bad(fixture.server.port(), trusting.device("lost"));
+  CHECK(refusal(bad, hello(fixture, "lost")) == "");
+  const auto tensors = fixture.boundary(2, 5);
+  const auto bytes = std::as_bytes(std::span(tensors));
+  REQUIRE(bad.send(make_request({.request_id = 9, .cut = 2}, bytes.size())));
+  REQUIRE(bad.send(bytes));
+  REQUIRE(bad.send(make_goodbye("done")));
+  fixture.await_stats([](const auto& stats) { return stats.requests == 1; });
+  std::this_thread::sleep_for(milliseconds(100));  // for the Goodbye, of which nothing is seen
+  trusting.authority.revoke_last();
+  trusting.with_list();
+  reload(fixture);
+  worker.release();
+  const fbs::Envelope* last = bad.receive();
+  REQUIRE(last != nullptr);
+  REQUIRE(last->message_as_Error() != nullptr);
+  CHECK(last->message_as_Error()->code() == fbs::ErrorCode::Unauthorized);
+  bad.receive_to_end();
+  const auto stats = fixture.server.stop();
+  CHECK(stats.answers == 0);
+  CHECK(stats.distrusted == 1);
+}
+
 TEST_CASE("what ends soon is said again and again, not only at the start") {
   Trusting trusting;
   Fixture fixture([&](server::ServerOptions& options) {
