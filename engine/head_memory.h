@@ -17,9 +17,9 @@ namespace cleave {
 // What running any head takes besides: code that is paged in, rows of the decoder, what the heap
 // rounds up. 0.4 to 1.1 MB were seen on x86.
 inline constexpr std::uint64_t kHeadOtherBytes = 1 << 20;
-// What sending the picture takes where nothing is computed here: 0.6 to 1.1 MB were seen on x86, of
-// which rows of the decoder are there only for pictures that are decoded.
-inline constexpr std::uint64_t kPictureOtherBytes = 512 << 10;
+// What sending the picture takes where nothing is computed here. Rows of the decoder are there only
+// for pictures that are decoded: this is between those and the ones that travel as they are.
+inline constexpr std::uint64_t kPictureOtherBytes = 256 << 10;
 
 // What op `op` holds outside of the arena beside its weights: the operator, and pointers of a pool
 // or convolution to each pixel of each window. REQUIRES: an op of `variant`.
