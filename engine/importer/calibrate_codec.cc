@@ -19,11 +19,10 @@ namespace {
 using codec::Boundary;
 using codec::CodedQuality;
 
-// Steps are rms * 2^(i / 4) for i from kFinest to kCoarsest: 1/64 of the rms to 16 times.
+// Steps are rms * 2^(i / kOctave) for i from kFinest to kCoarsest: 1/64 of the rms to 16 times.
+constexpr int kOctave = 4;
 constexpr int kFinest = -24;
 constexpr int kCoarsest = 16;
-
-constexpr int kOctave = 4;
 
 // Of a tensor of zeros too.
 double positive_rms(const ValueScale& scale) { return std::max(scale.rms, 1e-30); }
@@ -35,7 +34,8 @@ int finest_without_clipping(std::span<const ValueScale> scales) {
     ratio = std::max(ratio, scale.largest / positive_rms(scale));
   }
   if (ratio == 0) return kFinest;
-  return std::max(kFinest, static_cast<int>(std::ceil(4 * std::log2(ratio / codec::kMostLevel))));
+  const double step = std::ceil(kOctave * std::log2(ratio / codec::kMostLevel));
+  return std::max(kFinest, static_cast<int>(step));
 }
 
 // Searches at the cut that its walker stands at.
@@ -54,9 +54,9 @@ class CutSearch {
     coarsest_ = std::max(kCoarsest, finest_ + kOctave);
   }
 
-  // The coarsest step that keeps to the disagreement; when none does, that with the fewest other
-  // answers. Counts go up and down: halving finds where they pass what is allowed, and means decide
-  // near it.
+  // The coarsest step that keeps to the disagreement; when none does without clipping, as of
+  // clipping_step(). Counts go up and down: halving finds where they pass what is allowed, and
+  // means decide near it.
   Result<int> find_step(std::uint32_t disagreement_ppm) {
     const double allowed =
         static_cast<double>(disagreement_ppm) * static_cast<double>(walker_.pictures()) / 1e6;
@@ -66,12 +66,12 @@ class CutSearch {
       CLEAVE_ASSIGN_OR_RETURN(const std::uint32_t differing, differing_at(middle));
       (differing <= allowed ? step : breaks) = middle;
     }
-    if (step < finest_) return least_differing();
+    if (step < finest_) return clipping_step(allowed);
     CLEAVE_ASSIGN_OR_RETURN(bool keeps, keeps_at(step, allowed));
     while (!keeps && step > finest_) {
       CLEAVE_ASSIGN_OR_RETURN(keeps, keeps_at(--step, allowed));
     }
-    if (!keeps) return least_differing();
+    if (!keeps) return clipping_step(allowed);
     for (; step < coarsest_; ++step) {
       CLEAVE_ASSIGN_OR_RETURN(keeps, keeps_at(step + 1, allowed));
       if (!keeps) break;
@@ -95,7 +95,7 @@ class CutSearch {
   [[nodiscard]] std::vector<codec::CodedTensorTable> quantizers(int step) const {
     std::vector<codec::CodedTensorTable> tables;
     for (std::size_t t = 0; t < boundary_.size(); ++t) {
-      const double size = positive_rms(scales_[t]) * std::exp2(step / 4.0);
+      const double size = positive_rms(scales_[t]) * std::exp2(static_cast<double>(step) / kOctave);
       tables.push_back(quantizer_table(boundary_[t], samples_[t], size, scales_[t].has_negative));
     }
     return tables;
@@ -112,11 +112,13 @@ class CutSearch {
     return here <= allowed && sum <= allowed * count;
   }
 
-  // Of those tried and of finer ones, the coarsest of equals: to clip a few large values may cost
-  // less than a coarse step for all.
-  Result<int> least_differing() {
+  // To clip a few large values may cost less than a coarse step for all: the coarsest finer step
+  // that keeps to the disagreement, else of all those tried the one with the fewest other answers,
+  // the coarsest of equals.
+  Result<int> clipping_step(double allowed) {
     for (int step = finest_; step >= kFinest; step -= kOctave) {
-      CLEAVE_RETURN_IF_ERROR(differing_at(step).status());
+      CLEAVE_ASSIGN_OR_RETURN(const std::uint32_t differing, differing_at(step));
+      if (differing <= allowed) return step;
     }
     auto least = known_.begin();
     for (auto tried = known_.begin(); tried != known_.end(); ++tried) {

@@ -37,9 +37,9 @@ struct CodecCalibration {
 // A table for each cut. `pictures` are at model size; each is also taken mirrored, as a picture of
 // its own. Steps are a quarter of an octave apart, the finest one that which still clips no value;
 // a step keeps to a disagreement when it does so, and on the mean with the one finer and the one
-// coarser, because counts of few pictures go up and down. Where none does, the one with the fewest
-// other answers is taken, be it that large values are clipped: `done` sees by the figures that they
-// are more than allowed. The same arguments give the same tables on the same kernels.
+// coarser, because counts of few pictures go up and down. Where none does, large values are
+// clipped: by the coarsest step that keeps to it then, or else the one with the fewest other
+// answers: `done` sees by the figures that they are more than allowed. The same arguments give the same tables on the same kernels.
 // Errors: those of Weights::create and Executor::prepare, kResourceExhausted, kInvalidArgument (no
 // picture).
 [[nodiscard]] Result<std::vector<CodedCutTable>> calibrate_codec(

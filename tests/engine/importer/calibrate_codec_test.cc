@@ -41,17 +41,23 @@ std::vector<std::vector<std::uint8_t>> pictures_for(const ModelFile& model, std:
   return pictures;
 }
 
-// Answers with the channel of a picture that is brightest on the mean.
+// Answers with the channel of a picture that is brightest on the mean. Where the first channel is
+// 255, a fourth one that no answer depends on is 100,000.
 std::shared_ptr<const ModelFile> brightest_channel() {
   cleave::test::GraphBuilder b({8, 8, 3});
-  const ValueId copied = b.relu(b.conv2d(b.input(), 3, 1));
+  const ValueId copied = b.relu(b.conv2d(b.input(), 4, 1));
   const ValueId means = b.node(NodeKind::kGlobalAveragePool, std::vector<ValueId>{copied});
   Graph graph = b.finish(b.fully_connected(means, 3));
   REQUIRE(compile(graph).is_ok());
   for (Node& node : graph.nodes) {
     if (node.kernel.empty()) continue;
-    node.kernel = {1, 0, 0, 0, 1, 0, 0, 0, 1};
-    node.bias.assign(3, 0);
+    if (node.kind == NodeKind::kConv2D) {
+      node.kernel = {1, 0, 0, 0, 1, 0, 0, 0, 1, 200'000, 0, 0};
+      node.bias = {0, 0, 0, -254.5F * 200'000};
+    } else {
+      node.kernel = {1, 0, 0, 0, 0, 1, 0, 0, 0, 0, 1, 0};
+      node.bias.assign(3, 0);
+    }
   }
   const Variants variants = value_of(Variants::make(graph, {.f32 = true}));
   return value_of(ModelFile::from_bytes(value_of(build_model_file(variants.list()))));
@@ -63,7 +69,7 @@ std::vector<std::vector<std::uint8_t>> tinged_pictures(std::size_t count) {
   std::minstd_rand random(7);
   for (std::size_t i = 0; i < count; ++i) {
     for (std::size_t p = 0; p < 8 * 8 * 3; ++p) {
-      pictures[i].push_back(static_cast<std::uint8_t>(random() % 240 + (p % 3 == i % 3 ? 15 : 0)));
+      pictures[i].push_back(static_cast<std::uint8_t>(random() % 239 + (p % 3 == i % 3 ? 15 : 0)));
     }
   }
   return pictures;
@@ -124,6 +130,20 @@ TEST_CASE("the step is as coarse as the answers allow, and no coarser") {
   CHECK(figures[2].differing_pictures > 0);
   CHECK(figures[2].median_bytes < figures[0].median_bytes);
   CHECK(figures[1].median_bytes <= figures[0].median_bytes);
+}
+
+TEST_CASE("a value far beyond all others is clipped rather than the others lost") {
+  const auto model = brightest_channel();
+  auto pictures = tinged_pictures(9);
+  pictures[0][0] = 255;
+  const CodecCalibration options{.cuts = {1}, .disagreement_ppm = {1, 500'000}, .done = {}};
+  const auto tables = value_of(calibrate_codec(model, options, pictures));
+  const auto coded = value_of(ModelFile::from_bytes(value_of(with_coded_tables(*model, tables))));
+  const auto figures = value_of(coded_figures(*coded, 0, 1));
+  REQUIRE(figures.size() == 2);
+  CHECK(figures[0].differing_pictures <= 1);  // 12 of 18 with a step that clips nothing
+  CHECK(figures[1].differing_pictures <= 9);
+  CHECK(figures[1].median_bytes < figures[0].median_bytes);
 }
 
 TEST_CASE("streams are as long, and answers differ as often, as calibration says") {
