@@ -39,9 +39,9 @@ struct CodecCalibration {
 // a step keeps to a disagreement when it does so, and on the mean with the one finer and the one
 // coarser, because counts of few pictures go up and down. Where none does, large values are
 // clipped: by the coarsest step that keeps to it then, or else the one with the fewest other
-// answers: `done` sees by the figures that they are more than allowed. The same arguments give the same tables on the same kernels.
-// Errors: those of Weights::create and Executor::prepare, kResourceExhausted, kInvalidArgument (no
-// picture).
+// answers: `done` sees by the figures that they are more than allowed. The same arguments give the
+// same tables on the same kernels. Errors: those of Weights::create and Executor::prepare,
+// kResourceExhausted, kInvalidArgument (no picture).
 [[nodiscard]] Result<std::vector<CodedCutTable>> calibrate_codec(
     const std::shared_ptr<const ModelFile>& model, const CodecCalibration& options,
     std::span<const std::vector<std::uint8_t>> pictures);
