@@ -20,6 +20,10 @@ namespace cleave::test {
 // Tensors of a batch by id: [batch][height][width][channels].
 using TensorMap = std::map<TensorId, Values>;
 
+// How far an operator may be from plain loops: f32 sums of up to a few thousand products of size
+// one.
+inline constexpr double kOpTolerance = 2e-5;
+
 // Uniform in [-range, range), the same on every machine.
 [[nodiscard]] Values random_values(std::size_t count, std::uint64_t seed, float range = 2.0F);
 

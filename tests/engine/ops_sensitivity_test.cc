@@ -11,8 +11,6 @@
 namespace cleave::test {
 namespace {
 
-constexpr double kTolerance = 2e-5;
-
 struct Mutation {
   const char* name;
   fbs::Shape input;
@@ -101,7 +99,7 @@ void check(const std::vector<Mutation>& mutations) {
     mutation.build(right);
     const auto right_model = open_model(right);
     const Values scores = engine_scores(right_model, input);
-    CHECK(largest_error(scores, reference_scores(*right_model, input)) < kTolerance);
+    CHECK(largest_error(scores, reference_scores(*right_model, input)) < kOpTolerance);
 
     ModelBuilder wrong(mutation.input, 3);
     mutation.build(wrong);
@@ -109,9 +107,9 @@ void check(const std::vector<Mutation>& mutations) {
     const auto wrong_model = open_model(wrong);
     const Values other = reference_scores(*wrong_model, input);
     REQUIRE(other.size() == scores.size());
-    CHECK(largest_error(scores, other) > 100 * kTolerance);
+    CHECK(largest_error(scores, other) > 100 * kOpTolerance);
     // And the engine follows the change as the reference does.
-    CHECK(largest_error(engine_scores(wrong_model, input), other) < kTolerance);
+    CHECK(largest_error(engine_scores(wrong_model, input), other) < kOpTolerance);
   }
 }
 

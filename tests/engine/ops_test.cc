@@ -12,9 +12,6 @@
 namespace cleave::test {
 namespace {
 
-// f32 sums of up to a few thousand products of size one.
-constexpr double kTolerance = 2e-5;
-
 constexpr float kInfinity = std::numeric_limits<float>::infinity();
 
 using Build = std::function<void(ModelBuilder&)>;
@@ -52,7 +49,7 @@ fbs::Window window(std::uint32_t h, std::uint32_t w, std::uint32_t sh = 1, std::
   return {h, w, sh, sw, dh, dw};
 }
 
-void check_cases(const std::vector<OpCase>& cases, double tolerance = kTolerance) {
+void check_cases(const std::vector<OpCase>& cases, double tolerance = kOpTolerance) {
   for (const OpCase& op : cases) {
     CAPTURE(op.name);
     CHECK(error_of(op.input, op.build, 2) < tolerance);
@@ -97,7 +94,7 @@ TEST_CASE("Conv2D 3x3 and 5x5: every rest of height and width, channels that fil
                      b.conv2d(b.input(), 40, {window(5, 5), {2, 0, 1, 1}});
                    }});
   // Winograd's transforms cost about a decimal place (tests/engine/kernels/winograd_test.cc).
-  check_cases(cases, 10 * kTolerance);
+  check_cases(cases, 10 * kOpTolerance);
 }
 
 TEST_CASE("Conv2D 3x3: threads with blocks of tiles of their own give the bits of one thread") {
@@ -486,7 +483,7 @@ TEST_CASE("windows of random shape agree with the loops") {
     }
     CAPTURE(round);
     CAPTURE(kind);
-    CHECK(error_of(input, build, 1) < kTolerance);
+    CHECK(error_of(input, build, 1) < kOpTolerance);
     ++compared;
   }
   CHECK(compared > 150);

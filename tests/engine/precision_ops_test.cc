@@ -16,12 +16,12 @@
 namespace cleave::test {
 namespace {
 
-constexpr float kInfinity = std::numeric_limits<float>::infinity();
+constexpr float kUnbounded = std::numeric_limits<float>::infinity();
 // Of a step: rounding to the nearest, sums and scales being f32.
 constexpr double kMostSteps = 0.51;
 constexpr double kF32Tolerance = 2e-5;
 
-struct OpCase {
+struct PrecisionCase {
   std::string name;
   fbs::Shape input;
   std::function<void(ModelBuilder&)> build;
@@ -123,8 +123,8 @@ void check_batch(ModelBuilder& builder, std::uint32_t batch) {
   CHECK(one_by_one == expected);
 }
 
-void check_cases(const std::vector<OpCase>& cases) {
-  for (const OpCase& op : cases) {
+void check_precisions(const std::vector<PrecisionCase>& cases) {
+  for (const PrecisionCase& op : cases) {
     CAPTURE(op.name);
     for (const unsigned threads : {1U, 2U}) {
       ModelBuilder builder(op.input, 7);
@@ -152,7 +152,7 @@ TEST_CASE("int8 convolutions: windows, strides, groups, odd channels, clamps, no
       b.to_f32(x);
     };
   };
-  check_cases({
+  check_precisions({
       {"1x1", {5, 7, 3}, conv(5, {})},
       {"1x1 wide", {6, 5, 67}, conv(35, {})},
       {"3x3 padded", {9, 11, 3}, conv(19, {.window = 3, .pad = 1})},
@@ -186,7 +186,7 @@ TEST_CASE("int8 convolutions by Winograd's filtering") {
       b.to_f32(x);
     };
   };
-  std::vector<OpCase> cases;
+  std::vector<PrecisionCase> cases;
   for (const std::uint32_t side : {3, 5}) {
     const WindowSpec padded{.window = side, .pad = side / 2};
     const std::string name = std::to_string(side) + "x" + std::to_string(side);
@@ -212,7 +212,7 @@ TEST_CASE("int8 convolutions by Winograd's filtering") {
                      },
                      kEitherNeighbour});
   }
-  check_cases(cases);
+  check_precisions(cases);
 }
 
 // All channels alike: what is summed over them has one sign. Signs of the picture's rows and
@@ -255,7 +255,7 @@ TEST_CASE("int8 sums of Winograd's filtering do not overflow") {
 
 // Where kernels are there (engine/ops/int8_im2col_conv2d.h).
 TEST_CASE("int8 convolutions of few channels") {
-  std::vector<OpCase> cases;
+  std::vector<PrecisionCase> cases;
   const auto add = [&](const char* name, fbs::Shape input, std::uint32_t outputs,
                        WindowSpec window) {
     cases.push_back({name, input, [=](ModelBuilder& b) {
@@ -273,7 +273,7 @@ TEST_CASE("int8 convolutions of few channels") {
   add("as large as may be", {12, 13, 4}, 6, {.window = 11, .pad = 5});
   add("too large", {12, 13, 4}, 6, {.window = 12, .pad = 5});
   add("dilated", {9, 11, 3}, 7, {.window = 3, .dilation = 2, .pad = 2});
-  check_cases(cases);
+  check_precisions(cases);
 }
 
 TEST_CASE("int8 depthwise convolutions") {
@@ -285,7 +285,7 @@ TEST_CASE("int8 depthwise convolutions") {
       b.to_f32(x);
     };
   };
-  check_cases({
+  check_precisions({
       {"3x3", {9, 10, 16}, depthwise({.window = 3, .pad = 1})},
       {"3x3 stride 2, odd channels", {11, 9, 37}, depthwise({.window = 3, .stride = 2, .pad = 1})},
       {"5x5", {9, 9, 8}, depthwise({.window = 5, .pad = 2})},
@@ -316,7 +316,7 @@ TEST_CASE("int8 pools, clamps, paddings and concatenations keep their scale") {
       b.to_f32(x);
     };
   };
-  check_cases({
+  check_precisions({
       {"max 2x2", {8, 8, 5}, pool(WindowSpec{.window = 2, .stride = 2})},
       {"max 3x3 padded", {9, 7, 19}, pool(WindowSpec{.window = 3, .stride = 2, .pad = 1})},
       {"max, stride wider than the window", {9, 9, 3}, pool(WindowSpec{.window = 1, .stride = 2})},
@@ -351,7 +351,7 @@ TEST_CASE("int8 pools, clamps, paddings and concatenations keep their scale") {
 }
 
 TEST_CASE("int8 sums, and conversions between scales") {
-  check_cases({
+  check_precisions({
       {"add",
        {5, 6, 13},
        [](ModelBuilder& b) {
@@ -384,13 +384,13 @@ TEST_CASE("int8 sums, and conversions between scales") {
 }
 
 TEST_CASE("f16 and int8 kernels on f32 tensors") {
-  check_cases({
+  check_precisions({
       {"f16 3x3",
        {9, 8, 20},
        [](ModelBuilder& b) {
          b.conv2d(b.input(), 24, WindowSpec{.window = 3, .pad = 1});
          b.store_last_kernel(fbs::DType::F16);
-         b.clamp_last(0, kInfinity);
+         b.clamp_last(0, kUnbounded);
        }},
       {"f16 5x5 stride 2",
        {9, 8, 3},

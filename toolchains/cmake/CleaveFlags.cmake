@@ -46,7 +46,7 @@ endfunction()
 # between the files of a target. For work on a few files, -DCLEAVE_UNITY=OFF rebuilds less.
 function(cleave_compile_together target)
   if(CLEAVE_UNITY)
-    set_target_properties(${target} PROPERTIES UNITY_BUILD ON UNITY_BUILD_BATCH_SIZE 10)
+    set_target_properties(${target} PROPERTIES UNITY_BUILD ON UNITY_BUILD_BATCH_SIZE 24)
     if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
       # It takes what is local to an included file for something that other files see.
       target_compile_options(${target} PRIVATE -Wno-subobject-linkage)

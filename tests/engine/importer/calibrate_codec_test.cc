@@ -26,7 +26,7 @@ T value_of(Result<T> result) {
   return std::move(result).value();
 }
 
-std::shared_ptr<const ModelFile> small_network(bool int8 = false) {
+std::shared_ptr<const ModelFile> calibration_network(bool int8 = false) {
   Graph graph = value_of(make_zoo_model("mobilenet_v2", {.input = 32, .width = 0.35}));
   REQUIRE(compile(graph).is_ok());
   const Variants variants = value_of(Variants::make(graph, {.f32 = !int8, .int8 = int8}));
@@ -77,7 +77,7 @@ std::vector<std::vector<std::uint8_t>> tinged_pictures(std::size_t count) {
 
 constexpr OpIndex kCuts[] = {2, 9, 30};
 
-std::shared_ptr<const ModelFile> calibrated(const std::shared_ptr<const ModelFile>& model) {
+std::shared_ptr<const ModelFile> with_coded_tables(const std::shared_ptr<const ModelFile>& model) {
   const CodecCalibration options{.cuts = {std::begin(kCuts), std::end(kCuts)},
                                  .disagreement_ppm = {100'000, 400'000},
                                  .done = {}};
@@ -90,8 +90,8 @@ std::shared_ptr<const ModelFile> calibrated(const std::shared_ptr<const ModelFil
 TEST_CASE("a calibrated model is the model, with levels of coded at its cuts") {
   for (const bool int8 : {false, true}) {
     CAPTURE(int8);
-    const auto plain = small_network(int8);
-    const auto coded = calibrated(plain);
+    const auto plain = calibration_network(int8);
+    const auto coded = with_coded_tables(plain);
     CHECK(coded->verify_segments().is_ok());
     CHECK(coded->identity() != plain->identity());
     fbs::ModelT before, after;
@@ -111,8 +111,8 @@ TEST_CASE("a calibrated model is the model, with levels of coded at its cuts") {
     }
     CHECK(value_of(coded_figures(*coded, 0, 3)).empty());
     // Again, and on what was calibrated before: the same bytes.
-    CHECK(calibrated(plain)->identity() == coded->identity());
-    CHECK(calibrated(coded)->identity() == coded->identity());
+    CHECK(with_coded_tables(plain)->identity() == coded->identity());
+    CHECK(with_coded_tables(coded)->identity() == coded->identity());
   }
 }
 
@@ -147,7 +147,7 @@ TEST_CASE("a value far beyond all others is clipped rather than the others lost"
 }
 
 TEST_CASE("streams are as long, and answers differ as often, as calibration says") {
-  const auto model = calibrated(small_network());
+  const auto model = with_coded_tables(calibration_network());
   auto pictures = pictures_for(*model, 4);
   for (std::size_t i = 0; i < 4; ++i) {
     pictures.push_back(mirrored(pictures[i], input_shape(*model)));
@@ -183,7 +183,7 @@ TEST_CASE("streams are as long, and answers differ as often, as calibration says
 }
 
 TEST_CASE("calibrating one cut again leaves the others' levels") {
-  const auto model = calibrated(small_network());
+  const auto model = with_coded_tables(calibration_network());
   const CodecCalibration options{.cuts = {9}, .disagreement_ppm = {200'000}, .done = {}};
   const auto tables = value_of(calibrate_codec(model, options, pictures_for(*model, 2)));
   const auto again = value_of(ModelFile::from_bytes(value_of(with_coded_tables(*model, tables))));
@@ -205,7 +205,7 @@ TEST_CASE("a mirrored picture has its left on the right") {
 }
 
 TEST_CASE("pictures stop at each cut, and go on from there to the same answers") {
-  const auto model = small_network();
+  const auto model = calibration_network();
   const auto pictures = pictures_for(*model, 3);
   const auto walker = value_of(CutWalker::create(model, 0, pictures, 1));
   for (const OpIndex cut : {0U, 1U, 7U, 8U, 40U}) {
@@ -217,7 +217,7 @@ TEST_CASE("pictures stop at each cut, and go on from there to the same answers")
 }
 
 TEST_CASE("without a picture nothing is calibrated") {
-  const auto model = small_network();
+  const auto model = calibration_network();
   const CodecCalibration options{.cuts = {2}, .disagreement_ppm = {10'000}, .done = {}};
   CHECK(calibrate_codec(model, options, {}).status().code() == StatusCode::kInvalidArgument);
 }

@@ -14,7 +14,6 @@ target_link_libraries(cleave_test_onnx PUBLIC
   cleave_test_graph cleave::importer cleave::engine cleave_dep::protobuf cleave_dep::doctest
   ${CMAKE_DL_LIBS})
 
-cleave_add_test(NAME importer_layout_view SOURCES layout_view_test.cc LIBS cleave::importer)
 cleave_add_test(NAME importer_onnx SOURCES onnx_reader_test.cc onnx_hostile_test.cc
   LIBS cleave_test_onnx)
 cleave_add_test(NAME onnx_vectors
@@ -24,11 +23,11 @@ cleave_add_test(NAME onnx_vectors
 # Where fetch_ort.sh puts ONNX Runtime; without it these tests skip, or fail if CLEAVE_REQUIRE_ORT=1.
 execute_process(COMMAND bash "${support}/fetch_ort.sh" --path OUTPUT_VARIABLE ort_library
   OUTPUT_STRIP_TRAILING_WHITESPACE ERROR_QUIET)
+set(ort_sources onnx_families.cc ort_breakages.cc ort_compare.cc ort_families_test.cc
+  ort_forms_test.cc ort_sensitivity_test.cc ort_compare_test.cc)
+list(TRANSFORM ort_sources PREPEND "${engine_tests}/")
+cleave_add_test_program(NAME ort_tests SOURCES ${ort_sources} LIBS cleave_test_onnx)
 foreach(test families forms sensitivity compare)
-  cleave_add_test(NAME ort_${test}
-    SOURCES ${engine_tests}/ort_${test}_test.cc ${engine_tests}/ort_compare.cc
-    LIBS cleave_test_onnx LABELS integration TIMEOUT 900
-    ENVIRONMENT "CLEAVE_ORT_LIBRARY=${ort_library}")
+  cleave_add_test(NAME ort_${test} PROGRAM ort_tests FILES ort_${test}_test.cc
+    LABELS integration TIMEOUT 900 ENVIRONMENT "CLEAVE_ORT_LIBRARY=${ort_library}")
 endforeach()
-target_sources(ort_families PRIVATE ${engine_tests}/onnx_families.cc)
-target_sources(ort_sensitivity PRIVATE ${engine_tests}/ort_breakages.cc)

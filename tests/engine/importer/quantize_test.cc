@@ -34,7 +34,7 @@ namespace {
 constexpr float kInfinity = std::numeric_limits<float>::infinity();
 
 // A stem, a residual block, two branches that are concatenated, a pool, a classifier.
-Graph network() {
+Graph float_network() {
   GraphBuilder b({16, 16, 3});
   const ValueId stem = b.relu(b.conv2d(b.input(), 8, 3, 1));
   const ValueId block = b.conv2d(b.depthwise(stem, 1, 3, 1), 8, 1);
@@ -94,7 +94,7 @@ std::shared_ptr<const ModelFile> all_variants(const Graph& g) {
 }  // namespace
 
 TEST_CASE("conversions stand where f32 meets int8, and nowhere else") {
-  const Graph g = network();
+  const Graph g = float_network();
   const Graph q = quantized(g);
   // The input to int8; into the hard swish and back; the last convolution to the pool.
   CHECK(count_of(q, NodeKind::kConvert) == 4);
@@ -119,7 +119,7 @@ TEST_CASE("conversions stand where f32 meets int8, and nowhere else") {
 }
 
 TEST_CASE("a concatenation and its inputs, a pool and its input share a scale") {
-  const Graph q = quantized(network());
+  const Graph q = quantized(float_network());
   const Node& joined = find(q, NodeKind::kConcat);
   for (const ValueId input : joined.inputs) {
     CHECK(same_scale(q.values[input], q.values[joined.output]));
@@ -129,7 +129,7 @@ TEST_CASE("a concatenation and its inputs, a pool and its input share a scale") 
 }
 
 TEST_CASE("the source's scales hold unless pictures were given") {
-  Graph g = network();
+  Graph g = float_network();
   const ValueId sum = find(g, NodeKind::kAdd).output;
   using Type = QuantizationParameters::Type;
   g.values[g.nodes[0].output].quantization = {Type::kU8, {0.25F}, {130}, -1};
@@ -142,7 +142,7 @@ TEST_CASE("the source's scales hold unless pictures were given") {
 }
 
 TEST_CASE("a kernel on the source's grid keeps its integers; one that left it gets scales anew") {
-  Graph g = network();
+  Graph g = float_network();
   Node& conv = g.nodes[0];
   std::vector<float> scales(8);
   for (std::size_t c = 0; c < scales.size(); ++c) scales[c] = 0.01F * static_cast<float>(c + 1);
@@ -160,7 +160,7 @@ TEST_CASE("a kernel on the source's grid keeps its integers; one that left it ge
 }
 
 TEST_CASE("channels of zeros, and biases far beyond their kernel, still have scales") {
-  Graph g = network();
+  Graph g = float_network();
   Node& conv = g.nodes[0];
   std::fill_n(conv.kernel.begin(), conv.kernel.size() / 8, 0.0F);
   conv.bias[0] = 1e4F;
@@ -176,7 +176,7 @@ TEST_CASE("channels of zeros, and biases far beyond their kernel, still have sca
 }
 
 TEST_CASE("what cannot be held is refused") {
-  Graph g = network();
+  Graph g = float_network();
   Calibration seen = calibrated(g);
   seen.ranges[2].maximum = kInfinity;
   CHECK(quantize(g, seen, ScaleSource::kRangesOnly).status().code() == StatusCode::kUnsupported);
@@ -192,7 +192,7 @@ TEST_CASE("what cannot be held is refused") {
 
 TEST_CASE(
     "ranges of any size, or none, get scales that are numbers; a file of them is made or refused") {
-  const Graph g = network();
+  const Graph g = float_network();
   const Calibration seen = calibrated(g);
   for (const float size : {0.0F, 1e-45F, 1e-40F, 1e-37F, 1e-20F, 1e20F, 1e36F, 3e38F}) {
     for (ValueId value = 0; value < g.values.size(); ++value) {
@@ -218,7 +218,7 @@ TEST_CASE(
 }
 
 TEST_CASE("f16 and int8 variants compute nearly what f32 does, within what their bits allow") {
-  const Graph g = network();
+  const Graph g = float_network();
   const auto file = all_variants(g);
   REQUIRE(file->header().variants()->size() == 3);
   CHECK(file->header().variants()->Get(1)->precision() == fbs::Precision::F16);
@@ -254,7 +254,7 @@ TEST_CASE("a convolution to one pixel becomes a fully connected layer of the sam
 }
 
 TEST_CASE("a kernel that f16 cannot hold stays f32 in the f16 variant") {
-  Graph g = network();
+  Graph g = float_network();
   g.nodes[0].kernel[0] = 1e5F;
   const auto file = all_variants(g);
   const auto& ops = *file->header().variants()->Get(1)->ops();
@@ -263,12 +263,12 @@ TEST_CASE("a kernel that f16 cannot hold stays f32 in the f16 variant") {
 }
 
 TEST_CASE("the same graph gives the same bytes") {
-  const Graph g = network();
+  const Graph g = float_network();
   CHECK(all_variants(g)->identity() == all_variants(g)->identity());
 }
 
 TEST_CASE("choices that do not go are named") {
-  const Graph g = network();
+  const Graph g = float_network();
   CHECK(Variants::make(g, {.f32 = false}).status().code() == StatusCode::kInvalidArgument);
   CHECK(Variants::make(g, {.calibration_folder = "x"}).status().code() ==
         StatusCode::kInvalidArgument);

@@ -45,7 +45,7 @@ Graph small_network() {
   return g;
 }
 
-Graph compiled(Graph g) {
+Graph compiled_graph(Graph g) {
   const cleave::Status status = compile(g);
   REQUIRE_MESSAGE(status.is_ok(), status.message());
   return g;
@@ -97,7 +97,7 @@ std::size_t entries(const std::filesystem::path& folder) {
 }  // namespace
 
 TEST_CASE("the reader gives back what the graph says") {
-  const Graph g = compiled(small_network());
+  const Graph g = compiled_graph(small_network());
   const auto file = opened(built(g));
   const fbs::Model& model = file->header();
   CHECK(model.name()->str() == "small");
@@ -135,13 +135,13 @@ TEST_CASE("the engine computes what the source graph says") {
     const Hwc& shape = g.values[g.input].shape;
     const auto input = seeded_values(std::size_t{shape.height} * shape.width * shape.channels, 4);
     const std::vector<float> expected = interpret(g, input);
-    const auto file = opened(built(compiled(std::move(g))));
+    const auto file = opened(built(compiled_graph(std::move(g))));
     CHECK(relative_error(expected, run_in_engine(file, input)) < 1e-5);
   }
 }
 
 TEST_CASE("layers end where the last op that holds any of their nodes ends") {
-  const Graph g = compiled(small_network());
+  const Graph g = compiled_graph(small_network());
   // conv, affine, relu (fused), depthwise, add, global pool, linear
   REQUIRE(g.layers.size() == 7);
   const auto file = opened(built(g));
@@ -152,7 +152,7 @@ TEST_CASE("layers end where the last op that holds any of their nodes ends") {
 
 TEST_CASE("a dropout layer without ops ends where the layer before it ends") {
   Graph g = *make_zoo_model("mobilenet_v2", {.input = 32, .width = 0.1, .classes = 2});
-  const auto file = opened(built(compiled(std::move(g))));
+  const auto file = opened(built(compiled_graph(std::move(g))));
   const fbs::Variant& variant = *file->header().variants()->Get(0);
   CHECK(variant.layer_end_ops()->size() == 21);
   CHECK(variant.layer_end_ops()->Get(19) == variant.ops()->size() - 1);
@@ -165,7 +165,7 @@ TEST_CASE("quantization parameters of weights and tensors are kept") {
   g.nodes[0].kernel_quantization = {QuantizationParameters::Type::kS8, {0.5f, 0.25f}, {0, 0}, 0};
   g.nodes[0].bias_quantization = {QuantizationParameters::Type::kS32, {0.125f}, {0}, -1};
   g.values[g.output].quantization = {QuantizationParameters::Type::kU8, {0.1f}, {128}, -1};
-  const auto file = opened(built(compiled(g)));
+  const auto file = opened(built(compiled_graph(g)));
   const fbs::Variant& variant = *file->header().variants()->Get(0);
   const fbs::Op& op = *variant.ops()->Get(0);
   CHECK(op.kernel()->quantization()->scale()->Get(1) == 0.25f);
@@ -203,15 +203,15 @@ TEST_CASE("every kind of op survives with its parameters") {
   Graph g = b.finish(b.node(NodeKind::kSoftmax, {b.fully_connected(v, 5)}));
   const auto input = seeded_values(9 * 9 * 3, 8);
   const std::vector<float> expected = interpret(g, input);
-  const auto file = opened(built(compiled(std::move(g))));
+  const auto file = opened(built(compiled_graph(std::move(g))));
   CHECK(file->header().preprocessing()->mean()->Get(0) == 0);
   CHECK(relative_error(expected, run_in_engine(file, input)) < 1e-5);
 }
 
 TEST_CASE("the same graph gives the same bytes, another weight another identity") {
-  const std::vector<std::byte> first = built(compiled(small_network()));
-  CHECK(first == built(compiled(small_network())));
-  Graph changed = compiled(small_network());
+  const std::vector<std::byte> first = built(compiled_graph(small_network()));
+  CHECK(first == built(compiled_graph(small_network())));
+  Graph changed = compiled_graph(small_network());
   changed.nodes.back().kernel[0] += 1;
   CHECK(opened(first)->identity() != opened(built(changed))->identity());
 }
@@ -219,7 +219,7 @@ TEST_CASE("the same graph gives the same bytes, another weight another identity"
 TEST_CASE("a zoo file has the identity that it had on the day the format was fixed") {
   const auto graph =
       make_zoo_model("mobilenet_v2", {.input = 32, .width = 0.35, .classes = 10, .seed = 1});
-  const auto file = opened(built(compiled(*graph)));
+  const auto file = opened(built(compiled_graph(*graph)));
   CHECK(cleave::to_hex(file->identity()) ==
         "095f8f88ab4c917df80cc277e30171b27f3d800095107f85ff2ca5ca8c09254f");
 }
@@ -230,7 +230,7 @@ TEST_CASE(
   Graph g = b.finish(b.conv2d(b.input(), 2, 1));
   g.name.clear();
   g.nodes[0].name = "bad\x1b[31m\xff";
-  const auto file = opened(built(compiled(g)));
+  const auto file = opened(built(compiled_graph(g)));
   CHECK(file->header().name()->str() == "model");
   CHECK(file->header().variants()->Get(0)->ops()->Get(0)->name()->str() == "bad?[31m?");
   CHECK(file->header().preprocessing()->color_order() == fbs::ColorOrder::None);
@@ -238,7 +238,7 @@ TEST_CASE(
 
 TEST_CASE("what does not fit the network is refused, not written") {
   const auto refused = [](auto damage) {
-    Graph g = compiled(small_network());
+    Graph g = compiled_graph(small_network());
     damage(g);
     return build_model_file(g).status();
   };
@@ -250,7 +250,7 @@ TEST_CASE("what does not fit the network is refused, not written") {
 }
 
 TEST_CASE("a self-test picture is stored and must be of the model's size") {
-  const Graph g = compiled(small_network());
+  const Graph g = compiled_graph(small_network());
   SelfTestPicture test{std::vector<std::uint8_t>(8 * 8 * 3, 7), {1, 2, 3, 4}, 0.5f};
   const auto bytes = build_model_file(g, test);
   REQUIRE(bytes.is_ok());
@@ -263,13 +263,13 @@ TEST_CASE("a self-test picture is stored and must be of the model's size") {
 
 TEST_CASE("writing gives a file with the built bytes and nothing else in its folder") {
   const TemporaryFolder folder;
-  const std::vector<std::byte> bytes = built(compiled(small_network()));
+  const std::vector<std::byte> bytes = built(compiled_graph(small_network()));
   const std::string path = folder / "m.cleave";
   REQUIRE(write_model_file(bytes, path).is_ok());
   CHECK(read_bytes(path) == bytes);
   CHECK(entries(folder.path()) == 1);
   // Over an older file.
-  Graph other = compiled(small_network());
+  Graph other = compiled_graph(small_network());
   other.nodes[0].kernel[0] = 9;
   REQUIRE(write_model_file(built(other), path).is_ok());
   CHECK(read_bytes(path) == built(other));
@@ -278,7 +278,7 @@ TEST_CASE("writing gives a file with the built bytes and nothing else in its fol
 
 TEST_CASE("a place that cannot be written is an error that names it and leaves nothing") {
   const TemporaryFolder folder;
-  const std::vector<std::byte> bytes = built(compiled(small_network()));
+  const std::vector<std::byte> bytes = built(compiled_graph(small_network()));
   const cleave::Status no_folder = write_model_file(bytes, folder / "none/m.cleave");
   CHECK(no_folder.code() == StatusCode::kNotFound);
   CHECK(no_folder.message().find("none/m.cleave") != std::string::npos);
