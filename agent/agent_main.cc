@@ -50,15 +50,6 @@ int run(int argc, char** argv) {
                  "Where to cut: K layers on the device, a layer's name, op:N, all, or auto")
       ->type_name("K|LAYER|op:N|all|auto")
       ->capture_default_str();
-  run.add_option(
-         "--codec", options.codec,
-         "How the tensors that cross the cut travel: raw: as they are; lossless: compressed, "
-         "the same answers; f16, int8: half and a quarter of the bytes, and answers that may "
-         "differ; coded: the fewest bytes, of a model that cleave-import calibrate-codec made, at "
-         "its LEVEL (0, the closest, unless given). Tensors to which it does not apply, and a "
-         "server that does not decode it, get raw")
-      ->type_name("raw|lossless|f16|int8|coded[:LEVEL]")
-      ->capture_default_str();
   run.add_option("--timeout", options.timeout,
                  "Longest wait for the server's answer, from the start of each picture (units ns, "
                  "us, ms, s); then the device answers, if the caps allow. A slow link needs more: "
@@ -117,8 +108,16 @@ int run(int argc, char** argv) {
   profile.add_option(
       "IMAGE", options.images,
       "JPEG or PNG files or folders like those to come: the bytes of their JPEGs are kept in the "
-      "table; and all precisions that are measured classify each of them, to count on how many the "
-      "best class is another than the first precision's (for --disagreement)");
+      "table; all precisions that are measured classify each of them, to count on how many the "
+      "best class is another than the first precision's (for --disagreement); and the codecs are "
+      "tried on them (for --codec auto)");
+  profile
+      .add_option(
+          "--codec-pictures", options.codec_pictures,
+          "On how many of them, at most, the codecs are tried at every cut, which takes most "
+          "of the time; 0: codecs are only timed")
+      ->check(CLI::Range(0U, 1'000'000U))
+      ->capture_default_str();
   profile.add_option("--output", options.output, "Where to write (default: FILE.profile)");
 
   CLI::App& doctor = *app.add_subcommand("doctor", "Check this device and a model on it");

@@ -5,6 +5,8 @@
 #include <cstdio>
 #include <optional>
 
+#include "agent/codec_option.h"
+
 namespace cleave::agent {
 namespace {
 
@@ -37,6 +39,10 @@ constexpr std::uint16_t kOfTheRate =
 
 bool is_possible(const PlannedSplit& row) { return (row.score.broken & ~kOfTheRate) == 0; }
 
+std::string codec_words(const PlannedSplit& row) {
+  return row.codec() == CodecChoice{} ? "" : " as " + codec_name(row.codec());
+}
+
 std::string rate_text(std::uint64_t bps) {
   char text[48];
   std::snprintf(text, sizeof(text), "%.3f Mbit/s", static_cast<double>(bps) / 1e6);
@@ -67,7 +73,7 @@ std::vector<Way> list_ways(const Plan& plan, const planner::Link& link) {
     const std::string what = !row.candidate.needs_server ? "device only"
                              : row.split.op_boundary == 0
                                  ? std::string("server only, ") + row.picture_form()
-                                 : "split " + number + " (" + row.layer + ")";
+                                 : "split " + number + " (" + row.layer + ")" + codec_words(row);
     ways.push_back({.description = what + precision, .cost = link_cost(row, link)});
   }
   return ways;

@@ -21,6 +21,21 @@ namespace cleave::agent {
 // What find_codec() reads, for a person.
 [[nodiscard]] std::string codec_names();
 
+// As --codec and records have it when split and codec are chosen together.
+inline constexpr std::string_view kCodecAuto = "auto";
+
+// A codec with its level in the one number that the planner library has for it; of codecs without
+// levels it is their number on the wire.
+[[nodiscard]] constexpr std::uint8_t pack_codec(const CodecChoice& choice) {
+  return static_cast<std::uint8_t>(static_cast<unsigned>(choice.codec) |
+                                   static_cast<unsigned>(choice.quality) << 4);
+}
+[[nodiscard]] constexpr CodecChoice unpack_codec(std::uint8_t packed) {
+  return {.codec = static_cast<fbs::Codec>(packed & 0x0F),
+          .quality = static_cast<std::uint8_t>(packed >> 4)};
+}
+static_assert(static_cast<unsigned>(fbs::Codec::MAX) < 16);
+
 // Whether every bit comes back.
 [[nodiscard]] inline bool is_exact(fbs::Codec codec) {
   return codec == fbs::Codec::Raw || codec == fbs::Codec::Lossless;

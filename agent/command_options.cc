@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "agent/command_options.h"
 
+#include <malloc.h>
+
 #include <CLI/CLI.hpp>
 #include <algorithm>
 #include <cstdio>
@@ -9,6 +11,8 @@
 #include <utility>
 
 #include "agent/code_pages.h"
+#include "agent/codec_option.h"
+#include "agent/disagreement.h"
 #include "agent/model_parts.h"
 #include "engine/executor.h"
 #include "planner/link_estimator.h"
@@ -103,6 +107,17 @@ void add_plan_options(CLI::App& command, CommandOptions& options) {
       ->check(CLI::IsMember({"lmos", "loa", "eco", "sco", "rs"}))
       ->capture_default_str();
   add_trade_options(command, options.trade);
+  command
+      .add_option(
+          "--codec", options.codec,
+          "How the tensors that cross the cut travel: raw: as they are; lossless: compressed, "
+          "the same answers; f16, int8: half and a quarter of the bytes, and answers that may "
+          "differ; coded: the fewest bytes, of a model that cleave-import calibrate-codec made, at "
+          "its LEVEL (0, the closest, unless given); auto: chosen with the split, among those that "
+          "keep to --disagreement (without it raw and lossless). Tensors to which it does not "
+          "apply, and a server that does not decode it, get raw")
+      ->type_name("raw|lossless|f16|int8|coded[:LEVEL]|auto")
+      ->capture_default_str();
   command.add_option("--seed", options.seed, "Of --policy rs")->capture_default_str();
   command.add_option(
       "--profile", options.profile_path,
@@ -284,8 +299,8 @@ planner::Caps planner_caps(const Device& device, const CommandOptions& options,
   caps.ram_bytes = device.caps.ram.bytes;
   caps.storage_bytes = device.caps.storage.bytes;
   caps.min_split = static_cast<std::uint16_t>(options.min_split);
-  // A variant that is named is what the user wants.
-  if (!options.variant.empty()) caps.disagreement_ppm = UINT32_MAX;
+  // A variant that is named is what the user wants; with auto the bound is for what codecs add.
+  if (!options.variant.empty() && options.codec != kCodecAuto) caps.disagreement_ppm = UINT32_MAX;
   return caps;
 }
 
@@ -296,9 +311,12 @@ Result<Trade> planner_trade(const CommandOptions& options, const Device& device)
       {"eco", planner::Policy::kEdgeOnly},
       {"sco", planner::Policy::kServerOnly},
       {"rs", planner::Policy::kRandom}};
-  if (!options.variant.empty() && !options.trade.disagreement.empty()) {
-    return Status(StatusCode::kInvalidArgument,
-                  "--disagreement chooses a precision and --variant names one: give one of them");
+  if (!options.variant.empty() && !options.trade.disagreement.empty() &&
+      options.codec != kCodecAuto) {
+    return Status(
+        StatusCode::kInvalidArgument,
+        "--disagreement chooses a precision and --variant names one: give one of them, or "
+        "--codec auto as well, whose codecs it then bounds");
   }
   CLEAVE_ASSIGN_OR_RETURN(Trade trade, read_trade(options.trade, device.energy));
   for (const auto& [name, policy] : kPolicies) {
@@ -306,6 +324,46 @@ Result<Trade> planner_trade(const CommandOptions& options, const Device& device)
   }
   trade.request.seed = options.seed;
   return trade;
+}
+
+Result<std::optional<CodecChoice>> wanted_codec(const CommandOptions& options) {
+  if (options.codec == kCodecAuto) {
+    if (options.split == "auto") return std::optional<CodecChoice>();
+    return Status(StatusCode::kInvalidArgument,
+                  "--codec auto is chosen together with the split: with --split " + options.split +
+                      " name a codec");
+  }
+  const auto codec = find_codec(options.codec);
+  if (!codec) {
+    return Status(StatusCode::kInvalidArgument,
+                  "--codec: " + options.codec + " is none of auto, " + codec_names());
+  }
+  if (!is_exact(codec->codec) && !options.trade.disagreement.empty()) {
+    return Status(StatusCode::kInvalidArgument,
+                  "--codec " + options.codec +
+                      " is taken however often it changes an answer, and --disagreement bounds "
+                      "that: leave one of them out, or let --codec auto choose");
+  }
+  return std::optional<CodecChoice>(*codec);
+}
+
+bool chooses_variant(const CommandOptions& options) {
+  return !options.trade.disagreement.empty() && options.variant.empty();
+}
+
+Result<CutCodecs> codecs_to_plan(const CommandOptions& options, const ModelFile& model,
+                                 std::uint32_t variant, const ProfileData* profile) {
+  CLEAVE_ASSIGN_OR_RETURN(const auto wanted, wanted_codec(options));
+  CodecKnowledge known{.profile = profile};
+  if (wanted) return CutCodecs::of_one(model, variant, *wanted, known);
+  const std::string name = model.header().variants()->Get(variant)->name()->str();
+  const VariantProfile* table = profile == nullptr ? nullptr : find_variant(*profile, name);
+  if (chooses_variant(options) && table != nullptr) {
+    known.variant_disagreement_ppm = disagreement_ppm(model.header(), *table);
+  }
+  auto codecs = CutCodecs::of_all(model, variant, known);
+  ::malloc_trim(0);  // what each codec held for a moment is not kept
+  return codecs;
 }
 
 Result<GivenLink> planner_link(const CommandOptions& options) {

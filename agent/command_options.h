@@ -56,6 +56,7 @@ struct CommandOptions {
   Preference preference = Preference::kSpeed;
   unsigned runs = 0;
   std::vector<unsigned> thread_counts;  // of profile; empty: `threads` alone
+  std::size_t codec_pictures = 64;      // of profile
   std::string output;
   std::string model_name, model_id;  // of fetch
   bool roll_back = false;            // of update
@@ -133,6 +134,17 @@ Result<std::optional<ConnectionOptions>> connection_options(const CommandOptions
 
 // --timeout. Errors: kInvalidArgument.
 Result<std::chrono::nanoseconds> request_timeout(const CommandOptions& options);
+
+// --codec: one that is named, or nothing for auto. Errors: kInvalidArgument (another name; auto
+// with a fixed split; a lossy one with --disagreement).
+[[nodiscard]] Result<std::optional<CodecChoice>> wanted_codec(const CommandOptions& options);
+// --disagreement was given and no precision named: others than the device's may be chosen.
+[[nodiscard]] bool chooses_variant(const CommandOptions& options);
+// The codecs that may cross a cut of `variant`, as --codec says. `profile` is the device's; of a
+// split that is fixed it is not needed. Errors: as wanted_codec(), and CutCodecs::of_one().
+[[nodiscard]] Result<CutCodecs> codecs_to_plan(const CommandOptions& options,
+                                               const ModelFile& model, std::uint32_t variant,
+                                               const ProfileData* profile);
 
 // The device's own times: --profile, else the file beside the model, else measured now with
 // --measure, else computed. What is not from a file is said on standard error, with why.

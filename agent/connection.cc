@@ -63,10 +63,11 @@ asio::awaitable<Status> Connection::exchange_hello() {
   const auto token = token_of(options_.security);
   // Perhaps it is being replaced: that is no fault of the picture.
   if (!token.is_ok()) co_return Status(StatusCode::kUnavailable, token.status().message());
-  const FrameBytes hello = make_hello({.device = options_.device,
-                                       .model_identity = options_.model_identity,
-                                       .features = kFeatureBoundaryCodecs | kFeatureResend,
-                                       .token = *token});
+  const FrameBytes hello =
+      make_hello({.device = options_.device,
+                  .model_identity = options_.model_identity,
+                  .features = kFeatureBoundaryCodecs | kFeatureCodecTimes | kFeatureResend,
+                  .token = *token});
   if (Status status = co_await send(hello); !status.is_ok()) co_return status;
   Incoming frame;
   if (Status status = co_await receive(frame); !status.is_ok()) co_return status;

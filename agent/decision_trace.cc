@@ -12,7 +12,8 @@ namespace {
 
 using Json = nlohmann::ordered_json;
 
-constexpr std::uint64_t kTraceVersion = 2;
+constexpr std::uint64_t kTraceVersion = 3;
+constexpr std::uint64_t kOldestTraceVersion = 2;
 
 // What is written of a struct, and read back: a name and where it belongs.
 template <class T>
@@ -107,10 +108,11 @@ class Fields {
     good_ = good_ && value != nullptr && value->is_string();
     return good_ ? value->get<std::string>() : std::string();
   }
-  std::vector<std::uint64_t> numbers(const char* name) {
+  // At most `most`, none over an hour of nanoseconds.
+  std::vector<std::uint64_t> numbers(const char* name, std::size_t most = kMaxProfileOps) {
     std::vector<std::uint64_t> read;
     const Json* value = find(name);
-    if (value == nullptr || !value->is_array() || value->size() > kMaxProfileOps) {
+    if (value == nullptr || !value->is_array() || value->size() > most) {
       good_ = false;
       return read;
     }
@@ -124,6 +126,12 @@ class Fields {
     return read;
   }
 
+  // Those of an array; what is none spoils the line.
+  std::vector<Json> entries(const char* name, std::size_t most) {
+    const Json* value = find(name);
+    good_ = good_ && value != nullptr && value->is_array() && value->size() <= most;
+    return good_ ? std::vector<Json>(value->begin(), value->end()) : std::vector<Json>();
+  }
   Json object(const char* name) {
     const Json* value = find(name);
     good_ = good_ && value != nullptr && value->is_object();
@@ -173,13 +181,62 @@ DeviceSpeed read_speed(Fields& fields, const char* name) {
   return speed;
 }
 
+// A codec at a cut: [op, name, bytes, p95_bytes, ram_bytes, encode_ns, disagreement_ppm], short, as
+// there are hundreds on a line.
+Json codecs_json(const CutCodecs& codecs) {
+  Json json = Json::array();
+  for (const CodecsAtCut& cut : codecs.cuts()) {
+    for (const CutCodec& codec : cut.codecs) {
+      json.push_back({cut.op_boundary, codec_name(codec.choice), codec.bytes, codec.p95_bytes,
+                      codec.ram_bytes, codec.encode_ns, codec.disagreement_ppm});
+    }
+  }
+  return json;
+}
+
+// False: no such entry, or not in order.
+bool read_codec(const Json& json, std::vector<CodecsAtCut>& cuts) {
+  constexpr std::size_t kName = 1, kFields = 7;
+  if (!json.is_array() || json.size() != kFields || !json[kName].is_string()) return false;
+  std::uint64_t numbers[kFields] = {};
+  for (std::size_t i = 0; i < kFields; ++i) {
+    if (i == kName) continue;
+    if (!json[i].is_number_unsigned()) return false;
+    numbers[i] = json[i].get<std::uint64_t>();
+  }
+  const auto choice = find_codec(json[kName].get<std::string>());
+  if (!choice || choice->quality > 0x0F || numbers[0] > kMaxProfileOps || numbers[6] > UINT32_MAX) {
+    return false;
+  }
+  const auto op = static_cast<OpIndex>(numbers[0]);
+  if (cuts.empty() || cuts.back().op_boundary != op) {
+    if (!cuts.empty() && cuts.back().op_boundary > op) return false;
+    cuts.push_back({.op_boundary = op, .codecs = {}});
+  }
+  cuts.back().codecs.push_back({.choice = *choice,
+                                .bytes = numbers[2],
+                                .p95_bytes = numbers[3],
+                                .ram_bytes = numbers[4],
+                                .encode_ns = numbers[5],
+                                .disagreement_ppm = static_cast<std::uint32_t>(numbers[6])});
+  return true;
+}
+
+CutCodecs read_codecs(Fields& fields) {
+  std::vector<CodecsAtCut> cuts;
+  for (const Json& entry : fields.entries("codecs", planner::kMaxCandidates)) {
+    fields.require(read_codec(entry, cuts));
+  }
+  return CutCodecs(std::move(cuts));
+}
+
 Json start_json(const TraceStart& start) {
   Json json{{"event", "start"},
             {"version", kTraceVersion},
             {"model", to_hex(start.model_identity)},
             {"variant", start.variant},
             {"prefer", preference_name(start.preference)}};
-  if (start.codec != CodecChoice{}) json["codec"] = codec_name(start.codec);
+  json["codecs"] = codecs_json(start.codecs);
   put(json, start, kStartNumbers);
   put(json, start, kStartFlags);
   put(json, start.options, kOptionNumbers);
@@ -221,6 +278,15 @@ planner::Request read_request(Fields& fields) {
   return request;
 }
 
+// Of version 2: the codec that was named.
+Result<CutCodecs> read_named_codec(Fields& fields, const ModelFile& model, std::uint32_t variant) {
+  if (!fields.has("codec")) return CutCodecs();
+  const auto codec = find_codec(fields.text("codec"));
+  fields.require(codec.has_value());
+  if (!codec) return CutCodecs();
+  return CutCodecs::of_one(model, variant, *codec);
+}
+
 TraceStart read_start(Fields& fields) {
   TraceStart start;
   start.variant = static_cast<std::uint32_t>(fields.number("variant", UINT32_MAX));
@@ -228,11 +294,6 @@ TraceStart read_start(Fields& fields) {
   start.preference =
       prefer == preference_name(Preference::kMemory) ? Preference::kMemory : Preference::kSpeed;
   fields.require(prefer == preference_name(start.preference));
-  if (fields.has("codec")) {
-    const auto codec = find_codec(fields.text("codec"));
-    fields.require(codec.has_value());
-    start.codec = codec.value_or(CodecChoice{});
-  }
   fields.get(start, kStartNumbers);
   fields.get(start, kStartFlags);
   fields.get(start.options, kOptionNumbers);
@@ -251,21 +312,25 @@ TraceStart read_start(Fields& fields) {
   return start;
 }
 
-Json choice_json(const Result<Choice>& choice) {
+Json choice_json(const Result<Choice>& choice, std::uint64_t version = kTraceVersion) {
   if (!choice.is_ok()) return {{"error", choice.status().message()}};
   Json json{{"split", choice->split.layers_on_device},
             {"op", choice->split.op_boundary},
             {"fallback", choice->fallback}};
   if (choice->split.op_boundary == 0) json["sends_file"] = choice->sends_file;
+  if (version >= 3 && choice->codec != CodecChoice{}) json["codec"] = codec_name(choice->codec);
   if (!choice->bounds_missed.empty()) json["bounds_missed"] = choice->bounds_missed;
   put(json, choice->predicted, kPartNumbers);
   return json;
 }
 
-HandshakeSeen read_handshake(Fields& fields) {
+HandshakeSeen read_handshake(Fields& fields, std::uint64_t version) {
   HandshakeSeen seen;
   fields.get(seen, kHandshakeNumbers);
   seen.op_ns = fields.numbers("op_ns");
+  if (version < 3) return seen;
+  seen.decode_ns = fields.numbers("decode_ns", planner::kMaxCandidates);
+  seen.takes_codecs = fields.flag("takes_codecs");
   return seen;
 }
 
@@ -289,21 +354,25 @@ Outcome read_outcome(Fields& fields, std::size_t ops) {
   fields.get(outcome, kOutcomeNumbers);
   fields.get(outcome, kOutcomeFlags);
   outcome.op_boundary = static_cast<std::uint32_t>(fields.number("op", ops));
+  if (!fields.has("codec")) return outcome;
+  const auto codec = find_codec(fields.text("codec"));
+  fields.require(codec.has_value());
+  outcome.codec = codec.value_or(CodecChoice{});
   return outcome;
 }
 
 // A trace being replayed, a line at a time.
 class Replayer {
  public:
-  Replayer(SplitPlanner splits, const OnlineOptions& options)
-      : splits_(std::move(splits)), planner_(&splits_, options) {}
+  Replayer(SplitPlanner splits, const OnlineOptions& options, std::uint64_t version)
+      : splits_(std::move(splits)), planner_(&splits_, options), version_(version) {}
 
   // False: the line is not one of a trace.
   bool take(const Json& json, std::size_t line) {
     Fields fields(json);
     const std::string event = fields.text("event");
     if (event == "handshake") {
-      const HandshakeSeen seen = read_handshake(fields);
+      const HandshakeSeen seen = read_handshake(fields, version_);
       return fields.good() && planner_.take_handshake(seen).is_ok();
     }
     if (event == "speed") {
@@ -319,7 +388,7 @@ class Replayer {
     if (event != "choice") return false;
     const Situation situation = read_situation(fields);
     if (!fields.good() || !json.contains("choice")) return false;
-    compare(json["choice"], choice_json(planner_.choose(situation)), line);
+    compare(json["choice"], choice_json(planner_.choose(situation), version_), line);
     return true;
   }
 
@@ -337,6 +406,7 @@ class Replayer {
 
   SplitPlanner splits_;
   OnlinePlanner planner_;
+  std::uint64_t version_;
   Replay result_;
 };
 
@@ -365,18 +435,33 @@ Result<Json> read_trace_line(std::istream& file, const std::string& path, std::s
   return json;
 }
 
-Result<TraceStart> check_start(const Json& json, const std::string& path, const ModelFile& model) {
+struct CheckedStart {
+  TraceStart start;
+  std::uint64_t version = kTraceVersion;
+};
+
+Result<CheckedStart> check_start(const Json& json, const std::string& path,
+                                 const ModelFile& model) {
   Fields fields(json);
-  if (fields.text("event") != "start" || fields.number("version") != kTraceVersion) {
-    return Status(StatusCode::kCorrupt,
-                  path + " is no decision trace of version " + std::to_string(kTraceVersion));
+  const bool is_start = fields.text("event") == "start";
+  const std::uint64_t version = fields.number("version");
+  if (!is_start || version < kOldestTraceVersion || version > kTraceVersion) {
+    return Status(StatusCode::kCorrupt, path + " is no decision trace of version " +
+                                            std::to_string(kOldestTraceVersion) + " or " +
+                                            std::to_string(kTraceVersion));
   }
   if (fields.text("model") != to_hex(model.identity())) {
     return Status(StatusCode::kMismatch, path + " is of another model");
   }
   TraceStart start = read_start(fields);
   if (!fields.good() || start.variant >= model.header().variants()->size()) return damaged(path, 1);
-  return start;
+  if (version >= 3) {
+    start.codecs = read_codecs(fields);
+  } else {
+    CLEAVE_ASSIGN_OR_RETURN(start.codecs, read_named_codec(fields, model, start.variant));
+  }
+  if (!fields.good()) return damaged(path, 1);
+  return CheckedStart{std::move(start), version};
 }
 
 Result<SplitPlanner> splits_of(const TraceStart& start, const ModelFile& model,
@@ -384,7 +469,7 @@ Result<SplitPlanner> splits_of(const TraceStart& start, const ModelFile& model,
   CLEAVE_ASSIGN_OR_RETURN(SplitPlanner splits,
                           SplitPlanner::create(model, start.variant, start.overhead_bytes,
                                                start.has_weight_cache, start.preference));
-  CLEAVE_RETURN_IF_ERROR(splits.use_codec(model, start.codec));
+  if (!splits.use_codecs(start.codecs).is_ok()) return damaged(path, 1);
   if (!splits.set_edge_table(start.table).is_ok()) return damaged(path, 1);
   splits.set_device_speed(start.speed);
   return splits;
@@ -406,6 +491,8 @@ void DecisionTrace::write(const HandshakeSeen& seen) {
   Json json{{"event", "handshake"}};
   put(json, seen, kHandshakeNumbers);
   json["op_ns"] = seen.op_ns;
+  json["decode_ns"] = seen.decode_ns;
+  json["takes_codecs"] = seen.takes_codecs;
   file_ << line_of(json);
 }
 
@@ -434,6 +521,7 @@ void DecisionTrace::write(const Outcome& outcome) {
   Json json{{"event", "outcome"}, {"op", outcome.op_boundary}};
   put(json, outcome, kOutcomeNumbers);
   put(json, outcome, kOutcomeFlags);
+  if (outcome.codec != CodecChoice{}) json["codec"] = codec_name(outcome.codec);
   file_ << line_of(json);
 }
 
@@ -447,9 +535,9 @@ Result<Replay> replay_trace(const std::string& path, const ModelFile& model) {
   std::ifstream file(path, std::ios::binary);
   if (!file) return Status(StatusCode::kNotFound, "no trace at " + path);
   CLEAVE_ASSIGN_OR_RETURN(const Json first, read_trace_line(file, path, 1));
-  CLEAVE_ASSIGN_OR_RETURN(const TraceStart start, check_start(first, path, model));
-  CLEAVE_ASSIGN_OR_RETURN(SplitPlanner splits, splits_of(start, model, path));
-  Replayer replayer(std::move(splits), start.options);
+  CLEAVE_ASSIGN_OR_RETURN(const CheckedStart checked, check_start(first, path, model));
+  CLEAVE_ASSIGN_OR_RETURN(SplitPlanner splits, splits_of(checked.start, model, path));
+  Replayer replayer(std::move(splits), checked.start.options, checked.version);
   for (std::size_t line = 2; file.peek() != std::ifstream::traits_type::eof(); ++line) {
     if (line > kMaxTraceLines) return damaged(path, line);
     CLEAVE_ASSIGN_OR_RETURN(const Json json, read_trace_line(file, path, line));

@@ -3,7 +3,8 @@
 // `run --trace FILE` and `plan --replay FILE`: everything that the decisions of a run depended on,
 // a JSON object a line, and the decisions taken again from it, without a network or a picture. The
 // first line holds the options and the device's table; every other is one call of OnlinePlanner.
-// Format version 1: agent/README.md, "Traces".
+// Format version 3: agent/README.md, "Traces"; version 2, without what codecs cost, is replayed
+// too.
 #pragma once
 
 #include <cstdint>
@@ -24,7 +25,7 @@ struct TraceStart {
   std::uint64_t overhead_bytes = 0;
   bool has_weight_cache = false;
   Preference preference = Preference::kSpeed;
-  CodecChoice codec;  // SplitPlanner::use_codec()
+  CutCodecs codecs;   // SplitPlanner::use_codecs()
   EdgeTable table;    // of the device
   DeviceSpeed speed;  // when the run began
   OnlineOptions options;

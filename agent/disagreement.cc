@@ -20,16 +20,6 @@ namespace {
 // With as many, making the weights takes little beside running them.
 constexpr std::size_t kMaxBatch = 64;
 
-// A score that is no number is no best one.
-std::size_t best_class(std::span<const float> scores) {
-  const auto better = [](float best, float score) { return score > best || best != best; };
-  std::size_t best = 0;
-  for (std::size_t i = 1; i < scores.size(); ++i) {
-    if (better(scores[best], scores[i])) best = i;
-  }
-  return best;
-}
-
 // The others fail whatever the picture is.
 bool is_of_picture(const Status& status) {
   return status.code() != StatusCode::kInvalidArgument && status.code() != StatusCode::kInternal;
@@ -223,6 +213,15 @@ void Comparison::note(ProfileData& profile) const {
 }
 
 }  // namespace
+
+std::size_t best_class(std::span<const float> scores) {
+  const auto better = [](float best, float score) { return score > best || best != best; };
+  std::size_t best = 0;
+  for (std::size_t i = 1; i < scores.size(); ++i) {
+    if (better(scores[best], scores[i])) best = i;
+  }
+  return best;
+}
 
 Status measure_disagreement(const std::shared_ptr<const ModelFile>& model,
                             std::span<const std::string> pictures,

@@ -39,6 +39,9 @@ struct DisagreementOptions {
                                           std::span<const std::string> pictures,
                                           const DisagreementOptions& options, ProfileData& profile);
 
+// The first of the highest; a score that is no number is no best one.
+[[nodiscard]] std::size_t best_class(std::span<const float> scores);
+
 // (differing + 1) / (compared + 1), rounded up: that none of some pictures differs does not make a
 // variant exact, so a bound of 0 allows the first one alone, which differs from itself never. Of a
 // variant that was not compared UINT32_MAX, which no bound allows.

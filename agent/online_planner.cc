@@ -35,14 +35,26 @@ PartTimes parts_of(const PlannedSplit& row) {
 constexpr std::uint16_t kSoftBounds =
     planner::kBoundDeadline | planner::kBoundEnergy | planner::kBoundCost;
 
-// Of the rows of k = 0, which come first. REQUIRES: plan.chosen.
-std::size_t better_form(const Plan& plan, std::size_t forms) {
-  if (forms == 1) return 0;
-  if (*plan.chosen < forms) return *plan.chosen;
-  const planner::Score& pixels = plan.splits[0].score;
-  const planner::Score& file = plan.splits[1].score;
-  if (file.broken != 0 || pixels.broken != 0) return file.broken == 0 ? 1 : 0;
-  return file.latency_ns < pixels.latency_ns ? 1 : 0;
+// Of each cut the row that stands for it, in their order: in which form a picture goes and how
+// tensors are coded can be another for every picture, at no cost. What was chosen stands for its
+// own cut, else what is feasible and takes least.
+std::vector<std::size_t> best_of_each_cut(const Plan& plan) {
+  std::vector<std::size_t> best;
+  for (std::size_t i = 0; i < plan.splits.size(); ++i) {
+    const PlannedSplit& row = plan.splits[i];
+    if (best.empty() || plan.splits[best.back()].split.op_boundary != row.split.op_boundary) {
+      best.push_back(i);
+      continue;
+    }
+    if (plan.chosen == best.back()) continue;
+    const planner::Score& held = plan.splits[best.back()].score;
+    const bool is_feasible = row.score.broken == 0;
+    const bool is_better = is_feasible != (held.broken == 0)
+                               ? is_feasible
+                               : is_feasible && row.score.latency_ns < held.latency_ns;
+    if (is_better || plan.chosen == i) best.back() = i;
+  }
+  return best;
 }
 
 std::string past_timeout(std::uint64_t latency_ns) {
@@ -93,8 +105,11 @@ OnlinePlanner::OnlinePlanner(SplitPlanner* splits, const OnlineOptions& options,
 // A table that is refused leaves no trace: the replay of one must not meet it.
 Status OnlinePlanner::take_handshake(const HandshakeSeen& seen) {
   const bool new_table =
-      !seen.op_ns.empty() && !splits_->server_table_is(seen.op_ns, seen.input_ns);
-  if (new_table) CLEAVE_RETURN_IF_ERROR(splits_->set_server_table(seen.op_ns, seen.input_ns));
+      !seen.op_ns.empty() && !splits_->server_table_is(seen.op_ns, seen.input_ns, seen.decode_ns);
+  if (new_table) {
+    CLEAVE_RETURN_IF_ERROR(splits_->set_server_table(seen.op_ns, seen.input_ns, seen.decode_ns));
+  }
+  splits_->set_server_takes_codecs(seen.takes_codecs);
   if (trace_ != nullptr) trace_->write(seen);
   handshake_rtt_ns_ = seen.rtt_ns;
   link_.observe_round_trip(seen.rtt_ns);
@@ -147,7 +162,7 @@ Result<Choice> OnlinePlanner::decide(const Situation& situation) {
   CLEAVE_ASSIGN_OR_RETURN(Choice choice, decide_among(hard, std::move(fastest)));
   for (const PlannedSplit& row : found.plan.splits) {
     if (row.split.op_boundary == choice.split.op_boundary &&
-        row.candidate.sends_jpeg == choice.sends_file) {
+        row.candidate.sends_jpeg == choice.sends_file && row.codec() == choice.codec) {
       choice.bounds_missed = bounds_text(row.score.broken & kSoftBounds);
     }
   }
@@ -186,6 +201,7 @@ Result<Choice> OnlinePlanner::decide_among(const Situation& situation, Found fou
   const PlannedSplit& row = found.plan.splits[chosen];
   return Choice{.split = row.split,
                 .sends_file = row.candidate.sends_jpeg,
+                .codec = row.codec(),
                 .fallback = std::move(found.fallback),
                 .bounds_missed = {},
                 .predicted = parts_of(row)};
@@ -227,16 +243,16 @@ std::size_t OnlinePlanner::settle(const Plan& plan, planner::Policy policy, std:
   const bool follows_the_link =
       policy == planner::Policy::kLmos || policy == planner::Policy::kLatencyOnly;
   if (!follows_the_link) return *plan.chosen;
-  // The form of a picture is that picture's own: k = 0 is held as one place, of the better form.
-  const std::size_t forms = plan.splits[1].split.op_boundary == 0 ? 2 : 1;
-  const std::size_t form = better_form(plan, forms);
+  const std::vector<std::size_t> places = best_of_each_cut(plan);
   planner::Decision decision = plan.decision;
-  decision.index =
-      static_cast<planner::CandidateIndex>(*plan.chosen < forms ? 0 : *plan.chosen - (forms - 1));
-  std::vector<planner::Score> scores{plan.splits[form].score};
-  for (const PlannedSplit& row : std::span(plan.splits).subspan(forms)) scores.push_back(row.score);
-  const std::size_t settled = hysteresis_.settle(decision, scores, now_ns);
-  return settled == 0 ? form : settled + forms - 1;
+  std::vector<planner::Score> scores;
+  for (const std::size_t row : places) {
+    if (row == *plan.chosen) {
+      decision.index = static_cast<planner::CandidateIndex>(scores.size());
+    }
+    scores.push_back(plan.splits[row].score);
+  }
+  return places[hysteresis_.settle(decision, scores, now_ns)];
 }
 
 bool OnlinePlanner::is_past_timeout(const PlannedSplit& row) const {
@@ -311,6 +327,8 @@ void OnlinePlanner::observe_server(const Outcome& outcome) {
       decode_ns_per_mib_.observe(outcome.now_ns,
                                  saturating_muldiv_up(outcome.decode_ns, kMiB, outcome.file_bytes));
     }
+    in_tables_ns = saturating_add(in_tables_ns, outcome.decode_ns);
+  } else if (splits_->codec_decode_ns(outcome.op_boundary, outcome.codec) > 0) {
     in_tables_ns = saturating_add(in_tables_ns, outcome.decode_ns);
   }
   server_queue_ns_.observe(outcome.now_ns, saturating_sub(outcome.residence_ns, in_tables_ns));

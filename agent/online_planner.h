@@ -42,6 +42,9 @@ struct HandshakeSeen {
   std::uint64_t rtt_ns = 0;
   std::vector<std::uint64_t> op_ns;  // the server's table of this variant; empty: it sent none
   std::uint64_t input_ns = 0;        // decoding a picture there
+  // Decoding each codec of SplitPlanner::codecs() there; empty: it says nothing of them.
+  std::vector<std::uint64_t> decode_ns = {};
+  bool takes_codecs = true;  // it decodes them
 };
 
 // What a decision depends on besides what was observed before.
@@ -66,6 +69,7 @@ struct Outcome {
   std::uint64_t bytes_up = 0;      // whole frames
   std::uint64_t link_ns = 0;       // the wait less the server's residence
   bool sent_jpeg = false;          // the file as it is
+  CodecChoice codec = {};          // of tensors that were sent
   std::uint64_t residence_ns = 0;  // in the server: the parts below, and what is around them
   std::uint64_t decode_ns = 0;
   std::uint64_t compute_ns = 0;
@@ -74,6 +78,7 @@ struct Outcome {
 struct Choice {
   Split split;
   bool sends_file = false;  // at k = 0: the JPEG as it is, else pixels
+  CodecChoice codec = {};   // of what crosses another split
   std::string fallback;     // why the server is not asked, though one was named; else empty
   // The bounds on latency, energy and cost that even this split is expected to break, when every
   // split does ("deadline, energy budget"); else empty.

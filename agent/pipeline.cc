@@ -103,7 +103,7 @@ Status Pipeline::load(Work& work) const {
 // A head that was deeper, and the tail of a fallback, keep their weights while there is room for
 // them and this picture.
 void Pipeline::make_room_for(const Work& work) {
-  if (codec_cut_ != work.split.op_boundary) release_codec();
+  if (codec_cut_ != work.split.op_boundary || codec_choice_ != work.tensor_codec) release_codec();
   if (ram_bytes_alone(work) > caps_.ram_bytes) tail_.release();
   const auto over_cap = [&](OpIndex held) {
     return planner_->cost_at(held).edge_ram_bytes + work.file.size() > caps_.ram_bytes;
@@ -159,7 +159,7 @@ Status Pipeline::run_head(Work& work) {
   if (head_.must_pack(range)) tail_.release();
   CLEAVE_RETURN_IF_ERROR(head_.prepare(range));
   CLEAVE_RETURN_IF_ERROR(use_head_buffers());
-  CLEAVE_RETURN_IF_ERROR(prepare_codec(range.last));
+  CLEAVE_RETURN_IF_ERROR(prepare_codec(range.last, work.tensor_codec));
   const BoundaryBuffer& input = head_.executor().inputs()[0];
   CLEAVE_RETURN_IF_ERROR(
       prepare_input(work, planner_->cost_at(range.last).edge_ram_bytes, input.f32()));
@@ -212,7 +212,7 @@ Outgoing Pipeline::make_request(const Work& work) {
 
 // A picture is in one form of several, but never at several levels.
 std::uint8_t Pipeline::quality_of(const Work& work) const {
-  return work.codec == options_.codec.codec ? options_.codec.quality : std::uint8_t{0};
+  return work.codec == work.tensor_codec.codec ? work.tensor_codec.quality : std::uint8_t{0};
 }
 
 bool Pipeline::server_takes_file(const Work& work) const {

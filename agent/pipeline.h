@@ -30,7 +30,7 @@ namespace cleave::agent {
 struct PipelineOptions {
   std::uint32_t variant = 0;
   unsigned threads = 1;
-  CodecChoice codec;                 // of tensors, where it applies and the server decodes it
+  CodecChoice codec;                 // of tensors at a fixed split; else the plan says
   std::optional<Split> fixed_split;  // else planned per picture
   OnlineOptions online;              // how it is planned; timeout_ns is taken from `timeout`
   DecisionTrace* trace = nullptr;    // told of everything that decisions depend on
@@ -69,6 +69,7 @@ class Pipeline {
     Split split;
     Clock::time_point latest;            // for the server's answer
     fbs::Codec codec = fbs::Codec::Raw;  // in which form the server is asked
+    CodecChoice tensor_codec;            // of tensors, where it applies
     std::optional<fbs::Codec> sent_as;   // and was asked last, under that id
     std::uint64_t wire_id = 0;
     std::size_t encoded_bytes = 0;  // in encoded_; 0: not encoded yet
@@ -93,10 +94,11 @@ class Pipeline {
   // Empty input: only the pixels. `ram_bytes` is what is held beside the decoder.
   Status prepare_input(Work& work, std::uint64_t ram_bytes, std::span<float> input);
   Status choose_form(Work& work);
-  Status prepare_codec(OpIndex cut);
+  Status prepare_codec(OpIndex cut, const CodecChoice& choice);
   void release_codec();
   void encode(Work& work);
   [[nodiscard]] std::uint8_t quality_of(const Work& work) const;
+  [[nodiscard]] CodecChoice codec_of(const Work& work) const;
   [[nodiscard]] bool server_takes_file(const Work& work) const;
   asio::awaitable<void> wait_out_pause(const Work& work, std::uint64_t ram_bytes);
   asio::awaitable<Status> try_server(Work& work, ServerAnswer& answer);
@@ -120,7 +122,8 @@ class Pipeline {
   std::vector<AlignedBuffer> boundary_;   // what the head writes and the link sends
   std::unique_ptr<BoundaryCodec> codec_;  // of codec_cut_; null: raw
   OpIndex codec_cut_ = 0;
-  AlignedBuffer encoded_;  // what codec_ writes and the link sends
+  CodecChoice codec_choice_;  // that was asked for there
+  AlignedBuffer encoded_;     // what codec_ writes and the link sends
   std::vector<std::uint8_t> pixels_;
   OnlinePlanner online_;
   std::uint64_t handshakes_seen_ = 0;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// What crosses the cut, in the codec that was asked for.
+// What crosses the cut, in the codec that was asked for, or of the picture's plan.
 #include <algorithm>
 #include <span>
 #include <vector>
@@ -15,10 +15,9 @@ void Pipeline::release_codec() {
   codec_cut_ = 0;
 }
 
-Status Pipeline::prepare_codec(OpIndex cut) {
-  if (codec_cut_ == cut) return Status::ok();
+Status Pipeline::prepare_codec(OpIndex cut, const CodecChoice& choice) {
+  if (codec_cut_ == cut && codec_choice_ == choice) return Status::ok();
   release_codec();
-  const CodecChoice choice = options_.codec;
   const bool crosses = connection_ != nullptr && cut < op_count_;
   if (!crosses || choice.codec == fbs::Codec::Raw) return Status::ok();
   const std::vector<CodecChoice> applying = codecs_at(*model_, options_.variant, cut);
@@ -30,6 +29,7 @@ Status Pipeline::prepare_codec(OpIndex cut) {
     return {StatusCode::kResourceExhausted, "no memory for the encoded tensors of the cut"};
   }
   codec_cut_ = cut;
+  codec_choice_ = choice;
   return Status::ok();
 }
 
@@ -38,7 +38,7 @@ Status Pipeline::prepare_codec(OpIndex cut) {
 void Pipeline::encode(Work& work) {
   if (work.split.op_boundary == 0) return;
   const bool coded = codec_ != nullptr && connection_->takes_codecs();
-  work.codec = coded ? options_.codec.codec : fbs::Codec::Raw;
+  work.codec = coded ? work.tensor_codec.codec : fbs::Codec::Raw;
   if (!coded || work.encoded_bytes > 0) return;
   std::vector<std::span<const std::byte>> tensors;
   for (const BoundaryBuffer& output : head_.executor().outputs()) {

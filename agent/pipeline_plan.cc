@@ -30,6 +30,7 @@ asio::awaitable<Status> Pipeline::choose_split(Work& work) {
   Status status;
   if (options_.fixed_split) {
     work.split = *options_.fixed_split;
+    work.tensor_codec = options_.codec;
     if (planner_->cost_at(work.split.op_boundary).edge_ram_bytes + work.file.size() >
         caps_.ram_bytes) {
       status = {StatusCode::kResourceExhausted,
@@ -68,7 +69,9 @@ Status Pipeline::note_handshake() {
   handshakes_seen_ = connection_->handshakes();
   HandshakeSeen seen;
   seen.rtt_ns = connection_->rtt_ns();
+  seen.takes_codecs = connection_->takes_codecs();
   if (connection_->server_profile()) {
+    seen.decode_ns = planner_->decode_ns_in(*connection_->server_profile());
     seen.op_ns = planner_->op_ns_in(*connection_->server_profile());
     seen.input_ns = connection_->server_profile()->input_ns;
     if (seen.op_ns.empty()) {
@@ -82,6 +85,7 @@ Status Pipeline::plan_split(Work& work, const Status& reached) {
   if (reached.is_ok()) CLEAVE_RETURN_IF_ERROR(note_handshake());
   CLEAVE_ASSIGN_OR_RETURN(const Choice choice, online_.choose(situation_of(work, reached)));
   work.split = choice.split;
+  work.tensor_codec = choice.codec;
   work.as_pixels = choice.split.op_boundary == 0 && !choice.sends_file;
   work.record.fallback = choice.fallback;
   work.record.bounds_missed = choice.bounds_missed;
@@ -94,6 +98,13 @@ void Pipeline::predict_fixed_split(Work& work) {
   const bool open = connection_ != nullptr && connection_->is_open() && note_handshake().is_ok();
   const Status reached = open ? Status::ok() : Status(StatusCode::kUnavailable, "not connected");
   work.record.predicted = online_.predict(situation_of(work, reached), work.split);
+}
+
+// Of tensors that were sent.
+CodecChoice Pipeline::codec_of(const Work& work) const {
+  const bool sent_tensors = work.split.op_boundary > 0 && work.split.op_boundary < op_count_;
+  if (!sent_tensors) return {};
+  return {.codec = work.codec, .quality = quality_of(work)};
 }
 
 // What the picture took corrects what the next is expected to take.
@@ -112,6 +123,7 @@ void Pipeline::learn(const Work& work, const ServerAnswer& answer) {
                    .bytes_up = answer.frame_bytes_up,
                    .link_ns = answer.wait_ns - residence_ns,
                    .sent_jpeg = work.codec == fbs::Codec::Jpeg,
+                   .codec = codec_of(work),
                    .residence_ns = residence_ns,
                    .decode_ns = times.decode_ns,
                    .compute_ns = times.compute_ns});

@@ -43,6 +43,10 @@ int plan_command(const CommandOptions& options) {
   if (!options.replay.empty()) return replay_command(options);
   const auto changed = apply_what_if(options, options.what_if);
   if (!changed.is_ok()) return fail(ExitCode::kUsage, changed.status().message());
+  for (const CommandOptions* asked : {&options, &*changed}) {
+    const auto codec = wanted_codec(*asked);
+    if (!codec.is_ok()) return fail(ExitCode::kUsage, codec.status().message());
+  }
   auto device = open_device(options);
   if (!device.is_ok()) return fail(exit_code_of(device.status()), device.status().message());
   const bool every = chooses_variant(options) || chooses_variant(*changed);

@@ -11,6 +11,7 @@
 #include <system_error>
 #include <utility>
 
+#include "agent/codec_option.h"
 #include "agent/connection.h"
 #include "agent/disagreement.h"
 #include "agent/online_planner.h"
@@ -26,8 +27,9 @@ void append_name(std::string& names, const std::string& name) {
 
 // How often answers differ is told by the device's own profile. Those that have no times are
 // dropped.
-Status set_edge_tables(const fbs::Model& model, const ProfileData& profile,
-                       std::vector<SplitPlanner>& planners, PlanInputs& inputs) {
+Status set_edge_tables(const CommandOptions& options, const fbs::Model& model,
+                       const ProfileData& profile, std::vector<SplitPlanner>& planners,
+                       PlanInputs& inputs) {
   CLEAVE_RETURN_IF_ERROR(planners.front().set_edge_profile(profile));
   std::string dropped;
   std::erase_if(planners, [&](SplitPlanner& planner) {
@@ -36,7 +38,9 @@ Status set_edge_tables(const fbs::Model& model, const ProfileData& profile,
       append_name(dropped, planner.variant_name());
       return true;
     }
-    planner.set_disagreement_ppm(disagreement_ppm(model, *table));
+    // Of a precision that is named, auto bounds what codecs add.
+    const bool is_given = options.codec == kCodecAuto && !options.variant.empty();
+    planner.set_disagreement_ppm(is_given ? 0 : disagreement_ppm(model, *table));
     return false;
   });
   if (!dropped.empty()) {
@@ -57,6 +61,11 @@ Status set_server_tables(const ProfileData& profile, std::vector<SplitPlanner>& 
   inputs.variants_note +=
       (inputs.variants_note.empty() ? "" : "; ") + alone + ": the server sent no times of it";
   return Status::ok();
+}
+
+bool has_codec_times(const ProfileData& profile) {
+  return std::ranges::any_of(profile.coded,
+                             [](const CodedBytes& coded) { return !coded.encode_ns.empty(); });
 }
 
 // Shakes hands with the server for its table and the round trip.
@@ -86,6 +95,8 @@ Status consult_server(const ConnectionOptions& remote, std::chrono::nanoseconds 
   if (!connection.server_profile()) {
     return {StatusCode::kMismatch, "the server sent no table of its times"};
   }
+  inputs.server_takes_codecs = connection.takes_codecs();
+  inputs.server_profile = connection.server_profile();
   return set_server_tables(*connection.server_profile(), planners, inputs);
 }
 
@@ -118,6 +129,31 @@ Result<PictureForms> picture_forms(const CommandOptions& options, const Device& 
   return measure_forms(names, *model.preprocessing(), input);
 }
 
+// Those of the options at hand, with what both profiles say of them.
+Status settle_codecs(const CommandOptions& options, const Device& device,
+                     std::vector<SplitPlanner>& planners, PlanInputs& inputs) {
+  for (SplitPlanner& planner : planners) {
+    CLEAVE_ASSIGN_OR_RETURN(
+        const CutCodecs codecs,
+        codecs_to_plan(options, *device.model, planner.variant(), &inputs.edge_profile));
+    CLEAVE_RETURN_IF_ERROR(planner.use_codecs(codecs));
+    planner.set_server_takes_codecs(inputs.server_takes_codecs);
+    // A precision that the server has no times of stays without.
+    if (inputs.server_profile) (void)planner.set_server_profile(*inputs.server_profile);
+  }
+  inputs.codecs_note.clear();
+  if (options.codec != kCodecAuto) return Status::ok();
+  if (!inputs.server_takes_codecs) {
+    inputs.codecs_note = "the server decodes no codecs: tensors are planned raw";
+  } else if (!has_codec_times(inputs.edge_profile)) {
+    inputs.codecs_note =
+        "what codecs take is estimated from made-up tensors, and their bytes are the most there "
+        "can "
+        "be or those of calibration; `cleave-agent profile IMAGE...` measures them";
+  }
+  return Status::ok();
+}
+
 constexpr const char* kNoServer = "none was given; name one with --server";
 
 Status settle_link(const CommandOptions& options, PlanInputs& inputs) {
@@ -133,8 +169,6 @@ Status settle_link(const CommandOptions& options, PlanInputs& inputs) {
 }
 
 }  // namespace
-
-bool chooses_variant(const CommandOptions& options) { return !options.trade.disagreement.empty(); }
 
 Result<std::vector<SplitPlanner>> make_planners(const CommandOptions& options, const Device& device,
                                                 bool every) {
@@ -159,6 +193,7 @@ Status settle_plan_inputs(const CommandOptions& options, const Device& device,
   for (SplitPlanner& planner : planners) {
     planner.set_device_speed(speed_now(device.caps.processor));
   }
+  CLEAVE_RETURN_IF_ERROR(settle_codecs(options, device, planners, inputs));
   const SplitPlanner& planner = planners.front();
   inputs.variant_name = planner.variant_name();
   inputs.speed = planner.device_speed();
@@ -188,9 +223,11 @@ Status gather_plan_inputs(const CommandOptions& options, const Device& device,
                           PlanInputs& inputs) {
   for (SplitPlanner& planner : planners) planner.add_overhead(times.kept_bytes);
   CLEAVE_ASSIGN_OR_RETURN(inputs.forms, picture_forms(options, device, times.table));
+  inputs.edge_profile = times.table;
   inputs.times_source = times.source;
   inputs.times_note = times.note;
-  CLEAVE_RETURN_IF_ERROR(set_edge_tables(device.model->header(), times.table, planners, inputs));
+  CLEAVE_RETURN_IF_ERROR(
+      set_edge_tables(options, device.model->header(), times.table, planners, inputs));
   CLEAVE_ASSIGN_OR_RETURN(const auto remote, connection_options(options, device));
   CLEAVE_ASSIGN_OR_RETURN(const auto timeout, request_timeout(options));
   if (remote) CLEAVE_RETURN_IF_ERROR(consult_server(*remote, timeout, planners, inputs));

@@ -34,6 +34,10 @@ struct PlanInputs {
   std::string server_note;  // why no server is counted; empty when one is
   PictureForms forms;
   std::uint64_t max_picture_bytes = UINT64_MAX;  // of the server; without one nothing is refused
+  ProfileData edge_profile;                      // what codecs take here
+  std::optional<ProfileData> server_profile;     // of a server that was reached
+  bool server_takes_codecs = true;
+  std::string codecs_note;  // one sentence; empty for none
 
   // The forms with the file's bytes that this plan counts: the median, or with --bytes-at p95
   // those.
@@ -50,9 +54,6 @@ struct PlanInputs {
             forms.file_bytes.value_or(0), forms.file_bytes_p95};
   }
 };
-
-// --disagreement was given: variants other than the device's may be chosen.
-[[nodiscard]] bool chooses_variant(const CommandOptions& options);
 
 // A planner of the device's variant and, with `every`, behind it those of the file's others.
 [[nodiscard]] Result<std::vector<SplitPlanner>> make_planners(const CommandOptions& options,

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "agent/plan_plot.h"
 
+#include "agent/codec_option.h"
 #include "agent/svg_chart.h"
 #include "schemas/atomic_file.h"
 
@@ -27,7 +28,9 @@ BarChart latency_chart(const Plan& plan, bool server) {
     const std::string form = !sends_files || row.split.op_boundary > 0 ? ""
                              : row.candidate.sends_jpeg                ? " file"
                                                                        : " pixels";
-    chart.categories.push_back(std::to_string(row.split.layers_on_device) + form + precision);
+    const std::string codec = row.codec() == CodecChoice{} ? "" : " " + codec_name(row.codec());
+    chart.categories.push_back(std::to_string(row.split.layers_on_device) + form + codec +
+                               precision);
     chart.series[0].values.push_back(to_ms(row.candidate.edge_latency_ns));
     const bool remote = row.candidate.needs_server;
     chart.series[1].values.push_back(remote ? to_ms(row.score.tx_ns) : 0);

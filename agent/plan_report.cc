@@ -7,6 +7,7 @@
 
 #include "agent/bandwidth_bands.h"
 #include "agent/caps_report.h"
+#include "agent/codec_option.h"
 #include "agent/monthly_cost.h"
 #include "agent/record.h"
 
@@ -19,6 +20,12 @@ Json sent_json(const PlannedSplit& row) {
   if (!row.candidate.needs_server) return nullptr;
   if (row.split.op_boundary > 0) return kSentTensors;
   return row.candidate.sends_jpeg ? kSentJpeg : kSentPixels;
+}
+
+// Of tensors that are sent; of pictures and of nothing null.
+Json codec_json(const PlannedSplit& row) {
+  if (!row.candidate.needs_server || row.split.op_boundary == 0) return nullptr;
+  return codec_name(row.codec());
 }
 
 Json unless_saturated(std::uint64_t value) {
@@ -59,7 +66,10 @@ Json bounds_json(const Plan& plan, const PlanInputs& inputs, const CommandOption
       {"deadline_ns", unless_saturated(bounds.deadline_ns)},
       {"energy_budget_uj", unless_saturated(bounds.energy_budget_uj)},
       {"cost_bound_ueur", unless_saturated(bounds.cost_bound_ueur)},
-      {"disagreement_ppm", options.variant.empty() ? Json(bounds.disagreement_ppm) : Json(nullptr)},
+      {"disagreement_ppm", options.variant.empty() || options.codec == kCodecAuto
+                               ? Json(bounds.disagreement_ppm)
+                               : Json(nullptr)},
+      {"codec", options.codec},
       {"bytes_at", options.bytes_at}};
 }
 
@@ -86,6 +96,7 @@ Json split_json(const Plan& plan, std::size_t index, const PlanInputs& inputs) {
           {"total_ns", unless_saturated(row.score.latency_ns)},
           {"bytes_up", row.candidate.needs_server ? row.bytes_up : 0},
           {"sent", sent_json(row)},
+          {"codec", codec_json(row)},
           {"energy_uj", known(inputs.trade.has_energy, row.score.energy_uj)},
           {"cost_ueur", known(inputs.trade.has_prices, row.score.cost_ueur)},
           {"memory_bytes", row.candidate.edge_memory_bytes},
@@ -96,6 +107,7 @@ Json split_json(const Plan& plan, std::size_t index, const PlanInputs& inputs) {
           {"on_front", row.score.on_front},
           {"dominated_by", by ? Json(plan.splits[*by].split.layers_on_device) : Json(nullptr)},
           {"dominated_by_sent", by ? sent_json(plan.splits[*by]) : Json(nullptr)},
+          {"dominated_by_codec", by ? codec_json(plan.splits[*by]) : Json(nullptr)},
           {"dominated_by_variant",
            by && !row.variant_name.empty() ? Json(plan.splits[*by].variant_name) : Json(nullptr)}};
 }
@@ -181,6 +193,22 @@ std::string caps_text(const Device& device) {
   return cap("RAM", device.caps.ram) + ", " + cap("storage", device.caps.storage);
 }
 
+// Whether one of the splits has what crosses coded.
+bool has_codecs(const Plan& plan) {
+  return std::ranges::any_of(plan.splits,
+                             [](const PlannedSplit& row) { return row.codec() != CodecChoice{}; });
+}
+
+// The column of codecs: none where everything is raw.
+std::string codec_cell(const Plan& plan, const PlannedSplit* row) {
+  if (!has_codecs(plan)) return "";
+  const bool crosses = row != nullptr && row->candidate.needs_server && row->split.op_boundary > 0;
+  const std::string name = row == nullptr ? "codec" : crosses ? codec_name(row->codec()) : "-";
+  char text[32];
+  std::snprintf(text, sizeof(text), "%-9s", name.c_str());
+  return text;
+}
+
 std::string mark(const Plan& plan, std::size_t index, const PlanInputs& inputs) {
   if (plan.chosen == index) return "chosen";
   const PlannedSplit& row = plan.splits[index];
@@ -193,6 +221,8 @@ std::string mark(const Plan& plan, std::size_t index, const PlanInputs& inputs) 
   const bool both_send_pictures = row.split.op_boundary == 0 && better.split.op_boundary == 0;
   return "worse than " + number +
          (both_send_pictures ? std::string(" as ") + better.picture_form() : std::string()) +
+         (has_codecs(plan) && better.codec() != row.codec() ? " as " + codec_name(better.codec())
+                                                            : std::string()) +
          (better.variant_name == row.variant_name ? "" : " in " + better.variant_name);
 }
 
@@ -226,7 +256,8 @@ std::string row_text(const Plan& plan, std::size_t index, const PlanInputs& inpu
                 row.split.op_boundary == 0 ? row.picture_form() : row.layer.c_str());
   const std::string variant = variant_cell(plan, row.variant_name);
   std::string text =
-      variant + name + cell(true, ms(row.candidate.edge_latency_ns), 9, 2) +
+      variant + name + codec_cell(plan, &row) +
+      cell(true, ms(row.candidate.edge_latency_ns), 9, 2) +
       cell(known, ms(row.score.tx_ns), 10, 2) +
       cell(known, remote ? ms(row.candidate.server_latency_ns) : 0.0, 10, 2) +
       cell(known, ms(row.score.latency_ns), 10, 2) +
@@ -240,10 +271,11 @@ std::string row_text(const Plan& plan, std::size_t index, const PlanInputs& inpu
 }
 
 std::string header_text(const Plan& plan, const PlanInputs& inputs) {
-  char text[160];
-  std::snprintf(text, sizeof(text), "%5s  %-26s %9s %9s %9s %9s %11s %9s", "split", "layer",
-                "edge ms", "tx ms", "server ms", "total ms", "bytes up", "MiB");
-  std::string header = variant_cell(plan, "variant") + text;
+  char name[64], text[128];
+  std::snprintf(name, sizeof(name), "%5s  %-26s ", "split", "layer");
+  std::snprintf(text, sizeof(text), "%9s %9s %9s %9s %11s %9s", "edge ms", "tx ms", "server ms",
+                "total ms", "bytes up", "MiB");
+  std::string header = variant_cell(plan, "variant") + name + codec_cell(plan, nullptr) + text;
   if (inputs.trade.has_energy) header += "        mJ";
   if (inputs.trade.has_prices) header += "   EUR/1e6";
   return header + "\n";
@@ -284,7 +316,8 @@ void print_plan_json(const Plan& plan, const Device& device, const PlanInputs& i
   json["front"] = Json::array();
   for (const std::size_t index : plan.front) {
     Json point{{"split", plan.splits[index].split.layers_on_device},
-               {"sent", sent_json(plan.splits[index])}};
+               {"sent", sent_json(plan.splits[index])},
+               {"codec", codec_json(plan.splits[index])}};
     if (!plan.splits[index].variant_name.empty()) {
       point["variant"] = plan.splits[index].variant_name;
     }
@@ -302,6 +335,7 @@ void print_plan_json(const Plan& plan, const Device& device, const PlanInputs& i
   json["why"] = plan.why;
   if (!inputs.otherwise.empty()) json["why_without_what_if"] = inputs.otherwise;
   if (!inputs.variants_note.empty()) json["variants_note"] = inputs.variants_note;
+  if (!inputs.codecs_note.empty()) json["codecs_note"] = inputs.codecs_note;
   if (!inputs.server_note.empty()) json["server_note"] = inputs.server_note;
   std::printf("%s\n", json.dump(-1, ' ', false, Json::error_handler_t::replace).c_str());
 }
@@ -315,6 +349,7 @@ void print_plan_text(const Plan& plan, const Device& device, const PlanInputs& i
   std::printf("at most: %s\n", caps_text(device).c_str());
   if (!inputs.server_note.empty()) std::printf("no server: %s\n", inputs.server_note.c_str());
   if (!inputs.variants_note.empty()) std::printf("%s\n", inputs.variants_note.c_str());
+  if (!inputs.codecs_note.empty()) std::printf("%s\n", inputs.codecs_note.c_str());
   if (!inputs.times_note.empty()) std::printf("%s\n", inputs.times_note.c_str());
   if (!inputs.scale.is_one()) std::printf("%s\n", scale_text(inputs).c_str());
   if (inputs.trade.has_energy) std::printf("energy is %s\n", energy_text(device.energy).c_str());

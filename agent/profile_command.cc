@@ -9,6 +9,8 @@
 #include <utility>
 #include <vector>
 
+#include "agent/codec_option.h"
+#include "agent/codec_survey.h"
 #include "agent/coded_bytes.h"
 #include "agent/commands.h"
 #include "agent/disagreement.h"
@@ -30,6 +32,23 @@ const char* sent_name(std::uint8_t codec) {
 
 const char* layer_name(const fbs::Model& model, std::size_t layer) {
   return model.layers()->Get(static_cast<flatbuffers::uoffset_t>(layer))->name()->c_str();
+}
+
+Json coded_json(const CodedBytes& coded) {
+  Json json{{"variant", coded.variant},
+            {"sent", sent_name(coded.codec)},
+            {"op_boundaries", coded.op_boundary},
+            {"median_bytes", coded.median_bytes},
+            {"p95_bytes", coded.p95_bytes}};
+  if (json["sent"] != kSentTensors) return json;
+  json["codec"] =
+      codec_name({.codec = static_cast<fbs::Codec>(coded.codec), .quality = coded.quality});
+  json["pictures"] = coded.pictures;
+  if (!coded.encode_ns.empty()) json["encode_ns"] = coded.encode_ns;
+  if (coded.differing_pictures.empty()) return json;
+  json["compared_pictures"] = coded.compared_pictures;
+  json["differing_pictures"] = coded.differing_pictures;
+  return json;
 }
 
 void print_json(const ProfileData& profile, const Device& device, const std::string& path) {
@@ -56,11 +75,7 @@ void print_json(const ProfileData& profile, const Device& device, const std::str
   }
   json["coded"] = Json::array();
   for (const CodedBytes& coded : profile.coded) {
-    json["coded"].push_back({{"variant", coded.variant},
-                             {"sent", sent_name(coded.codec)},
-                             {"op_boundaries", coded.op_boundary},
-                             {"median_bytes", coded.median_bytes},
-                             {"p95_bytes", coded.p95_bytes}});
+    json["coded"].push_back(coded_json(coded));
   }
   std::printf("%s\n", json.dump(-1, ' ', false, Json::error_handler_t::replace).c_str());
 }
@@ -77,6 +92,24 @@ void print_disagreement(const ProfileData& profile, const fbs::Model& model) {
         "%.4f%%\n",
         variant.variant.c_str(), variant.differing_pictures, variant.compared_pictures, first,
         disagreement_ppm(model, variant) / 1e4);
+  }
+}
+
+// A line for each codec and level of a variant.
+void print_codecs(const ProfileData& profile) {
+  for (const CodedBytes& coded : profile.coded) {
+    if (coded.encode_ns.empty()) continue;
+    const auto [least, most] = std::ranges::minmax(coded.encode_ns);
+    const std::string name =
+        codec_name({.codec = static_cast<fbs::Codec>(coded.codec), .quality = coded.quality});
+    std::printf("%s as %s: %.3f to %.3f ms to encode at %zu cuts", coded.variant.c_str(),
+                name.c_str(), static_cast<double>(least) / 1e6, static_cast<double>(most) / 1e6,
+                coded.encode_ns.size());
+    if (!coded.differing_pictures.empty()) {
+      std::printf("; another best class on %u of %u pictures at most",
+                  std::ranges::max(coded.differing_pictures), coded.compared_pictures);
+    }
+    std::printf("\n");
   }
 }
 
@@ -99,6 +132,7 @@ void print_text(const ProfileData& profile, const Device& device, const std::str
     std::printf("  %-28s %10.3f\n", "all", static_cast<double>(total) / 1e6);
   }
   print_disagreement(profile, model);
+  print_codecs(profile);
   if (profile.sample_pictures > 0) {
     const auto jpeg = std::ranges::find(profile.coded, kJpegCodec, &CodedBytes::codec);
     std::printf("%u JPEG files: median %llu bytes, p95 %llu\n", profile.sample_pictures,
@@ -112,8 +146,9 @@ void print_text(const ProfileData& profile, const Device& device, const std::str
 class Progress {
  public:
   Progress() : shown_(isatty(STDERR_FILENO) != 0) {}
-  void show(const std::string& what, std::size_t done, std::size_t total) const {
-    if (shown_) std::fprintf(stderr, "\r\033[K%s: %zu of %zu ops", what.c_str(), done, total);
+  void show(const std::string& what, std::size_t done, std::size_t total,
+            const char* unit = "ops") const {
+    if (shown_) std::fprintf(stderr, "\r\033[K%s: %zu of %zu %s", what.c_str(), done, total, unit);
   }
   void clear() const {
     if (shown_) std::fputs("\r\033[K", stderr);
@@ -196,6 +231,25 @@ Status look_at_pictures(const CommandOptions& options, const Device& device,
   return compared;
 }
 
+// What codecs take at each cut, and with pictures what they make of them.
+Status look_at_codecs(const CommandOptions& options, const Device& device,
+                      std::span<const std::string> pictures, ProfileData& profile) {
+  const Progress progress;
+  const CodecSurveyOptions survey{
+      .threads = options.threads,
+      .ram_bytes = device.caps.ram.bytes,
+      .most_pictures = options.codec_pictures,
+      .weights = {.cache = device.cache, .preference = options.preference},
+      .progress = [&](std::size_t done, std::size_t total) {
+        progress.show("codecs", done, total, "cuts");
+      }};
+  std::string note;
+  const Status surveyed = survey_codecs(device.model, pictures, survey, profile, note);
+  progress.clear();
+  if (!note.empty()) std::fprintf(stderr, "cleave-agent: %s\n", note.c_str());
+  return surveyed;
+}
+
 // The profile is written by then: its times are as good without pictures.
 ExitCode judge_pictures(std::size_t named, std::size_t used) {
   if (named == 0 || used > 0) return ExitCode::kOk;
@@ -221,7 +275,9 @@ int profile_command(const CommandOptions& options) {
   if (!profile.is_ok()) return fail(exit_code_of(profile.status()), profile.status().message());
   // The times are as good without pictures: they are written whatever becomes of these.
   std::size_t used = 0;
-  const Status looked = look_at_pictures(options, *device, pictures, *profile, used);
+  Status looked = look_at_pictures(options, *device, pictures, *profile, used);
+  const Status surveyed = look_at_codecs(options, *device, pictures, *profile);
+  if (looked.is_ok()) looked = surveyed;
   warn_of_cache(*device);
   const std::string path =
       options.output.empty() ? default_profile_path(options.model_path) : options.output;

@@ -14,7 +14,6 @@
 #include <utility>
 
 #include "agent/code_pages.h"
-#include "agent/codec_option.h"
 #include "agent/commands.h"
 #include "agent/decision_trace.h"
 #include "agent/picture_run.h"
@@ -181,6 +180,15 @@ Status settle_times(const CommandOptions& options, Device& device, EdgeTimes& ti
   return Status::ok();
 }
 
+// `times` are of a planned run alone.
+Status use_codecs(const CommandOptions& options, const Device& device, const EdgeTimes& times,
+                  SplitPlanner& planner) {
+  const ProfileData* profile = options.split == "auto" ? &times.table : nullptr;
+  CLEAVE_ASSIGN_OR_RETURN(const CutCodecs codecs,
+                          codecs_to_plan(options, *device.model, device.variant, profile));
+  return planner.use_codecs(codecs);
+}
+
 // Null when none is asked for.
 Result<std::unique_ptr<DecisionTrace>> open_trace(const CommandOptions& options,
                                                   const Device& device, const SplitPlanner& planner,
@@ -191,7 +199,7 @@ Result<std::unique_ptr<DecisionTrace>> open_trace(const CommandOptions& options,
                    .overhead_bytes = planner.fixed_overhead_bytes(),
                    .has_weight_cache = device.cache != nullptr,
                    .preference = options.preference,
-                   .codec = planner.codec(),
+                   .codecs = planner.codecs(),
                    .table = planner.edge_table(),
                    .speed = planner.device_speed(),
                    .options = online_options(pipeline)};
@@ -243,15 +251,8 @@ int run_command(const CommandOptions& options) {
   if (options.images.empty() && options.delivery.spool.empty()) {
     return fail(ExitCode::kUsage, "no picture was named, and there is no --spool to drain");
   }
-  const auto codec = find_codec(options.codec);
-  if (!codec) {
-    return fail(ExitCode::kUsage, "--codec: " + options.codec + " is none of " + codec_names());
-  }
-  if (!is_exact(codec->codec) && !options.trade.disagreement.empty()) {
-    return fail(ExitCode::kUsage,
-                "--disagreement is of the network's precision; how often --codec " + options.codec +
-                    " changes an answer was not measured: leave one of them out");
-  }
+  const auto codec = wanted_codec(options);
+  if (!codec.is_ok()) return fail(ExitCode::kUsage, codec.status().message());
   auto pictures = list_pictures(options.images);
   if (!pictures.is_ok()) {
     return fail(picture_exit_code(pictures.status()), pictures.status().message());
@@ -269,10 +270,10 @@ int run_command(const CommandOptions& options) {
   if (!planner.is_ok()) return fail(ExitCode::kInternal, planner.status().message());
   PipelineOptions pipeline_options;
   if (*remote) {
-    if (const Status status = planner->use_codec(*device->model, *codec); !status.is_ok()) {
+    if (const Status status = use_codecs(options, *device, times, *planner); !status.is_ok()) {
       return fail(exit_code_of(status), status.message());
     }
-    pipeline_options.codec = planner->codec();
+    pipeline_options.codec = codec->value_or(CodecChoice{});
   }
   if (Status status = configure(options, *device, times, *planner, pipeline_options);
       !status.is_ok()) {

@@ -6,6 +6,7 @@
 #include <span>
 #include <utility>
 
+#include "agent/codec_option.h"
 #include "agent/front_picks.h"
 #include "agent/monthly_cost.h"
 #include "agent/trade_options.h"
@@ -90,6 +91,18 @@ std::string describe_lmos(const Plan& plan, const std::string& name, FrontPick p
          fastest;
 }
 
+// " as int8"; of raw tensors nothing.
+std::string codec_text(const PlannedSplit& row) {
+  const CodecChoice codec = row.codec();
+  return codec == CodecChoice{} ? "" : " as " + codec_name(codec);
+}
+
+std::size_t count_codecs(const CutCodecs& codecs) {
+  std::size_t count = 0;
+  for (const CodecsAtCut& cut : codecs.cuts()) count += cut.codecs.size();
+  return count;
+}
+
 std::string describe(const Plan& plan, FrontPick pick) {
   const planner::Decision& decision = plan.decision;
   if (!plan.chosen) {
@@ -101,7 +114,7 @@ std::string describe(const Plan& plan, FrontPick pick) {
   const PlannedSplit& row = plan.splits[*plan.chosen];
   const std::string of = row.split.op_boundary == 0 ? row.picture_form() : row.layer;
   const std::string name = "split " + std::to_string(row.split.layers_on_device) +
-                           (of.empty() ? "" : " (" + of + ")") +
+                           (of.empty() ? "" : " (" + of + ")") + codec_text(row) +
                            (row.variant_name.empty() ? "" : " in " + row.variant_name);
   const std::string time = milliseconds_text(decision.chosen.latency_ns);
   switch (decision.reason) {
@@ -156,6 +169,11 @@ std::vector<std::optional<std::size_t>> find_dominating(const Plan& plan) {
 const char* PlannedSplit::picture_form() const {
   if (split.op_boundary > 0) return "";
   return candidate.sends_jpeg ? "the file as it is" : "u8 pixels";
+}
+
+CodecChoice PlannedSplit::codec() const {
+  const bool crosses = candidate.needs_server && split.op_boundary > 0;
+  return crosses ? unpack_codec(candidate.codec) : CodecChoice{};
 }
 
 std::string bounds_text(std::uint16_t broken) {
@@ -224,58 +242,74 @@ Result<SplitPlanner> SplitPlanner::create(const ModelFile& model, std::uint32_t 
             : header.layers()->Get(split.layers_on_device - 1)->name()->str());
   }
   planner.edge_op_ns_.assign(variant.ops()->size(), 0);
+  planner.most_cuts_ = planner.cuts_;
+  planner.split_codecs_.resize(planner.splits_.size());
   return planner;
 }
 
-Status SplitPlanner::use_codec(const ModelFile& model, const CodecChoice& choice) {
-  if (choice.codec == fbs::Codec::Raw) return Status::ok();
-  codec_ = choice;
-  bool applies = choice.codec != fbs::Codec::Coded;  // the others' reasons are the tensors' dtypes
-  for (planner::CutCost& cut : cuts_) {
-    CutCodec& coded = codecs_.emplace_back(CutCodec{.bytes = cut.boundary_bytes});
+Status SplitPlanner::use_codecs(const CutCodecs& codecs) {
+  std::vector<SplitCodecs> found(splits_.size());
+  std::vector<std::uint64_t> most_ram(splits_.size(), 0);
+  std::size_t first = 0;
+  for (std::size_t c = 0; c < codecs.cuts().size(); ++c) {
+    const CodecsAtCut& cut = codecs.cuts()[c];
+    const std::size_t i = index_of(cut.op_boundary);
     const bool crosses = cut.op_boundary > 0 && cut.op_boundary < edge_op_ns_.size();
-    const auto applying = codecs_at(model, variant_, cut.op_boundary);
-    if (!crosses || std::ranges::find(applying, choice) == applying.end()) continue;
-    CLEAVE_ASSIGN_OR_RETURN(const auto made,
-                            BoundaryCodec::create(model, variant_, cut.op_boundary, choice));
-    applies = true;
-    coded = {.codec = choice.codec,
-             .bytes = made->max_encoded_bytes(),
-             .ram_bytes = planner::saturating_add(made->held_bytes(), made->max_encoded_bytes())};
-    cut.edge_ram_bytes = planner::saturating_add(cut.edge_ram_bytes, coded.ram_bytes);
-    if (choice.codec != fbs::Codec::Coded) continue;
-    CLEAVE_ASSIGN_OR_RETURN(const auto figures, coded_figures(model, variant_, cut.op_boundary));
-    coded.bytes = figures[choice.quality].median_bytes;
-    coded.p95_bytes = figures[choice.quality].p95_bytes;
+    if (!crosses || cuts_[i].op_boundary != cut.op_boundary) {
+      return {StatusCode::kMismatch, "codecs of a cut where no layer ends"};
+    }
+    found[i] = {.cut = c, .first = first};
+    first += cut.codecs.size();
+    for (const CutCodec& codec : cut.codecs) most_ram[i] = std::max(most_ram[i], codec.ram_bytes);
   }
-  if (applies) return Status::ok();
-  return {StatusCode::kNotFound,
-          "the model has no table of codec coded at level " + std::to_string(choice.quality) +
-              " for any cut of this variant; `cleave-import calibrate-codec` makes them"};
+  codecs_ = codecs;
+  split_codecs_ = std::move(found);
+  decode_ns_.clear();
+  most_cuts_ = cuts_;
+  for (std::size_t i = 0; i < cuts_.size(); ++i) {
+    most_cuts_[i].edge_ram_bytes = planner::saturating_add(cuts_[i].edge_ram_bytes, most_ram[i]);
+  }
+  return Status::ok();
+}
+
+std::uint64_t SplitPlanner::codec_decode_ns(OpIndex op_boundary, const CodecChoice& choice) const {
+  const SplitCodecs& here = split_codecs_[index_of(op_boundary)];
+  if (!here.cut || decode_ns_.empty()) return 0;
+  const std::vector<CutCodec>& codecs = codecs_.cuts()[*here.cut].codecs;
+  const auto found = std::ranges::find(codecs, choice, &CutCodec::choice);
+  if (found == codecs.end()) return 0;
+  return decode_ns_[here.first + static_cast<std::size_t>(found - codecs.begin())];
 }
 
 void SplitPlanner::add_overhead(std::uint64_t bytes) {
   fixed_overhead_bytes_ = planner::saturating_add(fixed_overhead_bytes_, bytes);
-  for (planner::CutCost& cut : cuts_) {
-    cut.edge_ram_bytes = planner::saturating_add(cut.edge_ram_bytes, bytes);
+  for (auto* costs : {&cuts_, &most_cuts_}) {
+    for (planner::CutCost& cut : *costs) {
+      cut.edge_ram_bytes = planner::saturating_add(cut.edge_ram_bytes, bytes);
+    }
   }
 }
 
+// For an op between two splits, that of the deeper.
+std::size_t SplitPlanner::index_of(OpIndex op_boundary) const {
+  const auto at = std::ranges::lower_bound(cuts_, op_boundary, {}, &planner::CutCost::op_boundary);
+  return static_cast<std::size_t>(std::min(at, cuts_.end() - 1) - cuts_.begin());
+}
+
 const planner::CutCost& SplitPlanner::cost_at(OpIndex op_boundary) const {
-  return *std::ranges::lower_bound(cuts_, op_boundary, {}, &planner::CutCost::op_boundary);
+  return most_cuts_[index_of(op_boundary)];
 }
 
 bool SplitPlanner::holds(OpIndex op_boundary) const { return op_boundary <= held_ops_; }
 
 std::uint64_t SplitPlanner::ram_bytes_to_finish(OpIndex op_boundary) const {
   if (!holds(static_cast<OpIndex>(edge_op_ns_.size()))) return UINT64_MAX;
-  const planner::CutCost& head = cost_at(op_boundary);
-  const auto index = static_cast<std::size_t>(&head - cuts_.data());
+  const std::size_t index = index_of(op_boundary);
+  const std::uint64_t codec_bytes = most_cuts_[index].edge_ram_bytes - cuts_[index].edge_ram_bytes;
   return planner::saturating_add(
       cuts_.back().edge_ram_bytes,
-      planner::saturating_add(
-          codecs_.empty() ? 0 : codecs_[index].ram_bytes,
-          planner::saturating_add(heads_[index].arena_bytes, head.boundary_bytes)));
+      planner::saturating_add(codec_bytes, planner::saturating_add(heads_[index].arena_bytes,
+                                                                   cuts_[index].boundary_bytes)));
 }
 
 Status SplitPlanner::set_edge_profile(const ProfileData& profile) {
@@ -310,14 +344,19 @@ void SplitPlanner::scale_edge_times() {
 }
 
 Status SplitPlanner::set_server_profile(const ProfileData& profile) {
-  return set_server_table(op_ns_in(profile), profile.input_ns);
+  return set_server_table(op_ns_in(profile), profile.input_ns, decode_ns_in(profile));
 }
 
 Status SplitPlanner::set_server_table(const std::vector<std::uint64_t>& op_ns,
-                                      std::uint64_t input_ns) {
+                                      std::uint64_t input_ns,
+                                      const std::vector<std::uint64_t>& decode_ns) {
   if (op_ns.size() != edge_op_ns_.size()) {
     return {StatusCode::kMismatch, "the server's profile has no table of " + variant_name_};
   }
+  if (!decode_ns.empty() && decode_ns.size() != count_codecs(codecs_)) {
+    return {StatusCode::kMismatch, "the server's times are of other codecs"};
+  }
+  decode_ns_ = decode_ns;
   server_op_ns_ = op_ns;
   server_input_ns_ = input_ns;
   return Status::ok();
@@ -326,6 +365,12 @@ Status SplitPlanner::set_server_table(const std::vector<std::uint64_t>& op_ns,
 std::vector<std::uint64_t> SplitPlanner::op_ns_in(const ProfileData& profile) const {
   const VariantProfile* variant = find_variant(profile, variant_name_);
   return variant == nullptr ? std::vector<std::uint64_t>() : variant->op_median_ns;
+}
+
+std::vector<std::uint64_t> SplitPlanner::decode_ns_in(const ProfileData& profile) const {
+  std::vector<std::uint64_t> times = decode_times(codecs_, profile, variant_name_);
+  const bool is_known = std::ranges::any_of(times, [](std::uint64_t ns) { return ns > 0; });
+  return is_known ? times : std::vector<std::uint64_t>();
 }
 
 std::uint64_t SplitPlanner::edge_ops_ns(OpIndex op_boundary) const {
@@ -348,12 +393,7 @@ std::vector<planner::Coding> SplitPlanner::codings_of(const PictureCost& picture
   std::vector<planner::Coding> codings;
   for (std::uint32_t i = 0; i < cuts_.size(); ++i) {
     if (cuts_[i].op_boundary > 0) {
-      const CutCodec raw{.bytes = cuts_[i].boundary_bytes};
-      const CutCodec& coded = codecs_.empty() ? raw : codecs_[i];
-      codings.push_back({.cut_index = i,
-                         .codec = static_cast<std::uint8_t>(coded.codec),
-                         .coded_bytes = coded.bytes,
-                         .coded_bytes_p95 = coded.p95_bytes});
+      append_codecs(i, codings);
       continue;
     }
     codings.push_back({.cut_index = i,
@@ -370,6 +410,32 @@ std::vector<planner::Coding> SplitPlanner::codings_of(const PictureCost& picture
   }
   return codings;
 }
+
+// Of the tensors that cross at a split behind k = 0.
+void SplitPlanner::append_codecs(std::uint32_t index, std::vector<planner::Coding>& codings) const {
+  const SplitCodecs& here = split_codecs_[index];
+  if (!here.cut || !server_takes_codecs_) {
+    codings.push_back({.cut_index = index, .coded_bytes = cuts_[index].boundary_bytes});
+    return;
+  }
+  // One thread encodes.
+  const TimeScale scale = time_scale(measured_.speed, speed_, 1);
+  const std::vector<CutCodec>& codecs = codecs_.cuts()[*here.cut].codecs;
+  for (std::size_t i = 0; i < codecs.size(); ++i) {
+    const CutCodec& codec = codecs[i];
+    codings.push_back({.cut_index = index,
+                       .codec = pack_codec(codec.choice),
+                       .coded_bytes = codec.bytes,
+                       .coded_bytes_p95 = codec.p95_bytes,
+                       .encode_ns = scale.apply(codec.encode_ns),
+                       .decode_ns = decode_ns_.empty() ? 0 : decode_ns_[here.first + i],
+                       .disagreement_ppm = codec.disagreement_ppm,
+                       .edge_ram_bytes = codec.ram_bytes});
+  }
+}
+
+// k = 0 has two, and the device alone one.
+std::size_t SplitPlanner::most_rows() const { return splits_.size() + 1 + count_codecs(codecs_); }
 
 // Appends this variant's splits with their candidates; scores come later.
 void SplitPlanner::append_rows(const PictureCost& picture, bool server,
@@ -421,7 +487,7 @@ Plan SplitPlanner::decide_among(std::span<const SplitPlanner* const> variants,
   Plan plan;
   for (const SplitPlanner* variant : variants) {
     const std::size_t begin = plan.splits.size();
-    if (begin + variant->cuts_.size() + 1 > planner::kMaxCandidates) break;
+    if (begin + variant->most_rows() > planner::kMaxCandidates) break;
     const bool server = real.link.available && variant->has_server_profile();
     variant->append_rows(picture, server, corrections, plan.splits);
     if (variants.size() == 1) continue;

@@ -10,6 +10,7 @@
 #include <string>
 #include <vector>
 
+#include "agent/cut_codecs.h"
 #include "agent/time_scale.h"
 #include "engine/codec/boundary_codec.h"
 #include "engine/cuts.h"
@@ -50,7 +51,7 @@ struct EdgeTable {
 };
 
 // One split with what it costs; a row of `cleave-agent plan`. k = 0 has one for each form in which
-// the picture can be sent.
+// the picture can be sent, another split one for each codec that may be chosen.
 struct PlannedSplit {
   std::uint32_t variant = 0;  // index in the model
   std::string variant_name;   // empty where one variant alone is planned with
@@ -62,14 +63,8 @@ struct PlannedSplit {
 
   // What crosses at k = 0, for a person; empty where no picture does.
   [[nodiscard]] const char* picture_form() const;
-};
-
-// How what crosses a cut is coded.
-struct CutCodec {
-  fbs::Codec codec = fbs::Codec::Raw;
-  std::uint64_t bytes = 0;      // of its output: the most, or what is usual
-  std::uint64_t p95_bytes = 0;  // 0: no more than that
-  std::uint64_t ram_bytes = 0;  // beside the tensors: its memory and its output
+  // Of the tensors that cross; raw where none do.
+  [[nodiscard]] CodecChoice codec() const;
 };
 
 // What of the front is taken, where the planner's own ranks are not asked.
@@ -81,7 +76,7 @@ enum class FrontPick : std::uint8_t {
 
 struct Plan {
   planner::Decision decision;
-  // Every distinct split of each variant, ascending; k = 0 first as pixels.
+  // Every distinct split of each variant, ascending; k = 0 first as pixels, the others first raw.
   std::vector<PlannedSplit> splits;
   std::vector<std::size_t> front;  // indices in splits, ascending in the constrained objective
   // For each split that is feasible and not on the front: the first of the front that dominates it.
@@ -102,13 +97,16 @@ class SplitPlanner {
                                      bool has_weight_cache = false,
                                      Preference preference = Preference::kSpeed);
 
-  // What crosses the cuts is coded, where the codec applies to its tensors: bytes up are the most
-  // that the codec can make of a cut, of Coded what calibration measured, and the codec's own
-  // memory and its output count as RAM. Times are not known here. Call once; raw changes nothing.
-  // Errors: those of BoundaryCodec::create(); kNotFound (Coded, and no cut has such a level).
-  // REQUIRES: `model` is that of create().
-  Status use_codec(const ModelFile& model, const CodecChoice& choice);
-  [[nodiscard]] const CodecChoice& codec() const { return codec_; }
+  // How what crosses the cuts may be coded, in the place of what was said before: each codec is a
+  // row of its own, and its memory and output count as RAM. What the server takes to decode is not
+  // known until its next table. Errors: kMismatch (of a cut where no layer ends), with nothing
+  // changed.
+  Status use_codecs(const CutCodecs& codecs);
+  [[nodiscard]] const CutCodecs& codecs() const { return codecs_; }
+  // Whether the server decodes them; else everything is planned raw. It does, unless told.
+  void set_server_takes_codecs(bool takes) { server_takes_codecs_ = takes; }
+  // What a server's table says of decoding `choice` at a cut; 0: not known.
+  [[nodiscard]] std::uint64_t codec_decode_ns(OpIndex op_boundary, const CodecChoice& choice) const;
 
   // The process has grown since create(): every split needs so much more RAM.
   void add_overhead(std::uint64_t bytes);
@@ -120,13 +118,19 @@ class SplitPlanner {
   Status set_server_profile(const ProfileData& profile);
   // The same, of this variant's ops. Errors: kMismatch.
   Status set_edge_table(const EdgeTable& table);
-  Status set_server_table(const std::vector<std::uint64_t>& op_ns, std::uint64_t input_ns);
+  // `decode_ns`: one for each codec, as decode_ns_in() has them; empty: not known.
+  Status set_server_table(const std::vector<std::uint64_t>& op_ns, std::uint64_t input_ns,
+                          const std::vector<std::uint64_t>& decode_ns = {});
   [[nodiscard]] bool server_table_is(const std::vector<std::uint64_t>& op_ns,
-                                     std::uint64_t input_ns) const {
-    return op_ns == server_op_ns_ && input_ns == server_input_ns_;
+                                     std::uint64_t input_ns,
+                                     const std::vector<std::uint64_t>& decode_ns = {}) const {
+    return op_ns == server_op_ns_ && input_ns == server_input_ns_ && decode_ns == decode_ns_;
   }
   // This variant's table in a profile; empty when there is none.
   [[nodiscard]] std::vector<std::uint64_t> op_ns_in(const ProfileData& profile) const;
+  // What a server's profile says of decoding each codec of codecs(), in their order; 0: nothing.
+  // Empty when it says nothing of any.
+  [[nodiscard]] std::vector<std::uint64_t> decode_ns_in(const ProfileData& profile) const;
   [[nodiscard]] bool has_server_profile() const { return !server_op_ns_.empty(); }
   // How fast the device is now: the times of its table are scaled from the speed at which they were
   // measured. What is not known on either side scales nothing.
@@ -181,22 +185,32 @@ class SplitPlanner {
   // when those weights are not here.
   [[nodiscard]] std::uint64_t ram_bytes_to_finish(OpIndex op_boundary) const;
   // What running ops [0, op_boundary) here needs, for a boundary of a split; for one between two
-  // splits, that of the deeper.
+  // splits, that of the deeper. RAM is with the codec that takes most.
   [[nodiscard]] const planner::CutCost& cost_at(OpIndex op_boundary) const;
   [[nodiscard]] const std::vector<Split>& splits() const { return splits_; }
 
  private:
   [[nodiscard]] std::vector<planner::Coding> codings_of(const PictureCost& picture,
                                                         const TableCorrections& corrections) const;
+  void append_codecs(std::uint32_t index, std::vector<planner::Coding>& codings) const;
   void append_rows(const PictureCost& picture, bool server, const TableCorrections& corrections,
                    std::vector<PlannedSplit>& rows) const;
+  [[nodiscard]] std::size_t most_rows() const;
+  [[nodiscard]] std::size_t index_of(OpIndex op_boundary) const;
 
   std::vector<Split> splits_;
-  std::vector<std::string> layers_;  // per split
-  std::vector<planner::CutCost> cuts_;
-  std::vector<HeadMemory> heads_;  // per split
-  std::vector<CutCodec> codecs_;   // per split; empty: raw
-  CodecChoice codec_;
+  std::vector<std::string> layers_;          // per split
+  std::vector<planner::CutCost> cuts_;       // without codecs
+  std::vector<planner::CutCost> most_cuts_;  // with the codec that takes most
+  std::vector<HeadMemory> heads_;            // per split
+  // Where the codecs of a split are.
+  struct SplitCodecs {
+    std::optional<std::size_t> cut;  // of codecs_; without one raw alone
+    std::size_t first = 0;           // of decode_ns_
+  };
+  CutCodecs codecs_;
+  std::vector<SplitCodecs> split_codecs_;  // per split
+  bool server_takes_codecs_ = true;
   OpIndex held_ops_ = 0;
   void scale_edge_times();
 
@@ -204,8 +218,9 @@ class SplitPlanner {
   DeviceSpeed speed_;
   std::vector<std::uint64_t> edge_op_ns_;  // the same as fast as the device is now
   std::vector<std::uint64_t> server_op_ns_;
-  std::uint64_t input_ns_ = 0;         // on the device
-  std::uint64_t server_input_ns_ = 0;  // decoding a picture on the server
+  std::vector<std::uint64_t> decode_ns_;  // of each codec, on the server; empty: not known
+  std::uint64_t input_ns_ = 0;            // on the device
+  std::uint64_t server_input_ns_ = 0;     // decoding a picture on the server
   std::uint64_t fixed_overhead_bytes_ = 0;
   std::uint64_t pixel_bytes_ = 0;  // u8 at model size
   std::string variant_name_;

@@ -141,11 +141,14 @@ void add_trade_options(CLI::App& command, TradeTexts& texts) {
          "Of one server instance, which works on one request at a time, for a month of 730 h, as "
          "in 7.527",
          "EUR");
-  option("--disagreement", texts.disagreement,
-         "Choose among all precisions in the file of which `profile IMAGE...` has seen that their "
-         "best class is another than the first one's on no more of the pictures, as in 2%. What "
-         "counts is (others + 1) / (pictures + 1): 2% needs 49 pictures",
-         "SHARE");
+  option(
+      "--disagreement", texts.disagreement,
+      "Choose among all precisions in the file of which `profile IMAGE...` has seen that their "
+      "best class is another than the first one's on no more of the pictures, as in 2%. What "
+      "counts is (others + 1) / (pictures + 1): 2% needs 49 pictures. With --codec auto also "
+      "among codecs, of which coded counts as it was calibrated where no profile says otherwise; "
+      "with --variant as well, only among codecs",
+      "SHARE");
   option("--cpu-budget", texts.cpu_budget,
          "Share of an instance that may be busy, for --price-instance (default: 95%)", "PERCENT");
   option("--price-server", texts.price_server,

@@ -11,7 +11,7 @@ namespace {
 
 constexpr const char* kConditionNames =
     "bandwidth, rtt, ram, storage, cores, clock, min-split, deadline, energy-budget, cost-bound, "
-    "latency-budget, disagreement, bytes-at, objective, rank, policy and server";
+    "latency-budget, disagreement, codec, bytes-at, objective, rank, policy and server";
 
 Status bad(const std::string& why) { return {StatusCode::kInvalidArgument, "--what-if: " + why}; }
 
@@ -27,7 +27,8 @@ std::string* text_of(CommandOptions& options, std::string_view name) {
       {"energy-budget", &options.trade.energy_budget},
       {"cost-bound", &options.trade.cost_bound},
       {"latency-budget", &options.trade.budget},
-      {"disagreement", &options.trade.disagreement}};
+      {"disagreement", &options.trade.disagreement},
+      {"codec", &options.codec}};
   const auto* found = std::ranges::find(texts, name, [](const auto& entry) { return entry.first; });
   return found == std::end(texts) ? nullptr : found->second;
 }
@@ -53,6 +54,7 @@ Status apply(CommandOptions& options, std::string_view name, std::string_view va
   if (value.empty()) return bad(std::string(name) + " has no value");
   if (std::string* text = text_of(options, name)) {
     *text = value == "none" ? "" : value;
+    if (name == "codec" && value == "none") *text = "raw";
     return Status::ok();
   }
   if (name == "cores") return read_number(name, value, 4096U, options.caps.cores);

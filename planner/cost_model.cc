@@ -58,6 +58,7 @@ class Writer {
     c.codec = coding.codec;
     c.sends_jpeg = coding.is_jpeg;
     if (coding.disagreement_ppm > c.disagreement_ppm) c.disagreement_ppm = coding.disagreement_ppm;
+    c.edge_ram_bytes = saturating_add(c.edge_ram_bytes, coding.edge_ram_bytes);
     c.boundary_bytes = coding.coded_bytes;
     c.boundary_bytes_p95 =
         coding.coded_bytes_p95 > coding.coded_bytes ? coding.coded_bytes_p95 : coding.coded_bytes;

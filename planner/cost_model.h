@@ -15,7 +15,8 @@
 
 namespace cleave::planner {
 
-// One op boundary that may be chosen. What it says holds for every codec.
+// One op boundary that may be chosen. What it says holds for every codec, but for what a Coding
+// adds.
 struct CutCost {
   std::uint32_t op_boundary = 0;         // c, 0..N
   std::uint16_t split = 0;               // k, 0..L
@@ -36,6 +37,7 @@ struct Coding {
   std::uint64_t encode_ns = 0;         // on the device
   std::uint64_t decode_ns = 0;         // on the server
   std::uint32_t disagreement_ppm = 0;  // of variant and codec together, against the exact model
+  std::uint64_t edge_ram_bytes = 0;    // on the device beside what the cut takes
   bool is_jpeg = false;                // of the picture, at k = 0
 };
 

@@ -192,6 +192,14 @@ Status check_codec_tables(const fbs::Model& model) {
     if (variant == nullptr || table->cut() > variant->ops()->size()) {
       return corrupt("no such variant or cut");
     }
+    const auto* disagreement = table->disagreement_ppm();
+    if (disagreement == nullptr) continue;
+    if (!elements_aligned(*disagreement, alignof(std::uint32_t))) {
+      return corrupt("disagreement is not aligned");
+    }
+    if (std::ranges::any_of(*disagreement, [](std::uint32_t ppm) { return ppm > 1'000'000; })) {
+      return corrupt("a disagreement over 1000000 ppm");
+    }
   }
   return Status::ok();
 }

@@ -12,11 +12,11 @@ namespace cleave {
 namespace {
 
 constexpr std::size_t kMaxTextBytes = 1024;
-// 16 variants of 4096 ops and as many layers, two times of 8 bytes each; 48 codings of 4097 cuts,
-// 20 bytes each; and their names.
+// 16 variants of 4096 ops and as many layers, two times of 8 bytes each, and 7 MiB of codings: 40
+// bytes a cut and coding, far more than a network has that anybody would measure.
 constexpr std::size_t kMaxProfileFileBytes = 8u << 20;
 constexpr std::uint32_t kMaxVerifierDepth = 8;
-constexpr std::uint32_t kMaxVerifierTables = 128;
+constexpr std::uint32_t kMaxVerifierTables = 320;
 
 Status corrupt(std::string message) { return {StatusCode::kCorrupt, std::move(message)}; }
 
@@ -66,15 +66,60 @@ Status check_coded(const fbs::CodedBytes& coded) {
   return Status::ok();
 }
 
-// What version 2 brought.
-Status check_additions(const fbs::Profile& profile) {
+bool has_one_each(const flatbuffers::Vector<std::uint64_t>* vector, std::size_t cuts) {
+  return vector == nullptr || vector->size() == cuts;
+}
+
+// What version 4 brought. REQUIRES: check_coded() was ok.
+Status check_measured(const fbs::CodedBytes& coded) {
+  const std::size_t cuts = coded.op_boundary()->size();
+  const auto* differing = coded.differing_pictures();
+  if (!has_one_each(coded.encode_ns(), cuts) || !has_one_each(coded.decode_ns(), cuts) ||
+      (differing != nullptr && differing->size() != cuts)) {
+    return corrupt("not as many measurements as cuts");
+  }
+  for (const auto* times : {coded.encode_ns(), coded.decode_ns()}) {
+    if (times != nullptr) CLEAVE_RETURN_IF_ERROR(check_times(*times));
+  }
+  if (coded.compared_pictures() > kMaxComparedPictures || coded.pictures() > kMaxComparedPictures) {
+    return corrupt("over " + std::to_string(kMaxComparedPictures) + " pictures");
+  }
+  if (differing == nullptr) return Status::ok();
+  if (!elements_aligned(*differing, alignof(std::uint32_t))) {
+    return corrupt("counts are not aligned");
+  }
+  const bool sound = std::ranges::all_of(
+      *differing, [&](std::uint32_t count) { return count <= coded.compared_pictures(); });
+  return sound ? Status::ok() : corrupt("more pictures differ than were compared");
+}
+
+bool has_measurements(const fbs::CodedBytes& coded) {
+  return coded.quality() != 0 || coded.pictures() != 0 || coded.encode_ns() != nullptr ||
+         coded.decode_ns() != nullptr || coded.compared_pictures() != 0 ||
+         coded.differing_pictures() != nullptr;
+}
+
+Status check_codings(const fbs::Profile& profile) {
   const std::size_t coded = profile.coded() == nullptr ? 0 : profile.coded()->size();
-  if (coded > kMaxProfileCoded) {
-    return corrupt(std::to_string(coded) + " codings, at most " + std::to_string(kMaxProfileCoded));
+  const bool is_old = profile.format_version() < 4;
+  const std::size_t most = is_old ? kMaxProfileCodedBefore4 : kMaxProfileCoded;
+  if (coded > most) {
+    return corrupt(std::to_string(coded) + " codings, at most " + std::to_string(most));
   }
   for (flatbuffers::uoffset_t i = 0; i < coded; ++i) {
-    CLEAVE_RETURN_IF_ERROR(check_coded(*profile.coded()->Get(i)).with_context("coding"));
+    const fbs::CodedBytes& coding = *profile.coded()->Get(i);
+    CLEAVE_RETURN_IF_ERROR(check_coded(coding).with_context("coding"));
+    if (is_old && has_measurements(coding)) {
+      return corrupt("version 2 or 3 with fields of version 4");
+    }
+    CLEAVE_RETURN_IF_ERROR(check_measured(coding).with_context("coding"));
   }
+  return Status::ok();
+}
+
+// What version 2 brought.
+Status check_additions(const fbs::Profile& profile) {
+  CLEAVE_RETURN_IF_ERROR(check_codings(profile));
   for (const fbs::VariantProfile* variant : *profile.variants()) {
     CLEAVE_RETURN_IF_ERROR(check_layers(*variant).with_context("variant"));
   }
@@ -122,8 +167,18 @@ bool has_additions(const fbs::Profile& profile) {
   });
 }
 
+bool needs_version_4(const CodedBytes& coded) {
+  return coded.quality != 0 || coded.pictures != 0 || !coded.encode_ns.empty() ||
+         !coded.decode_ns.empty() || coded.compared_pictures != 0 ||
+         !coded.differing_pictures.empty();
+}
+
 // The lowest version that holds what is there. Version 1 has one number of threads for a variant.
 std::uint32_t version_of(const ProfileData& profile) {
+  if (profile.coded.size() > kMaxProfileCodedBefore4 ||
+      std::ranges::any_of(profile.coded, needs_version_4)) {
+    return 4;
+  }
   const auto was_compared = [](const VariantProfile& variant) {
     return variant.compared_pictures != 0 || variant.differing_pictures != 0;
   };
@@ -155,7 +210,8 @@ Status check_variant_profile(const fbs::VariantProfile& variant) {
   return check_times(*variant.op_p95_ns());
 }
 
-std::vector<std::uint64_t> values(const flatbuffers::Vector<std::uint64_t>* vector) {
+template <typename T>
+std::vector<T> values(const flatbuffers::Vector<T>* vector) {
   if (vector == nullptr) return {};
   return {vector->begin(), vector->end()};
 }
@@ -177,7 +233,13 @@ CodedBytes to_data(const fbs::CodedBytes& coded) {
           .codec = coded.codec(),
           .op_boundary = {coded.op_boundary()->begin(), coded.op_boundary()->end()},
           .median_bytes = values(coded.median_bytes()),
-          .p95_bytes = values(coded.p95_bytes())};
+          .p95_bytes = values(coded.p95_bytes()),
+          .quality = coded.quality(),
+          .pictures = coded.pictures(),
+          .encode_ns = values(coded.encode_ns()),
+          .decode_ns = values(coded.decode_ns()),
+          .compared_pictures = coded.compared_pictures(),
+          .differing_pictures = values(coded.differing_pictures())};
 }
 
 flatbuffers::Offset<fbs::VariantProfile> add_variant(flatbuffers::FlatBufferBuilder& builder,
@@ -195,13 +257,25 @@ flatbuffers::Offset<fbs::VariantProfile> add_variant(flatbuffers::FlatBufferBuil
                                    variant.differing_pictures);
 }
 
+// Absent when there are none, so that older versions are written as they were.
+template <typename T>
+flatbuffers::Offset<flatbuffers::Vector<T>> add_if_any(flatbuffers::FlatBufferBuilder& builder,
+                                                       const std::vector<T>& vector) {
+  if (vector.empty()) return {};
+  return builder.CreateVector(vector);
+}
+
 flatbuffers::Offset<fbs::CodedBytes> add_coded(flatbuffers::FlatBufferBuilder& builder,
                                                const CodedBytes& coded) {
   const auto name = builder.CreateString(coded.variant);
   const auto cuts = builder.CreateVector(coded.op_boundary);
   const auto median = builder.CreateVector(coded.median_bytes);
   const auto p95 = builder.CreateVector(coded.p95_bytes);
-  return fbs::CreateCodedBytes(builder, name, coded.codec, cuts, median, p95);
+  const auto encode = add_if_any(builder, coded.encode_ns);
+  const auto decode = add_if_any(builder, coded.decode_ns);
+  const auto differing = add_if_any(builder, coded.differing_pictures);
+  return fbs::CreateCodedBytes(builder, name, coded.codec, cuts, median, p95, coded.quality,
+                               coded.pictures, encode, decode, coded.compared_pictures, differing);
 }
 
 using CodedVector = flatbuffers::Vector<flatbuffers::Offset<fbs::CodedBytes>>;
@@ -243,6 +317,14 @@ Status check_profile(const fbs::Profile& profile) {
   CLEAVE_RETURN_IF_ERROR(check_comparisons(profile));
   if (profile.format_version() >= 2) return check_additions(profile);
   return has_additions(profile) ? corrupt("version 1 with fields of version 2") : Status::ok();
+}
+
+const CodedBytes* find_coded(const ProfileData& profile, std::string_view variant,
+                             std::uint8_t codec, std::uint8_t quality) {
+  const auto found = std::ranges::find_if(profile.coded, [&](const CodedBytes& coded) {
+    return coded.codec == codec && coded.quality == quality && coded.variant == variant;
+  });
+  return found == profile.coded.end() ? nullptr : &*found;
 }
 
 const VariantProfile* find_variant(const ProfileData& profile, std::string_view name) {

@@ -18,11 +18,13 @@
 namespace cleave {
 
 inline constexpr std::uint32_t kProfileFormatVersion =
-    3;  // the newest; older ones are read as well
+    4;  // the newest; older ones are read as well
 inline constexpr std::size_t kMaxProfileVariants = 16;
 inline constexpr std::size_t kMaxProfileOps = 4096;  // the most that a variant can have
 inline constexpr std::size_t kMaxProfileLayers = 4096;
-inline constexpr std::size_t kMaxProfileCoded = 48;  // each of a variant and a codec
+// Each of a variant and a codec, in version 4 also of a level of quality.
+inline constexpr std::size_t kMaxProfileCoded = 256;
+inline constexpr std::size_t kMaxProfileCodedBefore4 = 48;
 inline constexpr std::uint32_t kMaxComparedPictures = 1'000'000;
 inline constexpr std::uint64_t kMaxCodedBytes = std::uint64_t{1} << 40;
 // No op or input takes an hour; sums over all ops then stay far inside 64 bits.
@@ -48,6 +50,14 @@ struct CodedBytes {
   std::uint8_t codec = 0;                  // fbs::Codec; a number that is not known here is kept
   std::vector<std::uint32_t> op_boundary;  // strictly ascending
   std::vector<std::uint64_t> median_bytes, p95_bytes;  // as many
+  std::uint8_t quality = 0;                            // Coded: the level
+  std::uint32_t pictures = 0;  // behind the bytes; 0: a made-up picture, or the model alone
+  // Median times of one thread. As many as cuts, or none: not measured.
+  std::vector<std::uint64_t> encode_ns = {}, decode_ns = {};
+  // Pictures whose best class was compared with and without the codec, and at each cut (as many as
+  // cuts, or none) those of them for which it is another one with it.
+  std::uint32_t compared_pictures = 0;
+  std::vector<std::uint32_t> differing_pictures = {};
   friend bool operator==(const CodedBytes&, const CodedBytes&) = default;
 };
 
@@ -62,6 +72,10 @@ struct ProfileData {
   std::vector<CodedBytes> coded = {};
   friend bool operator==(const ProfileData&, const ProfileData&) = default;
 };
+
+// What `profile` has of a codec and level for a variant, which lives as long as it; null without.
+[[nodiscard]] const CodedBytes* find_coded(const ProfileData& profile, std::string_view variant,
+                                           std::uint8_t codec, std::uint8_t quality);
 
 // The table of the variant of that name, which lives as long as `profile`; null without one.
 [[nodiscard]] const VariantProfile* find_variant(const ProfileData& profile, std::string_view name);

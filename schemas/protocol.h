@@ -20,6 +20,8 @@ inline constexpr std::uint64_t kFeatureCancel = 1U << 1;     // Cancel
 inline constexpr std::uint64_t kFeatureResend = 1U << 2;
 inline constexpr std::uint64_t kFeatureBoundaryCodecs = 1U << 3;  // Lossless, F16, Int8, Coded
 inline constexpr std::uint64_t kFeatureFetch = 1U << 4;  // Fetch, Piece, Welcome.current_model
+// Welcome.profile may be of version 4: with what the codecs of boundary tensors take to decode.
+inline constexpr std::uint64_t kFeatureCodecTimes = 1U << 5;
 
 // A peer that was silent for so many heartbeats is gone.
 inline constexpr std::uint32_t kHeartbeatsBeforeGone = 3;

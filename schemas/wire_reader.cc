@@ -12,7 +12,7 @@ namespace {
 
 // Envelope, message, profile, its variants: four tables deep, one table per variant.
 constexpr std::uint32_t kMaxVerifierDepth = 8;
-constexpr std::uint32_t kMaxVerifierTables = 64;
+constexpr std::uint32_t kMaxVerifierTables = 320;
 
 Status corrupt(std::string message) { return {StatusCode::kCorrupt, std::move(message)}; }
 

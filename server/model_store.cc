@@ -9,6 +9,7 @@
 #include "engine/profiler.h"
 #include "schemas/text_check.h"
 #include "schemas/wire_reader.h"
+#include "server/decode_times.h"
 
 namespace cleave::server {
 namespace {
@@ -82,6 +83,7 @@ Result<std::unique_ptr<LoadedModel>> load_one(const std::string& path, unsigned 
     CLEAVE_ASSIGN_OR_RETURN(profile, measure(variant, threads, profile_runs));
     profile.variant = header.name()->str();
     loaded->profile.variants.push_back(std::move(profile));
+    CLEAVE_RETURN_IF_ERROR(add_decode_times(*loaded->file, v, variant, loaded->profile));
     loaded->variants.push_back(std::move(variant));
   }
   return loaded;

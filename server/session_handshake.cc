@@ -133,11 +133,15 @@ void Session::welcome() {
              {"features", protocol_.features()}});
   std::span<const std::uint8_t> current_identity;
   if (current != nullptr) current_identity = current->file->identity();
+  // Agents of before there were codec times refuse a profile that has them.
+  ProfileData profile;
+  if (model != nullptr) profile = model->profile;
+  if (!protocol_.agreed(kFeatureCodecTimes)) profile.coded.clear();
   send(make_welcome({.server = "cleave-server",
                      .session_id = id_,
                      .max_inflight = context_.options.max_inflight,
                      .max_picture_bytes = context_.options.picture.max_file_bytes,
-                     .profile = model == nullptr ? nullptr : &model->profile,
+                     .profile = model == nullptr ? nullptr : &profile,
                      .features = protocol_.features(),
                      .heartbeat_ms = protocol_.heartbeat_ms(),
                      .current_model = current_identity,

@@ -83,6 +83,14 @@ Result<std::vector<CodedFigures>> coded_figures(const ModelFile& model, std::uin
                           qualities_at(model.header(), variant, cut, boundary));
   std::vector<CodedFigures> figures;
   for (const CodedQuality& quality : qualities) figures.push_back(quality.figures);
+  const fbs::CodecTable* table = find_coded_table(model.header(), variant, cut);
+  const auto* allowed = table == nullptr ? nullptr : table->disagreement_ppm();
+  if (allowed == nullptr) return figures;
+  if (allowed->size() != figures.size()) {
+    return Status(StatusCode::kCorrupt, "the coded table of cut " + std::to_string(cut) +
+                                            " has not one disagreement for each of its levels");
+  }
+  for (std::uint32_t i = 0; i < figures.size(); ++i) figures[i].allowed_ppm = allowed->Get(i);
   return figures;
 }
 

@@ -12,6 +12,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <span>
 #include <vector>
 
@@ -36,6 +37,8 @@ struct CodedFigures {
   std::uint32_t differing_pictures = 0;  // whose best class is another one than without a codec
   std::uint32_t median_bytes = 0;
   std::uint32_t p95_bytes = 0;
+  // How often another best class was allowed; nothing: the model does not say.
+  std::optional<std::uint32_t> allowed_ppm = std::nullopt;
   friend bool operator==(const CodedFigures&, const CodedFigures&) = default;
 };
 

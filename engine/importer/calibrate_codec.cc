@@ -217,7 +217,8 @@ Result<std::vector<CodedCutTable>> calibrate_codec(
                             find_qualities(*walker, boundary, options.disagreement_ppm));
     tables.push_back({.variant = header.variants()->Get(options.variant)->name()->str(),
                       .cut = cut,
-                      .data = codec::write_coded_table(qualities)});
+                      .data = codec::write_coded_table(qualities),
+                      .disagreement_ppm = options.disagreement_ppm});
     report(options, cut, boundary, qualities);
   }
   return tables;

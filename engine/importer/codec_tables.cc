@@ -27,6 +27,7 @@ void replace_tables(fbs::ModelT& model, const std::vector<CodedCutTable>& tables
     added->cut = table.cut;
     added->codec = kCoded;
     added->data = table.data;
+    added->disagreement_ppm = table.disagreement_ppm;
     model.codec_tables.push_back(std::move(added));
   }
 }

@@ -19,6 +19,7 @@ struct CodedCutTable {
   std::string variant;
   OpIndex cut = 0;
   std::vector<std::uint8_t> data;
+  std::vector<std::uint32_t> disagreement_ppm;  // that was allowed, of each level; empty: not known
 };
 
 // The bytes of `model` with `tables` in the place of those of codec Coded that it has for the

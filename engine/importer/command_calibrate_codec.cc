@@ -132,10 +132,12 @@ void warn_of_excess(const CalibratedCut& found, const CodecCalibration& calibrat
   }
 }
 
-nlohmann::ordered_json to_json(const CalibratedCut& found) {
+nlohmann::ordered_json to_json(const CalibratedCut& found, const CodecCalibration& calibration) {
   nlohmann::ordered_json qualities = nlohmann::ordered_json::array();
-  for (const CodedFigures& figures : found.qualities) {
-    qualities.push_back({{"median_bytes", figures.median_bytes},
+  for (std::size_t i = 0; i < found.qualities.size(); ++i) {
+    const CodedFigures& figures = found.qualities[i];
+    qualities.push_back({{"disagreement_ppm", calibration.disagreement_ppm[i]},
+                         {"median_bytes", figures.median_bytes},
                          {"p95_bytes", figures.p95_bytes},
                          {"compared_pictures", figures.compared_pictures},
                          {"differing_pictures", figures.differing_pictures}});
@@ -155,7 +157,7 @@ Status calibrate_file(const CalibrateCodecArguments& arguments,
   calibration.done = [&](const CalibratedCut& found) {
     if (!arguments.json) print_cut(found);
     warn_of_excess(found, calibration);
-    cuts.push_back(to_json(found));
+    cuts.push_back(to_json(found, calibration));
   };
   CLEAVE_ASSIGN_OR_RETURN(const auto pictures, read_pictures(*model, arguments.pictures));
   CLEAVE_ASSIGN_OR_RETURN(const auto tables, calibrate_codec(model, calibration, pictures));
@@ -199,7 +201,8 @@ Command add_calibrate_codec_command(CLI::App& app) {
       "The pictures should be like those to come, some dozens; up to 64 are taken, each also\n"
       "mirrored. Judge what was reached on others. A cut at which no step keeps to a level's\n"
       "share gets the step with the fewest other answers, and a warning. Tables of other cuts\n"
-      "that MODEL has stay.\n"
+      "that MODEL has stay. The share that each level was made for is kept in the file:\n"
+      "`cleave-agent run --codec auto --disagreement` goes by it.\n"
       "Memory: the whole network, and at a cut the tensors of all pictures at once: of 64 photos,\n"
       "128 with the mirrored ones, 128 times the cut's bytes (`inspect` prints them), twice while\n"
       "it goes on to the next cut's.\n"

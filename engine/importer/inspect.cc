@@ -78,8 +78,9 @@ Result<std::vector<CutReport>> report_cuts(const fbs::Model& model, std::uint32_
   return cuts;
 }
 
-Result<VariantReport> report_variant(const fbs::Model& model, std::uint32_t index,
+Result<VariantReport> report_variant(const ModelFile& file, std::uint32_t index,
                                      Preference preference) {
+  const fbs::Model& model = file.header();
   const fbs::Variant& variant = *model.variants()->Get(index);
   VariantReport report;
   report.name = text_of(variant.name());
@@ -89,6 +90,9 @@ Result<VariantReport> report_variant(const fbs::Model& model, std::uint32_t inde
   for (const fbs::Op* op : *variant.ops()) report.ops.push_back(report_op(variant, *op));
   report.layers = report_layers(model, variant, report.ops);
   CLEAVE_ASSIGN_OR_RETURN(report.cuts, report_cuts(model, index, report.ops, preference));
+  for (CutReport& cut : report.cuts) {
+    CLEAVE_ASSIGN_OR_RETURN(cut.coded, coded_figures(file, index, cut.cut.op_boundary));
+  }
   report.multiply_adds = report.cuts.back().head_multiply_adds;
   report.weight_bytes = report.cuts.back().head_weight_bytes;
   report.arena_bytes = report.cuts.back().head_memory.arena_bytes;
@@ -117,7 +121,7 @@ Result<ModelReport> inspect_model(const ModelFile& file, const InspectOptions& o
   report.has_self_test = model.self_test() != nullptr;
   report.preference = options.preference;
   for (std::uint32_t i = 0; i < model.variants()->size(); ++i) {
-    CLEAVE_ASSIGN_OR_RETURN(VariantReport variant, report_variant(model, i, options.preference));
+    CLEAVE_ASSIGN_OR_RETURN(VariantReport variant, report_variant(file, i, options.preference));
     if (options.memory_of) {
       CLEAVE_ASSIGN_OR_RETURN(const Split split, parse_split(model, i, *options.memory_of));
       CLEAVE_ASSIGN_OR_RETURN(variant.arena,

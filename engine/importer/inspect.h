@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "engine/arena_map.h"
+#include "engine/codec/boundary_codec.h"
 #include "engine/cuts.h"
 #include "engine/head_memory.h"
 #include "engine/preference.h"
@@ -44,6 +45,7 @@ struct CutReport {
   std::uint64_t head_multiply_adds = 0;
   std::uint64_t head_weight_bytes = 0;
   HeadMemory head_memory;
+  std::vector<CodedFigures> coded;  // of each level of codec Coded; none without a table
 };
 
 struct VariantReport {

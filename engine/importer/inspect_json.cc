@@ -34,16 +34,27 @@ ordered_json to_json(const LayerReport& layer, std::size_t number) {
           {"weight_bytes", layer.weight_bytes}};
 }
 
+ordered_json to_json(const CodedFigures& level) {
+  return {{"disagreement_ppm",
+           level.allowed_ppm ? ordered_json(*level.allowed_ppm) : ordered_json(nullptr)},
+          {"median_bytes", level.median_bytes},
+          {"p95_bytes", level.p95_bytes},
+          {"compared_pictures", level.compared_pictures},
+          {"differing_pictures", level.differing_pictures}};
+}
+
 ordered_json to_json(const CutReport& cut) {
-  return {{"op_boundary", cut.cut.op_boundary},
-          {"layers_on_device", cut.layers_on_device},
-          {"is_split", cut.is_split},
-          {"boundary_tensors", cut.cut.boundary_tensors},
-          {"boundary_bytes", cut.cut.boundary_bytes},
-          {"head_multiply_adds", cut.head_multiply_adds},
-          {"head_weight_bytes", cut.head_weight_bytes},
-          {"head_arena_bytes", cut.head_memory.arena_bytes},
-          {"head_memory_bytes", cut.head_memory.total()}};
+  ordered_json json = {{"op_boundary", cut.cut.op_boundary},
+                       {"layers_on_device", cut.layers_on_device},
+                       {"is_split", cut.is_split},
+                       {"boundary_tensors", cut.cut.boundary_tensors},
+                       {"boundary_bytes", cut.cut.boundary_bytes},
+                       {"head_multiply_adds", cut.head_multiply_adds},
+                       {"head_weight_bytes", cut.head_weight_bytes},
+                       {"head_arena_bytes", cut.head_memory.arena_bytes},
+                       {"head_memory_bytes", cut.head_memory.total()}};
+  for (const CodedFigures& level : cut.coded) json["coded"].push_back(to_json(level));
+  return json;
 }
 
 ordered_json to_json(const VariantReport& variant) {

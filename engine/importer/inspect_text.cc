@@ -129,6 +129,34 @@ std::string op_table(const VariantReport& variant) {
   return table.text();
 }
 
+std::string share_text(const CodedFigures& level) {
+  if (!level.allowed_ppm) return "not recorded";
+  std::array<char, 32> text{};
+  std::snprintf(text.data(), text.size(), "%g %%", *level.allowed_ppm / 1e4);
+  return text.data();
+}
+
+// Empty for a variant without tables.
+std::string coded_table(const VariantReport& variant) {
+  TextTable table({"cut", "codec", "made for", "differing", "median", "p95"}, 2);
+  bool is_empty = true;
+  for (const CutReport& cut : variant.cuts) {
+    for (std::size_t i = 0; i < cut.coded.size(); ++i) {
+      const CodedFigures& level = cut.coded[i];
+      is_empty = false;
+      table.add({"op:" + std::to_string(cut.cut.op_boundary), "coded:" + std::to_string(i),
+                 share_text(level),
+                 std::to_string(level.differing_pictures) + " of " +
+                     std::to_string(level.compared_pictures),
+                 bytes_text(level.median_bytes), bytes_text(level.p95_bytes)});
+    }
+  }
+  if (is_empty) return "";
+  return "\nCodec coded: the share of other answers that each level was made for, and what its\n"
+         "calibration found.\n" +
+         table.text();
+}
+
 std::string variant_text(const VariantReport& v) {
   std::string out = "variant         " + v.name + ": " + std::to_string(v.layers.size()) +
                     " layers, " + std::to_string(v.ops.size()) + " ops, input " +
@@ -137,7 +165,8 @@ std::string variant_text(const VariantReport& v) {
          bytes_text(v.weight_bytes) + ", arena " + bytes_text(v.arena_bytes) + "\n";
   out += "\nLayers. Split k keeps layers 1..k on the device; its boundary crosses the link.\n";
   out += layer_table(v);
-  return out + "\nOps (--split op:N keeps ops 0..N-1 on the device).\n" + op_table(v);
+  return out + "\nOps (--split op:N keeps ops 0..N-1 on the device).\n" + op_table(v) +
+         coded_table(v);
 }
 
 std::string preprocessing_text(const ModelReport& report) {

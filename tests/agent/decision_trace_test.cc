@@ -5,6 +5,7 @@
 
 #include <cstdlib>
 #include <fstream>
+#include <nlohmann/json.hpp>
 #include <random>
 #include <string>
 #include <vector>
@@ -19,6 +20,7 @@ using namespace testing;
 
 TraceStart start_of(const OnlineBench& bench, const OnlineOptions& options) {
   TraceStart start;
+  start.codecs = bench.splits->codecs();
   start.model_identity = bench.model->identity();
   start.table = bench.edge_table();
   start.options = options;
@@ -29,6 +31,8 @@ struct RunShape {
   int pictures = 0;
   std::uint64_t most_pause_ns = 900 * kMillisecond;
   std::uint64_t deadline_ns = UINT64_MAX;
+  std::uint64_t decode_ns = 0;  // of every codec on the server; 0: it does not say
+  bool keeps_server = false;    // else now and then it is one that takes no codecs
 };
 
 // A run over a link whose rate wanders, with a server that is away now and then. Gives the distinct
@@ -38,7 +42,13 @@ std::vector<bool> record_run(const OnlineBench& bench, const OnlineOptions& opti
   auto trace = DecisionTrace::create(path, start_of(bench, options));
   REQUIRE(trace.is_ok());
   OnlinePlanner planner(bench.splits.get(), options, &*trace);
-  REQUIRE(planner.take_handshake(bench.handshake()).is_ok());
+  HandshakeSeen handshake = bench.handshake();
+  if (shape.decode_ns > 0) {
+    for (const CodecsAtCut& cut : bench.splits->codecs().cuts()) {
+      handshake.decode_ns.insert(handshake.decode_ns.end(), cut.codecs.size(), shape.decode_ns);
+    }
+  }
+  REQUIRE(planner.take_handshake(handshake).is_ok());
   std::mt19937_64 random(7);
   std::vector<bool> chosen(5);
   std::uint64_t now_ns = 1;
@@ -57,7 +67,12 @@ std::vector<bool> record_run(const OnlineBench& bench, const OnlineOptions& opti
     const auto choice = planner.choose(situation);
     REQUIRE(choice.is_ok());
     chosen[choice->split.op_boundary] = true;
+    if (!shape.keeps_server && random() % 30 == 0) {
+      handshake.takes_codecs = !handshake.takes_codecs;
+      REQUIRE(planner.take_handshake(handshake).is_ok());
+    }
     Outcome outcome;
+    outcome.codec = choice->codec;
     outcome.now_ns = now_ns;
     outcome.op_boundary = choice->split.op_boundary;
     outcome.file_bytes = 100'000;
@@ -109,6 +124,86 @@ TEST_CASE("a trace gives the same decisions again, under every policy") {
   }
 }
 
+TEST_CASE("a run that chose codecs with the split replays, and so does what version 2 had of one") {
+  const test::TemporaryFolder folder;
+  const std::string path = folder / "trace";
+  const OnlineBench bench;
+  std::vector<CodecsAtCut> cuts;
+  for (const OpIndex cut : {1U, 2U, 3U}) {
+    const std::uint64_t raw = 3'072 >> (2 * (cut - 1));
+    cuts.push_back({.op_boundary = cut,
+                    .codecs = {{.choice = {}, .bytes = raw},
+                               {.choice = {.codec = fbs::Codec::Coded, .quality = 2},
+                                .bytes = raw / 10,
+                                .p95_bytes = raw / 8,
+                                .ram_bytes = 1'000,
+                                .encode_ns = kMillisecond,
+                                .disagreement_ppm = 0},
+                               {.choice = {.codec = fbs::Codec::Int8},
+                                .bytes = raw / 4,
+                                .disagreement_ppm = UINT32_MAX}}});
+  }
+  REQUIRE(bench.splits->use_codecs(CutCodecs(cuts)).is_ok());
+  record_run(bench, least_latency(), path, {.pictures = 300, .decode_ns = kMillisecond});
+  const std::vector<std::string> lines = lines_of(path);
+  CHECK(lines[0].find("\"version\":3") != std::string::npos);
+  CHECK(std::ranges::any_of(lines, [](const std::string& line) {
+    return line.find("\"codec\":\"coded:2\"") != std::string::npos;
+  }));
+  auto replay = replay_trace(path, *bench.model);
+  REQUIRE_MESSAGE(replay.is_ok(), replay.status().message());
+  CHECK(replay->decisions == 300);
+  CHECK(replay->different == 0);
+  // Codecs that are none, or of cuts that are none.
+  for (const auto& [from, to] : {std::pair{"[1,\"raw\"", "[9,\"raw\""},
+                                 {"[1,\"raw\"", "[0,\"raw\""},
+                                 {"[1,\"raw\"", "[1,\"zip\""},
+                                 {"[1,\"raw\",", "[1,\"raw\",-"},
+                                 {"[1,\"raw\",", "[1,\"raw\",7,"},
+                                 {"[2,\"raw\"", "[0,\"raw\""},
+                                 {"\"coded:2\"", "\"coded:99\""}}) {
+    std::vector<std::string> spoilt = lines;
+    const std::size_t at = spoilt[0].find(from);
+    REQUIRE(at != std::string::npos);
+    spoilt[0].replace(at, std::string(from).size(), to);
+    write_lines(path, spoilt);
+    CHECK(replay_trace(path, *bench.model).status().code() == StatusCode::kCorrupt);
+  }
+}
+
+TEST_CASE("a trace of version 2, with its one codec, is replayed") {
+  const test::TemporaryFolder folder;
+  const std::string path = folder / "trace";
+  const OnlineBench bench;
+  const auto f16 = CutCodecs::of_one(*bench.model, 0, {.codec = fbs::Codec::F16});
+  REQUIRE(f16.is_ok());
+  REQUIRE(bench.splits->use_codecs(*f16).is_ok());
+  record_run(bench, least_latency(), path, {.pictures = 100, .keeps_server = true});
+  // What such a trace was like.
+  std::vector<std::string> lines = lines_of(path);
+  for (std::size_t i = 0; i < lines.size(); ++i) {
+    auto json = nlohmann::ordered_json::parse(lines[i]);
+    json.erase("decode_ns");
+    json.erase("takes_codecs");
+    json.erase("codecs");
+    json.erase("codec");
+    if (json.contains("choice")) json["choice"].erase("codec");
+    if (i == 0) {
+      json["version"] = 2;
+      json["codec"] = "f16";
+    }
+    lines[i] = json.dump();
+  }
+  write_lines(path, lines);
+  const auto replay = replay_trace(path, *bench.model);
+  REQUIRE_MESSAGE(replay.is_ok(), replay.status().message());
+  CHECK(replay->decisions == 100);
+  CHECK(replay->different == 0);
+  lines[0].replace(lines[0].find("\"version\":2"), 11, "\"version\":1");
+  write_lines(path, lines);
+  CHECK(replay_trace(path, *bench.model).status().code() == StatusCode::kCorrupt);
+}
+
 TEST_CASE("what energy and its price are, a trace has too") {
   const test::TemporaryFolder folder;
   const std::string path = folder / "trace";
@@ -158,18 +253,36 @@ TEST_CASE("a trace with pauses and a deadline that is not always kept gives the 
   CHECK(replay->different == 0);
 }
 
-// The format and the decisions of version 2. After a change that is meant to give other decisions,
+TEST_CASE("the golden trace of version 2 gives the decisions that it holds") {
+  const OnlineBench bench;
+  const auto replay = replay_trace("tests/golden/decision_trace_v2.jsonl", *bench.model);
+  REQUIRE_MESSAGE(replay.is_ok(), replay.status().message());
+  CHECK(replay->decisions == 40);
+  CHECK_MESSAGE(replay->different == 0, replay->first_difference);
+}
+
+// The format and the decisions of version 3. After a change that is meant to give other decisions,
 // or other bytes of the bench's model, CLEAVE_ACCEPT_TRACE=1 ctest -R agent_decision_trace writes
 // it anew; a change of the format has a new version and a new file.
-TEST_CASE("the golden trace of version 2 gives the decisions that it holds") {
-  const char* golden = "tests/golden/decision_trace_v2.jsonl";
+TEST_CASE("the golden trace of version 3 gives the decisions that it holds") {
+  const char* golden = "tests/golden/decision_trace_v3.jsonl";
   const OnlineBench bench;
+  const CutCodecs codecs({{.op_boundary = 1,
+                           .codecs = {{.choice = {}, .bytes = 3'072},
+                                      {.choice = {.codec = fbs::Codec::Coded, .quality = 1},
+                                       .bytes = 300,
+                                       .p95_bytes = 400,
+                                       .ram_bytes = 4'000,
+                                       .encode_ns = kMillisecond}}}});
+  REQUIRE(bench.splits->use_codecs(codecs).is_ok());
   OnlineOptions options = least_latency();
   options.request.policy = planner::Policy::kLmos;
   options.request.objectives.optimized = planner::Objective::kEnergy;
   options.energy = {.compute_uw = 3'000'000, .radio_pj_per_byte = 500'000, .idle_uw = 1'000'000};
-  const RunShape shape{
-      .pictures = 40, .most_pause_ns = 60'000 * kMillisecond, .deadline_ns = 40 * kMillisecond};
+  const RunShape shape{.pictures = 40,
+                       .most_pause_ns = 60'000 * kMillisecond,
+                       .deadline_ns = 40 * kMillisecond,
+                       .decode_ns = kMillisecond};
   const test::TemporaryFolder folder;
   const bool write = std::getenv("CLEAVE_ACCEPT_TRACE") != nullptr;
   const std::string now = folder / "trace";

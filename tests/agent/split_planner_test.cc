@@ -158,7 +158,9 @@ TEST_CASE("coded bytes count at the percentile that is asked for") {
 TEST_CASE("a codec counts the most that it makes of a cut, and its memory") {
   const SplitPlannerBench raw;
   SplitPlannerBench coded;
-  REQUIRE(coded.planner.use_codec(*coded.model, {.codec = fbs::Codec::F16}).is_ok());
+  const auto f16 = CutCodecs::of_one(*coded.model, 0, {.codec = fbs::Codec::F16});
+  REQUIRE(f16.is_ok());
+  REQUIRE(coded.planner.use_codecs(*f16).is_ok());
   const Plan before = raw.decide(1'000'000, planner::Policy::kLatencyOnly);
   const Plan after = coded.decide(1'000'000, planner::Policy::kLatencyOnly);
   REQUIRE(before.splits.size() == after.splits.size());

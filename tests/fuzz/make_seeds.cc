@@ -48,6 +48,7 @@ void write_golden(const std::filesystem::path& tests) {
   golden.write("model_v1.cleave", test::full_header_model().build());
   golden.write("profile_v1.clvp", profile_bytes(test::sample_profile()));
   golden.write("profile_v2.clvp", profile_bytes(test::sample_profile_v2()));
+  golden.write("profile_v4.clvp", profile_bytes(test::sample_profile_v4()));
   Folder wire(tests / "golden/wire_v2");
   for (const auto& sample : test::sample_frames()) wire.write(sample.name + ".frame", sample.bytes);
 }
@@ -74,6 +75,7 @@ void write_seeds(const std::filesystem::path& tests) {
   Folder profiles(tests / "fuzz/corpus/fuzz_profile");
   profiles.write("two_variants", profile_bytes(test::sample_profile()));
   profiles.write("version_2", profile_bytes(test::sample_profile_v2()));
+  profiles.write("version_4", profile_bytes(test::sample_profile_v4()));
   ProfileData coded_only = test::sample_profile();
   coded_only.coded = test::sample_profile_v2().coded;
   profiles.write("coded_only", profile_bytes(coded_only));

@@ -7,6 +7,7 @@
 #include <cmath>
 #include <cstdint>
 #include <filesystem>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -55,6 +56,48 @@ struct CodecsBench {
     arguments.insert(arguments.end(), more.begin(), more.end());
     return run_agent(arguments);
   }
+};
+
+// A calibrated network, and a profile of it with pictures.
+struct AutoBench {
+  CodecsBench bench;
+  std::string coded = bench.workshop.path("coded.cleave");
+  std::string variant;
+
+  AutoBench() {
+    std::filesystem::create_directory(bench.workshop.path("samples"));
+    for (const unsigned seed : {3U, 4U, 5U, 6U, 7U}) {
+      (void)bench.workshop.png("samples/" + std::to_string(seed) + ".png", seed);
+    }
+    variant = inspect(bench.model).at("variants").at(0).at("name");
+    const Finished made =
+        run_program({import_program(), "calibrate-codec", bench.model, coded, "--pictures",
+                     samples(), "--split", "4,8,12", "--disagreement", "5%,30%"});
+    REQUIRE_MESSAGE(made.exit_code == 0, made.err);
+  }
+  [[nodiscard]] std::string samples() const { return bench.workshop.path("samples"); }
+  [[nodiscard]] AgentRun profile() const {
+    return run_agent(
+        {"profile", "--model", coded, "--variant", variant, "--runs", "2", "--json", samples()});
+  }
+  // Of a network that this device has no room for as a whole, and whose picture does not travel.
+  [[nodiscard]] AgentRun agent(const std::string& command, const std::vector<std::string>& more) {
+    if (ram_.empty()) {
+      const AgentRun plan =
+          run_agent({"plan", "--model", coded, "--variant", variant, "--no-cache", "--json"});
+      REQUIRE_MESSAGE(plan.exit_code == 0, plan.err);
+      const std::uint64_t whole = plan.records.at(0).at("splits").back().at("ram_bytes");
+      ram_ = std::to_string(whole - 1);
+    }
+    std::vector<std::string> arguments{command,      "--model",     coded,    "--variant", variant,
+                                       "--no-cache", "--min-split", "3",      "--ram",     ram_,
+                                       "--policy",   "loa",         "--json", "--codec",   "auto"};
+    arguments.insert(arguments.end(), more.begin(), more.end());
+    return run_agent(arguments);
+  }
+
+ private:
+  std::string ram_;
 };
 
 }  // namespace
@@ -176,6 +219,100 @@ TEST_CASE(
   CHECK(no_table.err.find("calibrate-codec") != std::string::npos);
 }
 
+TEST_CASE("a profile with pictures has every codec, and inspect for what levels were made") {
+  const AutoBench bench;
+  const AgentRun profiled = bench.profile();
+  REQUIRE_MESSAGE(profiled.exit_code == 0, profiled.err);
+  std::size_t lossy = 0;
+  for (const nlohmann::json& coded : profiled.records.at(0).at("coded")) {
+    if (!coded.contains("codec") || coded.at("codec") == "raw") continue;
+    CAPTURE(coded.at("codec").get<std::string>());
+    const std::size_t cuts = coded.at("op_boundaries").size();
+    CHECK(coded.at("pictures") == 5);
+    CHECK(coded.at("encode_ns").size() == cuts);
+    if (coded.at("codec") == "lossless") continue;
+    ++lossy;
+    CHECK(coded.at("compared_pictures") == 5);
+    CHECK(coded.at("differing_pictures").size() == cuts);
+  }
+  CHECK(lossy == 4);  // f16, int8 and two levels
+  std::size_t tables = 0;
+  for (const nlohmann::json& cut : inspect(bench.coded).at("variants").at(0).at("cuts")) {
+    if (!cut.contains("coded")) continue;
+    ++tables;
+    CHECK(cut.at("coded").at(0).at("disagreement_ppm") == 50'000);
+    CHECK(cut.at("coded").at(1).at("disagreement_ppm") == 300'000);
+  }
+  CHECK(tables == 3);
+}
+
+TEST_CASE("--codec auto: a run sends what the plan says, more exactly where the link is faster") {
+  AutoBench bench;
+  REQUIRE(bench.profile().exit_code == 0);
+  const RunningServer server({bench.coded});
+  const auto choice = [&](const std::vector<std::string>& link, const std::string& disagreement) {
+    std::vector<std::string> more{"--server", server.address()};
+    more.insert(more.end(), link.begin(), link.end());
+    if (!disagreement.empty()) more.insert(more.end(), {"--disagreement", disagreement});
+    const AgentRun planned = bench.agent("plan", more);
+    REQUIRE_MESSAGE(planned.exit_code == 0, planned.err);
+    const nlohmann::json chosen = planned.records.at(0).at("choice");
+    more.push_back(bench.bench.picture);
+    const AgentRun ran = bench.agent("run", more);
+    REQUIRE_MESSAGE(ran.exit_code == 0, ran.err);
+    const nlohmann::json& record = ran.records.at(0);
+    CHECK_FALSE(record.contains("fallback"));
+    CHECK(record.at("split") == chosen.at("split"));
+    CHECK(record.at("codec") == chosen.at("codec"));
+    return chosen;
+  };
+  // One more than those that differ, of six.
+  const nlohmann::json slow = choice({"--bandwidth", "50kbit"}, "99%");
+  CHECK(slow.at("codec") != "raw");
+  CHECK(slow.at("codec") != "lossless");
+  CHECK(slow.at("disagreement_ppm") > 0);
+  const nlohmann::json limited = choice({"--uplink-limit", "200kbit"}, "99%");
+  CHECK(limited.at("codec") != "raw");
+  const nlohmann::json fast = choice({"--bandwidth", "100gbit"}, "99%");
+  CHECK(fast.at("codec") == "raw");
+  CHECK(fast.at("bytes_up") > slow.at("bytes_up"));
+  const nlohmann::json exact = choice({"--bandwidth", "50kbit"}, "");
+  CHECK((exact.at("codec") == "raw" || exact.at("codec") == "lossless"));
+  CHECK(exact.at("disagreement_ppm") == 0);
+}
+
+TEST_CASE("--codec auto: plan shows a row for each codec, a trace replays, what-if changes it") {
+  AutoBench bench;
+  REQUIRE(bench.profile().exit_code == 0);
+  const RunningServer server({bench.coded});
+  const std::vector<std::string> slow{"--server", server.address(), "--bandwidth",
+                                      "50kbit",   "--disagreement", "99%"};
+  const AgentRun planned = bench.agent("plan", slow);
+  REQUIRE_MESSAGE(planned.exit_code == 0, planned.err);
+  std::set<std::string> codecs;
+  for (const nlohmann::json& row : planned.records.at(0).at("splits")) {
+    if (row.at("codec").is_string()) codecs.insert(row.at("codec"));
+  }
+  CHECK(codecs == std::set<std::string>{"raw", "lossless", "f16", "int8", "coded:0", "coded:1"});
+  const std::string why = planned.records.at(0).at("why");
+  CHECK(why.find(" as ") != std::string::npos);
+  std::vector<std::string> traced = slow;
+  const std::string trace = bench.bench.workshop.path("trace");
+  traced.insert(traced.end(), {"--trace", trace, bench.bench.picture, bench.bench.picture});
+  const AgentRun ran = bench.agent("run", traced);
+  REQUIRE_MESSAGE(ran.exit_code == 0, ran.err);
+  const AgentRun replay = run_agent({"plan", "--model", bench.coded, "--replay", trace, "--json"});
+  REQUIRE_MESSAGE(replay.exit_code == 0, replay.err);
+  CHECK(replay.records.at(0).at("decisions") == 2);
+  CHECK(replay.records.at(0).at("different") == 0);
+  std::vector<std::string> otherwise = slow;
+  otherwise.insert(otherwise.end(), {"--what-if", "codec=raw,disagreement=none"});
+  const AgentRun changed = bench.agent("plan", otherwise);
+  REQUIRE_MESSAGE(changed.exit_code == 0, changed.err);
+  CHECK(changed.records.at(0).at("choice").at("codec") == "raw");
+  CHECK(changed.records.at(0).at("why_without_what_if") == why);
+}
+
 TEST_CASE("--codec refuses what it cannot keep") {
   const CodecsBench bench;
   CHECK(bench.run({"--codec", "zip", "--split", "all"}).exit_code == 2);
@@ -184,6 +321,11 @@ TEST_CASE("--codec refuses what it cannot keep") {
   const AgentRun measured = bench.run({"--codec", "int8", "--disagreement", "1%"});
   CHECK(measured.exit_code == 2);
   CHECK(measured.err.find("--disagreement") != std::string::npos);
+  const AgentRun fixed = bench.run({"--codec", "auto", "--split", "5"});
+  CHECK(fixed.exit_code == 2);
+  CHECK(fixed.err.find("chosen together with the split") != std::string::npos);
+  const AgentRun plan = run_agent({"plan", "--model", bench.model, "--codec", "zip"});
+  CHECK(plan.exit_code == 2);
 }
 
 }  // namespace cleave::test

@@ -107,6 +107,19 @@ TEST_CASE("without codings every cut sends its own bytes once") {
   CHECK(out[1].edge_storage_bytes == 4);
 }
 
+TEST_CASE("what a coding holds counts for its candidate alone") {
+  SmallTable small;
+  small.codings = {{.cut_index = 1, .codec = 0},
+                   {.cut_index = 1, .codec = 3, .edge_ram_bytes = 500},
+                   {.cut_index = 1, .codec = 4, .edge_ram_bytes = kMax}};
+  std::vector<Candidate> out(4);
+  REQUIRE(build_candidates(small.table(), out).count == 4);
+  CHECK(out[0].edge_ram_bytes == 3);
+  CHECK(out[1].edge_ram_bytes == 503);
+  CHECK(out[2].edge_ram_bytes == kMax);
+  CHECK(out[1].edge_memory_bytes == out[0].edge_memory_bytes);
+}
+
 TEST_CASE("at k = L nothing is sent and the server takes no time") {
   const SmallTable small;
   std::vector<Candidate> out(3);

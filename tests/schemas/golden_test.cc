@@ -71,7 +71,9 @@ TEST_CASE("the frames of version 1 are known for what they are, and not read") {
 
 TEST_CASE("profiles of each version are read, and what a version holds is still written so") {
   const std::pair<const char*, ProfileData> versions[] = {
-      {"profile_v1.clvp", test::sample_profile()}, {"profile_v2.clvp", test::sample_profile_v2()}};
+      {"profile_v1.clvp", test::sample_profile()},
+      {"profile_v2.clvp", test::sample_profile_v2()},
+      {"profile_v4.clvp", test::sample_profile_v4()}};
   for (const auto& [file, content] : versions) {
     const char* const name = file;  // clang 14 captures no binding
     CAPTURE(name);

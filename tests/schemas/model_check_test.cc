@@ -199,6 +199,10 @@ TEST_CASE("labels, self-test, codec tables") {
        "self_test: a picture for a model that takes none"},
       {[](fbs::ModelT& m) { m.codec_tables[0]->cut = 3; }, "codec_tables: no such variant or cut"},
       {[](fbs::ModelT& m) { m.codec_tables[0]->variant = ""; }, "codec_tables"},
+      {[](fbs::ModelT& m) {
+         m.codec_tables[0]->disagreement_ppm = {1'000'000, 1'000'001};
+       },
+       "codec_tables: a disagreement over"},
   };
   for (const Spoil& spoil : spoils) check_spoiled(test::full_header_model, spoil);
 }

@@ -15,6 +15,7 @@ namespace {
 using test::sample_identity;
 using test::sample_profile;
 using test::sample_profile_v2;
+using test::sample_profile_v4;
 
 std::vector<std::byte> bytes_of(const ProfileData& profile) {
   flatbuffers::FlatBufferBuilder builder;
@@ -29,7 +30,8 @@ TEST_CASE("a profile is read as it was written") {
   ProfileData compared = sample_profile_v2();
   compared.variants[1].compared_pictures = 150;
   compared.variants[1].differing_pictures = 2;
-  for (const ProfileData& profile : {sample_profile(), sample_profile_v2(), compared}) {
+  for (const ProfileData& profile :
+       {sample_profile(), sample_profile_v2(), compared, sample_profile_v4()}) {
     REQUIRE(write_profile(path, profile).is_ok());
     const auto read = read_profile(path, sample_identity());
     REQUIRE_MESSAGE(read.is_ok(), read.status().message());
@@ -58,6 +60,40 @@ TEST_CASE("a profile is written as the lowest version that holds it") {
         }) == 2);
   CHECK(changed([](ProfileData& p) { p.variants[1].variant = p.variants[0].variant; }) == 2);
   CHECK(changed([](ProfileData& p) { p.variants[1].compared_pictures = 1; }) == 3);
+  const auto coded = [&](const std::function<void(CodedBytes&)>& change) {
+    return changed([&](ProfileData& p) {
+      p.coded = sample_profile_v2().coded;
+      change(p.coded[1]);
+    });
+  };
+  CHECK(coded([](CodedBytes&) {}) == 2);
+  CHECK(coded([](CodedBytes& c) { c.quality = 1; }) == 4);
+  CHECK(coded([](CodedBytes& c) { c.pictures = 1; }) == 4);
+  CHECK(coded([](CodedBytes& c) { c.encode_ns = {1}; }) == 4);
+  CHECK(coded([](CodedBytes& c) { c.decode_ns = {1}; }) == 4);
+  CHECK(coded([](CodedBytes& c) { c.compared_pictures = 1; }) == 4);
+  CHECK(changed([](ProfileData& p) { p.coded.resize(49, sample_profile_v2().coded[0]); }) == 4);
+}
+
+TEST_CASE("a codec of a variant is found with its level") {
+  const ProfileData profile = sample_profile_v4();
+  const auto coded = static_cast<std::uint8_t>(fbs::Codec::Coded);
+  REQUIRE(find_coded(profile, "f32", coded, 1) != nullptr);
+  CHECK(find_coded(profile, "f32", coded, 1)->median_bytes[1] == 60);
+  CHECK(find_coded(profile, "f32", coded, 0) == nullptr);
+  CHECK(find_coded(profile, "qs8", coded, 1) == nullptr);
+}
+
+// A version 4 that calls itself an older one: its version is the profile's only 32-bit 4.
+TEST_CASE("fields of version 4 under the name of an older one are refused") {
+  std::vector<std::byte> bytes = bytes_of(sample_profile_v4());
+  auto* profile = flatbuffers::GetMutableRoot<flatbuffers::Table>(bytes.data());
+  for (const std::uint32_t version : {2U, 3U}) {
+    REQUIRE(profile->SetField<std::uint32_t>(fbs::Profile::VT_FORMAT_VERSION, version, 1));
+    const Status status = parse_profile(bytes).status();
+    CHECK(status.code() == StatusCode::kCorrupt);
+    CHECK(status.message().find("fields of version") != std::string::npos);
+  }
 }
 
 // What an older reader would overlook cannot call itself old.
@@ -90,7 +126,7 @@ TEST_CASE("versions with fields of later ones, and versions that are none") {
   CHECK(bytes_as(3, 0, 10, 11).code() == StatusCode::kCorrupt);
   CHECK(bytes_as(3, 0, kMaxComparedPictures, 0).is_ok());
   CHECK(bytes_as(3, 0, kMaxComparedPictures + 1, 0).code() == StatusCode::kCorrupt);
-  for (const std::uint32_t version : {0U, 4U, UINT32_MAX}) {
+  for (const std::uint32_t version : {0U, 5U, UINT32_MAX}) {
     CAPTURE(version);
     CHECK(bytes_as(version, 0).code() == StatusCode::kUnsupported);
     CHECK(bytes_as(version, 0).message().find("measure again") != std::string::npos);
@@ -155,7 +191,7 @@ TEST_CASE("profiles that break a rule are refused, and not written either") {
          p.variants[0].layer_p95_ns = {kMaxProfileNs + 1};
        },
        "layer: an op's time is over"},
-      {[](ProfileData& p) { p.coded.resize(49, sample_profile_v2().coded[0]); }, "49 codings"},
+      {[](ProfileData& p) { p.coded.resize(257, sample_profile_v2().coded[0]); }, "257 codings"},
       {[](ProfileData& p) {
          p.coded = sample_profile_v2().coded;
          p.coded[1].variant = "\n";
@@ -187,6 +223,36 @@ TEST_CASE("profiles that break a rule are refused, and not written either") {
          p.coded[0].median_bytes[1] = kMaxCodedBytes + 1;
        },
        "more bytes than"},
+      {[](ProfileData& p) {
+         p.coded = sample_profile_v4().coded;
+         p.coded[3].encode_ns.pop_back();
+       },
+       "as many measurements"},
+      {[](ProfileData& p) {
+         p.coded = sample_profile_v4().coded;
+         p.coded[2].decode_ns.push_back(1);
+       },
+       "as many measurements"},
+      {[](ProfileData& p) {
+         p.coded = sample_profile_v4().coded;
+         p.coded[3].differing_pictures.push_back(0);
+       },
+       "as many measurements"},
+      {[](ProfileData& p) {
+         p.coded = sample_profile_v4().coded;
+         p.coded[3].differing_pictures[0] = 13;
+       },
+       "more pictures differ"},
+      {[](ProfileData& p) {
+         p.coded = sample_profile_v4().coded;
+         p.coded[3].encode_ns[0] = kMaxProfileNs + 1;
+       },
+       "over an hour"},
+      {[](ProfileData& p) {
+         p.coded = sample_profile_v4().coded;
+         p.coded[2].pictures = kMaxComparedPictures + 1;
+       },
+       "over 1000000 pictures"},
   };
   const test::TemporaryFolder folder;
   for (const Spoil& spoil : spoils) {
@@ -203,11 +269,11 @@ TEST_CASE("profiles that break a rule are refused, and not written either") {
 }
 
 TEST_CASE("every bit of a profile flipped, and every length: a profile or a clean error") {
-  bool with_additions = false;
+  ProfileData profile = sample_profile();
   SUBCASE("version 1") {}
-  SUBCASE("version 2") { with_additions = true; }
-  const std::vector<std::byte> good =
-      bytes_of(with_additions ? sample_profile_v2() : sample_profile());
+  SUBCASE("version 2") { profile = sample_profile_v2(); }
+  SUBCASE("version 4") { profile = sample_profile_v4(); }
+  const std::vector<std::byte> good = bytes_of(profile);
   REQUIRE(parse_profile(good).is_ok());
   std::size_t refused = 0;
   for (std::size_t bit = 0; bit < 8 * good.size(); ++bit) {

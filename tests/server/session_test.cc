@@ -34,6 +34,33 @@ TEST_CASE("Welcome carries the server's own table of this model") {
   CHECK(std::ranges::equal(client.message(), std::span(frame).subspan(kFrameHeaderBytes)));
 }
 
+TEST_CASE("what decoding takes is told to agents that know of it") {
+  Fixture fixture;
+  RawClient client(fixture.server.port());
+  const fbs::Welcome* welcome = fixture.greet(client, kFeatureBoundaryCodecs | kFeatureCodecTimes);
+  REQUIRE(welcome->profile() != nullptr);
+  CHECK(welcome->profile()->format_version() == 4);
+  const auto profile = profile_from_message(*welcome->profile());
+  REQUIRE(profile.is_ok());
+  const auto lossless = static_cast<std::uint8_t>(fbs::Codec::Lossless);
+  const CodedBytes* coded =
+      find_coded(*profile, profile->variants.at(0).variant, lossless, /*quality=*/0);
+  REQUIRE(coded != nullptr);
+  std::vector<std::uint32_t> inner;
+  for (const Split& split : list_splits(fixture.server.model().file->header(), 0)) {
+    inner.push_back(split.op_boundary);
+  }
+  inner.erase(inner.begin());
+  inner.pop_back();
+  CHECK(coded->op_boundary == inner);
+  REQUIRE(coded->decode_ns.size() == inner.size());
+  CHECK(std::ranges::all_of(coded->decode_ns, [](std::uint64_t ns) { return ns > 0; }));
+  RawClient older(fixture.server.port());
+  welcome = fixture.greet(older, kFeatureBoundaryCodecs);
+  CHECK(welcome->profile()->format_version() == 1);
+  CHECK(welcome->profile()->coded() == nullptr);
+}
+
 TEST_CASE("every cut is answered with the executor's own bytes") {
   Fixture fixture;
   RawClient client(fixture.server.port());

@@ -51,6 +51,29 @@ ProfileData sample_profile_v2() {
   return profile;
 }
 
+ProfileData sample_profile_v4() {
+  ProfileData profile = sample_profile_v2();
+  profile.variants[1].compared_pictures = 150;
+  profile.variants[1].differing_pictures = 2;
+  profile.coded.push_back({.variant = "f32",
+                           .codec = static_cast<std::uint8_t>(fbs::Codec::Lossless),
+                           .op_boundary = {1},
+                           .median_bytes = {3'000},
+                           .p95_bytes = {3'500},
+                           .decode_ns = {40'000}});
+  profile.coded.push_back({.variant = "f32",
+                           .codec = static_cast<std::uint8_t>(fbs::Codec::Coded),
+                           .op_boundary = {1, 2},
+                           .median_bytes = {400, 60},
+                           .p95_bytes = {500, 70},
+                           .quality = 1,
+                           .pictures = 12,
+                           .encode_ns = {30'000, 4'000},
+                           .compared_pictures = 12,
+                           .differing_pictures = {1, 12}});
+  return profile;
+}
+
 namespace {
 
 std::vector<SampleFrame> handshake_frames() {

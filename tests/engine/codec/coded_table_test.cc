@@ -82,6 +82,24 @@ TEST_CASE("what calibration never writes is refused") {
   }
 }
 
+TEST_CASE("for which disagreement levels were made is known of tables that say it for each") {
+  ModelBuilder builder({4, 4, 2});
+  builder.softmax(builder.conv2d(builder.input(), 3, WindowSpec{}));
+  auto model = open_calibrated(builder);
+  auto figures = coded_figures(*model, 0, 1);
+  REQUIRE(figures.is_ok());
+  REQUIRE(figures->size() == 2);
+  CHECK_FALSE(figures->at(0).allowed_ppm.has_value());
+  fbs::CodecTableT& table = *builder.draft().codec_tables.back();
+  table.disagreement_ppm = {10'000, 50'000};
+  figures = coded_figures(*open_model(builder), 0, 1);
+  REQUIRE(figures.is_ok());
+  CHECK(figures->at(0).allowed_ppm == 10'000);
+  CHECK(figures->at(1).allowed_ppm == 50'000);
+  table.disagreement_ppm = {10'000};
+  CHECK(coded_figures(*open_model(builder), 0, 1).status().code() == StatusCode::kCorrupt);
+}
+
 TEST_CASE("a model with a table that does not check says so, and keeps its other codecs") {
   ModelBuilder builder({4, 4, 2});
   builder.softmax(builder.conv2d(builder.input(), 3, WindowSpec{}));

@@ -1,0 +1,43 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// What each codec makes of the tensors at each cut of a network, on this device and on the user's
+// own pictures: bytes, time to encode, and how often it changes the answer.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <span>
+#include <string>
+
+#include "engine/weights.h"
+#include "schemas/model_reader.h"
+#include "schemas/profile_reader.h"
+#include "schemas/status.h"
+
+namespace cleave::agent {
+
+struct CodecSurveyOptions {
+  unsigned threads = 1;                  // of the network; codecs have one
+  std::uint64_t ram_bytes = UINT64_MAX;  // what the whole process may hold
+  std::size_t most_pictures = 64;        // that are looked at
+  WeightsOptions weights = {};
+  // May be empty: called with the cuts that were looked at so far, of all pictures, and their
+  // number.
+  std::function<void(std::size_t, std::size_t)> progress = {};
+};
+
+// Adds to `profile`, for each variant that it has and each codec but raw, a CodedBytes with every
+// cut where a layer ends. Each of the first `most_pictures` that can be decoded is taken through
+// the network; at each cut it is encoded, decoded, and finished from what was decoded. Without a
+// picture, or where the whole network does not fit `ram_bytes`, a made-up one is encoded at each
+// cut, for the time alone: `note` then says why, if there were pictures.
+// Errors: those of Weights::create, Executor::prepare and BoundaryCodec::create;
+// kResourceExhausted.
+[[nodiscard]] Status survey_codecs(const std::shared_ptr<const ModelFile>& model,
+                                   std::span<const std::string> pictures,
+                                   const CodecSurveyOptions& options, ProfileData& profile,
+                                   std::string& note);
+
+}  // namespace cleave::agent

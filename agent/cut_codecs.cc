@@ -1,0 +1,228 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "agent/cut_codecs.h"
+
+#include <algorithm>
+#include <map>
+#include <utility>
+
+#include "agent/codec_option.h"
+#include "agent/codec_timing.h"
+#include "planner/fixed_point.h"
+#include "planner/planner.h"
+
+namespace cleave::agent {
+namespace {
+
+using planner::saturating_add;
+
+constexpr std::uint32_t kNotKnown = UINT32_MAX;
+
+// What a profile has of one codec at one cut.
+struct ProfiledCodec {
+  const CodedBytes* coded = nullptr;  // null: nothing
+  std::size_t index = 0;              // of the cut
+};
+
+ProfiledCodec find_profiled(const CodecKnowledge& known, std::string_view variant, OpIndex cut,
+                            const CodecChoice& choice) {
+  if (known.profile == nullptr) return {};
+  const CodedBytes* coded =
+      find_coded(*known.profile, variant, static_cast<std::uint8_t>(choice.codec), choice.quality);
+  if (coded == nullptr) return {};
+  const auto at = std::ranges::lower_bound(coded->op_boundary, cut);
+  if (at == coded->op_boundary.end() || *at != cut) return {};
+  return {coded, static_cast<std::size_t>(at - coded->op_boundary.begin())};
+}
+
+// (differing + 1) / (compared + 1), rounded up: none of a few that differs does not make it exact.
+std::uint32_t counted_ppm(std::uint32_t differing, std::uint32_t compared) {
+  const std::uint64_t of = std::uint64_t{compared} + 1;
+  return static_cast<std::uint32_t>(((std::uint64_t{differing} + 1) * 1'000'000 + of - 1) / of);
+}
+
+// For what the level was made, or what calibration counted, if that is more.
+std::uint32_t calibrated_ppm(const CodedFigures& figures) {
+  if (!figures.allowed_ppm) return kNotKnown;
+  if (figures.compared_pictures == 0) return *figures.allowed_ppm;
+  const std::uint64_t counted =
+      (std::uint64_t{figures.differing_pictures} * 1'000'000 + figures.compared_pictures - 1) /
+      figures.compared_pictures;
+  return std::max(*figures.allowed_ppm, static_cast<std::uint32_t>(counted));
+}
+
+// Of one cut, while codecs are listed.
+struct ListedCut {
+  const ModelFile& model;
+  std::uint32_t variant = 0;
+  OpIndex cut = 0;
+  std::uint64_t boundary_bytes = 0;
+  const CodecKnowledge& known;
+
+  [[nodiscard]] std::string_view variant_name() const {
+    return model.header().variants()->Get(variant)->name()->string_view();
+  }
+};
+
+std::uint32_t disagreement_of(const ListedCut& at, const CodecChoice& choice,
+                              const CodedFigures* figures) {
+  if (is_exact(choice.codec)) return 0;
+  std::uint32_t ppm = kNotKnown;
+  const ProfiledCodec profiled = find_profiled(at.known, at.variant_name(), at.cut, choice);
+  if (profiled.coded != nullptr && !profiled.coded->differing_pictures.empty()) {
+    ppm = counted_ppm(profiled.coded->differing_pictures[profiled.index],
+                      profiled.coded->compared_pictures);
+  } else if (figures != nullptr) {
+    ppm = calibrated_ppm(*figures);
+  }
+  const std::uint32_t variant_ppm = at.known.variant_disagreement_ppm;
+  return ppm > kNotKnown - variant_ppm ? kNotKnown : ppm + variant_ppm;
+}
+
+Result<CutCodec> list_codec(const ListedCut& at, const CodecChoice& choice) {
+  if (choice.codec == fbs::Codec::Raw) {
+    return CutCodec{.choice = choice, .bytes = at.boundary_bytes, .is_usual = true};
+  }
+  CLEAVE_ASSIGN_OR_RETURN(const auto made,
+                          BoundaryCodec::create(at.model, at.variant, at.cut, choice));
+  CutCodec listed{.choice = choice,
+                  .bytes = made->max_encoded_bytes(),
+                  .ram_bytes = saturating_add(made->held_bytes(), made->max_encoded_bytes())};
+  const CodedFigures* figures = nullptr;
+  std::vector<CodedFigures> levels;
+  if (choice.codec == fbs::Codec::Coded) {
+    CLEAVE_ASSIGN_OR_RETURN(levels, coded_figures(at.model, at.variant, at.cut));
+    figures = &levels[choice.quality];
+    listed.bytes = figures->median_bytes;
+    listed.p95_bytes = figures->p95_bytes;
+    listed.is_usual = true;
+  }
+  listed.disagreement_ppm = disagreement_of(at, choice, figures);
+  const ProfiledCodec profiled = find_profiled(at.known, at.variant_name(), at.cut, choice);
+  if (profiled.coded == nullptr) return listed;
+  if (profiled.coded->pictures > 0) {
+    listed.bytes = profiled.coded->median_bytes[profiled.index];
+    listed.p95_bytes = profiled.coded->p95_bytes[profiled.index];
+    listed.is_usual = true;
+  }
+  if (!profiled.coded->encode_ns.empty()) {
+    listed.encode_ns = profiled.coded->encode_ns[profiled.index];
+  }
+  return listed;
+}
+
+// The cuts inside of the network at which a layer ends.
+std::vector<ListedCut> inner_cuts(const ModelFile& model, std::uint32_t variant,
+                                  const CodecKnowledge& known) {
+  const fbs::Model& header = model.header();
+  const OpIndex ops = header.variants()->Get(variant)->ops()->size();
+  const std::vector<Cut> cuts = find_cuts(header, variant);
+  std::vector<ListedCut> inner;
+  for (const Split& split : list_splits(header, variant)) {
+    if (split.op_boundary == 0 || split.op_boundary == ops) continue;
+    inner.push_back(
+        {model, variant, split.op_boundary, cuts[split.op_boundary].boundary_bytes, known});
+  }
+  return inner;
+}
+
+// Enough for a rate, and little to hold.
+constexpr std::uint64_t kTimedBytes = 32 << 10;
+
+bool is_better_to_time(const ListedCut& one, const ListedCut& other) {
+  const bool one_is_enough = one.boundary_bytes >= kTimedBytes;
+  if (one_is_enough != (other.boundary_bytes >= kTimedBytes)) return one_is_enough;
+  return one_is_enough ? one.boundary_bytes < other.boundary_bytes
+                       : one.boundary_bytes > other.boundary_bytes;
+}
+
+// Null when no cut has it. REQUIRES: `cuts` are those of `inner`.
+const ListedCut* best_to_time(std::span<const ListedCut> inner, std::span<const CodecsAtCut> cuts,
+                              const CodecChoice& choice) {
+  const ListedCut* best = nullptr;
+  for (std::size_t i = 0; i < cuts.size(); ++i) {
+    const auto& codecs = cuts[i].codecs;
+    if (std::ranges::find(codecs, choice, &CutCodec::choice) == codecs.end()) continue;
+    if (best == nullptr || is_better_to_time(inner[i], *best)) best = &inner[i];
+  }
+  return best;
+}
+
+// Of each codec that is not timed in the profile: as long for each byte of tensors as at one cut
+// where it is timed now.
+Status estimate_encoding(std::span<const ListedCut> inner, std::vector<CodecsAtCut>& cuts) {
+  std::map<std::uint8_t, EncodeRate> rates;
+  for (std::size_t i = 0; i < cuts.size(); ++i) {
+    for (CutCodec& codec : cuts[i].codecs) {
+      if (codec.choice.codec == fbs::Codec::Raw || codec.encode_ns > 0) continue;
+      const auto [rate, is_new] = rates.try_emplace(pack_codec(codec.choice));
+      if (is_new) {
+        const ListedCut& at = *best_to_time(inner, cuts, codec.choice);
+        CLEAVE_ASSIGN_OR_RETURN(rate->second,
+                                measure_encode_rate(at.model, at.variant, at.cut, codec.choice));
+      }
+      codec.encode_ns = rate->second.ns_for(inner[i].boundary_bytes);
+    }
+  }
+  return Status::ok();
+}
+
+}  // namespace
+
+Result<CutCodecs> CutCodecs::of_one(const ModelFile& model, std::uint32_t variant,
+                                    const CodecChoice& choice, const CodecKnowledge& known) {
+  if (choice.codec == fbs::Codec::Raw) return CutCodecs();
+  bool applies = choice.codec != fbs::Codec::Coded;  // the others' reasons are the tensors' dtypes
+  std::vector<CodecsAtCut> cuts;
+  for (const ListedCut& at : inner_cuts(model, variant, known)) {
+    const auto applying = codecs_at(model, variant, at.cut);
+    const bool here = std::ranges::find(applying, choice) != applying.end();
+    applies = applies || here;
+    CLEAVE_ASSIGN_OR_RETURN(CutCodec listed, list_codec(at, here ? choice : CodecChoice{}));
+    listed.disagreement_ppm = 0;
+    cuts.push_back({.op_boundary = at.cut, .codecs = {listed}});
+  }
+  if (applies) return CutCodecs(std::move(cuts));
+  return Status(StatusCode::kNotFound,
+                "the model has no table of codec coded at level " + std::to_string(choice.quality) +
+                    " for any cut of this variant; `cleave-import calibrate-codec` makes them");
+}
+
+Result<CutCodecs> CutCodecs::of_all(const ModelFile& model, std::uint32_t variant,
+                                    const CodecKnowledge& known) {
+  const std::vector<ListedCut> inner = inner_cuts(model, variant, known);
+  // The planner library has room for so many: of a network with thousands of layers, later cuts
+  // have raw alone.
+  std::size_t room = planner::kMaxCandidates - std::min(planner::kMaxCandidates, inner.size() + 3);
+  std::vector<CodecsAtCut> cuts;
+  for (const ListedCut& at : inner) {
+    CodecsAtCut& here = cuts.emplace_back(CodecsAtCut{.op_boundary = at.cut, .codecs = {}});
+    for (const CodecChoice& choice : codecs_at(model, variant, at.cut)) {
+      if (!here.codecs.empty() && room == 0) break;
+      if (!here.codecs.empty()) --room;
+      CLEAVE_ASSIGN_OR_RETURN(const CutCodec listed, list_codec(at, choice));
+      here.codecs.push_back(listed);
+    }
+  }
+  CLEAVE_RETURN_IF_ERROR(estimate_encoding(inner, cuts));
+  return CutCodecs(std::move(cuts));
+}
+
+bool CutCodecs::chooses() const {
+  return std::ranges::any_of(cuts_, [](const CodecsAtCut& cut) { return cut.codecs.size() > 1; });
+}
+
+std::vector<std::uint64_t> decode_times(const CutCodecs& codecs, const ProfileData& profile,
+                                        std::string_view variant) {
+  const CodecKnowledge known{.profile = &profile};
+  std::vector<std::uint64_t> times;
+  for (const CodecsAtCut& cut : codecs.cuts()) {
+    for (const CutCodec& codec : cut.codecs) {
+      const ProfiledCodec found = find_profiled(known, variant, cut.op_boundary, codec.choice);
+      const bool is_timed = found.coded != nullptr && !found.coded->decode_ns.empty();
+      times.push_back(is_timed ? found.coded->decode_ns[found.index] : 0);
+    }
+  }
+  return times;
+}
+
+}  // namespace cleave::agent

@@ -1,0 +1,82 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The codecs among which a plan may choose at each cut, with what each costs as far as it is known:
+// from a profile, else from the model's own tables, else as the codec's bounds say.
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "engine/codec/boundary_codec.h"
+#include "engine/cuts.h"
+#include "schemas/model_reader.h"
+#include "schemas/profile_reader.h"
+#include "schemas/status.h"
+
+namespace cleave::agent {
+
+// How what crosses a cut is coded.
+struct CutCodec {
+  CodecChoice choice;
+  std::uint64_t bytes = 0;      // of its output: what is usual, or the most
+  std::uint64_t p95_bytes = 0;  // 0: no more than that
+  std::uint64_t ram_bytes = 0;  // beside the tensors: its memory and its output
+  std::uint64_t encode_ns = 0;  // at the speed at which the device's table was measured; 0: unknown
+  std::uint32_t disagreement_ppm = 0;  // with the variant's; UINT32_MAX: not known
+  bool is_usual = false;               // the bytes were seen on pictures
+  friend bool operator==(const CutCodec&, const CutCodec&) = default;
+};
+
+struct CodecsAtCut {
+  OpIndex op_boundary = 0;
+  std::vector<CutCodec> codecs;  // at least one
+  friend bool operator==(const CodecsAtCut&, const CodecsAtCut&) = default;
+};
+
+// What is known besides the model.
+struct CodecKnowledge {
+  const ProfileData* profile = nullptr;        // of this device; null: none
+  std::uint32_t variant_disagreement_ppm = 0;  // that lossy codecs add to
+};
+
+// At the cuts where a layer ends, ascending: an empty list is raw everywhere.
+class CutCodecs {
+ public:
+  CutCodecs() = default;
+  // REQUIRES: ascending cuts, none without codecs.
+  explicit CutCodecs(std::vector<CodecsAtCut> cuts) : cuts_(std::move(cuts)) {}
+
+  // The one that the user names, at the cuts where it applies, else raw; it is held to no bound on
+  // other answers. Bytes are those of the profile's pictures, else of Coded what calibration
+  // measured, else the most that the codec can make. Errors: those of BoundaryCodec::create();
+  // kNotFound (Coded, and no cut has such a level).
+  static Result<CutCodecs> of_one(const ModelFile& model, std::uint32_t variant,
+                                  const CodecChoice& choice, const CodecKnowledge& known = {});
+
+  // Every codec that applies at each cut, raw first. How often answers differ is what the profile
+  // counted, (differing + 1) / (compared + 1) as for precisions; else of Coded what its table was
+  // made for, or what calibration counted where that is more; else not known. Time to encode is the
+  // profile's, else estimated from a codec of the kind that is timed here and now.
+  // Errors: those of BoundaryCodec::create().
+  static Result<CutCodecs> of_all(const ModelFile& model, std::uint32_t variant,
+                                  const CodecKnowledge& known);
+
+  [[nodiscard]] std::span<const CodecsAtCut> cuts() const { return cuts_; }
+  // At least one cut has more than one.
+  [[nodiscard]] bool chooses() const;
+  friend bool operator==(const CutCodecs&, const CutCodecs&) = default;
+
+ private:
+  std::vector<CodecsAtCut> cuts_;
+};
+
+// The time of each codec of `cuts`, in their order, to decode on the server that sent `profile`; 0
+// where it says nothing.
+[[nodiscard]] std::vector<std::uint64_t> decode_times(const CutCodecs& codecs,
+                                                      const ProfileData& profile,
+                                                      std::string_view variant);
+
+}  // namespace cleave::agent
