@@ -2,7 +2,7 @@
 #include "agent/delivery.h"
 
 #include <zlib.h>
-#include <array>
+#include <algorithm>
 #include <filesystem>
 #include <system_error>
 #include <utility>
@@ -43,13 +43,31 @@ Result<LedgerOptions> ledger_options(const DeliveryTexts& texts) {
   return options;
 }
 
+// The file itself, if it is still the one that was accepted.
+Result<std::vector<std::byte>> accepted_file(const AcceptedBody& source) {
+  const PictureLimits limits;
+  CLEAVE_ASSIGN_OR_RETURN(std::vector<std::byte> bytes, read_picture_file(source.path, limits));
+  if (bytes.size() == source.file_bytes && crc_of(bytes) == source.file_crc) return bytes;
+  return Status(StatusCode::kNotFound, source.path + " is another file now");
+}
+
+ActivationForm form_of(const PayloadHead& head) {
+  return {.codec = static_cast<fbs::Codec>(head.codec),
+          .quality = head.quality,
+          .variant = head.variant,
+          .cut = head.cut,
+          .wire_id = head.wire_id};
+}
+
 }  // namespace
 
-Result<std::unique_ptr<Delivery>> Delivery::open(const DeliveryTexts& texts, OnDrop on_drop) {
+Result<std::unique_ptr<Delivery>> Delivery::open(const DeliveryTexts& texts,
+                                                 const ModelIdentity& model, OnDrop on_drop) {
   CLEAVE_ASSIGN_OR_RETURN(const LedgerOptions options, ledger_options(texts));
   const std::filesystem::path results(texts.results);
   const std::string folder = results.has_parent_path() ? results.parent_path().string() : ".";
-  std::unique_ptr<Delivery> delivery(new Delivery);
+  std::unique_ptr<Delivery> delivery(new Delivery(model));
+  delivery->keeps_smaller_ = texts.spool_form != "picture";
   CLEAVE_ASSIGN_OR_RETURN(delivery->results_folder_, DiskFolder::open(folder, /*create=*/false));
   CLEAVE_RETURN_IF_ERROR(delivery->results_folder_->lock(results.filename().string() + ".lock"));
   if (!texts.spool.empty()) {
@@ -73,6 +91,7 @@ std::uint64_t Delivery::accept(const std::string& image, std::span<const std::by
 }
 
 Status Delivery::finish(Record& record, std::span<const std::byte> file,
+                        const Activation* activation,
                         const std::function<std::string(const Record&)>& fields) {
   if (record.request_id == 0) return Status::ok();  // never accepted: its file cannot be read
   if (record.status.is_ok()) return ledger_->answered(record.request_id, fields(record));
@@ -80,52 +99,94 @@ Status Delivery::finish(Record& record, std::span<const std::byte> file,
     record.dropped = kDroppedRefused;
     return ledger_->dropped(record.request_id, record.dropped, fields(record));
   }
-  if (record.drained) {  // its bytes are there already
-    record.spooled = true;
-    ledger_->pass_over(record.request_id);
-    return Status::ok();
-  }
-  if (!has_spool()) {
-    record.dropped = kDroppedUnanswered;
-    return ledger_->dropped(record.request_id, record.dropped, fields(record));
-  }
-  const std::array<std::span<const std::byte>, 1> parts{file};
-  const Ledger::Kept kept = ledger_->keep(record.request_id, PayloadHead{}, parts);
+  const Ledger::Kept kept =
+      has_spool() ? keep(record, file, activation) : Ledger::Kept::kNotSpooled;
   if (kept == Ledger::Kept::kNoRoom || kept == Ledger::Kept::kNotSpooled) {
     record.dropped = kept == Ledger::Kept::kNoRoom ? kDroppedSpoolFull : kDroppedUnanswered;
     return ledger_->dropped(record.request_id, record.dropped, fields(record));
   }
-  record.spooled = true;
+  note_waiting(record);
   ledger_->pass_over(record.request_id);
   return Status::ok();
 }
 
-// A copy, or over the write budget the file itself, if it is still the one that was accepted.
-Result<std::vector<std::byte>> Delivery::bytes_of(const PendingPicture& picture) {
-  if (picture.payload) return ledger_->payload(picture.request_id);
-  const PictureLimits limits;
-  CLEAVE_ASSIGN_OR_RETURN(std::vector<std::byte> bytes,
-                          read_picture_file(picture.source.path, limits));
-  if (bytes.size() == picture.source.file_bytes && crc_of(bytes) == picture.source.file_crc) {
-    return bytes;
+PayloadHead Delivery::head_of(const ActivationForm& form) const {
+  PayloadHead head{.form = PayloadHead::Form::kActivation,
+                   .codec = static_cast<std::uint8_t>(form.codec),
+                   .quality = form.quality,
+                   .variant = form.variant,
+                   .cut = form.cut,
+                   .wire_id = form.wire_id};
+  std::ranges::copy(std::as_bytes(std::span(model_)), head.model.begin());
+  return head;
+}
+
+// The smaller of the two is what is written, once. One that waited already is rewritten only where
+// the ledger finds it worth a second write.
+Ledger::Kept Delivery::keep(const Record& record, std::span<const std::byte> file,
+                            const Activation* activation) {
+  const bool is_smaller =
+      keeps_smaller_ && activation != nullptr && activation->bytes() < file.size();
+  const std::vector<std::span<const std::byte>> parts =
+      is_smaller ? activation->parts : std::vector{file};
+  const PayloadHead head = is_smaller ? head_of(activation->form) : PayloadHead{};
+  if (!record.drained) return ledger_->keep(record.request_id, head, parts);
+  if (!file.empty()) ledger_->keep_less(record.request_id, head, parts);
+  return Ledger::Kept::kCopied;
+}
+
+void Delivery::note_waiting(Record& record) {
+  record.spooled = true;
+  record.spooled_as = kWaitsAsReference;
+  const PendingPicture* const picture = ledger_->find(record.request_id);
+  if (picture == nullptr || !picture->payload) return;
+  const bool is_file = picture->payload->head.form == PayloadHead::Form::kFile;
+  record.spooled_as = is_file ? kWaitsAsPicture : kWaitsAsActivation;
+  record.spooled_bytes = picture->payload->bytes();
+}
+
+// What the spool has of it and, where that is nothing or of no use any more, its own file.
+Result<PictureTask> Delivery::task_of(const PendingPicture& picture) {
+  PictureTask task{.image = picture.source.name, .request_id = picture.request_id};
+  if (picture.payload) {
+    const PayloadHead& head = picture.payload->head;
+    const bool is_activation = head.form == PayloadHead::Form::kActivation;
+    const bool is_of_model =
+        !is_activation || std::ranges::equal(head.model, std::as_bytes(std::span(model_)));
+    auto bytes = is_of_model ? ledger_->payload(picture.request_id)
+                             : Status(StatusCode::kMismatch, "an activation of another model");
+    if (bytes.is_ok()) {
+      task.bytes = std::move(bytes).value();
+      if (is_activation) task.activation = form_of(head);
+      return task;
+    }
+    if (bytes.status().code() == StatusCode::kIo) return bytes.status();
+    auto file = accepted_file(picture.source);
+    if (!file.is_ok()) return bytes.status();
+    task.bytes = std::move(file).value();
+    return task;
   }
-  return Status(StatusCode::kNotFound, picture.source.path + " is another file now");
+  CLEAVE_ASSIGN_OR_RETURN(task.bytes, accepted_file(picture.source));
+  return task;
 }
 
 std::optional<PictureTask> Delivery::next() {
   while (const PendingPicture* picture = ledger_->next()) {
     const std::uint64_t id = picture->request_id;
     const std::string name = picture->source.name;
-    const char* const reason = picture->payload ? kDroppedDamaged : kDroppedSourceGone;
-    auto bytes = bytes_of(*picture);
-    if (bytes.is_ok()) {
-      return PictureTask{.image = name, .request_id = id, .bytes = std::move(bytes).value()};
+    const bool has_copy = picture->payload.has_value();
+    auto task = task_of(*picture);
+    if (task.is_ok()) return std::move(task).value();
+    switch (task.status().code()) {
+      case StatusCode::kIo:
+        ledger_->pass_over(id);  // the disk may do better the next time
+        break;
+      case StatusCode::kMismatch:
+        ledger_->drop(id, name, kDroppedModelChanged);
+        break;
+      default:
+        ledger_->drop(id, name, has_copy ? kDroppedDamaged : kDroppedSourceGone);
     }
-    if (bytes.status().code() == StatusCode::kIo) {
-      ledger_->pass_over(id);  // the disk may do better the next time
-      continue;
-    }
-    ledger_->drop(id, name, reason);
   }
   return std::nullopt;
 }

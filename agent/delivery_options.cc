@@ -35,6 +35,13 @@ void add_delivery_options(CLI::App& command, DeliveryTexts& texts) {
       ->check(CLI::IsMember({"drop-oldest", "drop-newest"}))
       ->capture_default_str();
   command
+      .add_option("--spool-form", texts.spool_form,
+                  "As what a picture waits: smaller (of its file and what its head computed; that "
+                  "is of use to this version of the model alone) or picture (its file)")
+      ->needs(spool)
+      ->check(CLI::IsMember({"smaller", "picture"}))
+      ->capture_default_str();
+  command
       .add_option("--sync", texts.sync,
                   "When results and spool are made durable: always (before a picture counts as "
                   "accepted or ended), interval:TIME (at the latest after it: a power cut may lose "

@@ -73,7 +73,7 @@ asio::awaitable<Record> PictureRun::answer(PictureTask task) {
   if (record.status.code() == StatusCode::kMismatch) mismatch_ = record.status;
   if (delivery_ != nullptr) {
     const Status status = delivery_->finish(
-        record, pipeline_.last_file(),
+        record, pipeline_.last_file(), pipeline_.last_activation(),
         [this](const Record& ended) { return inner_json(ended, model_, report_); });
     if (!status.is_ok() && tally_.delivery_broken.is_ok()) tally_.delivery_broken = status;
     delivery_->tick();

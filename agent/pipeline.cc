@@ -54,19 +54,22 @@ Pipeline::Pipeline(std::shared_ptr<const ModelFile> model, const PipelineOptions
 asio::awaitable<Record> Pipeline::process(PictureTask task) {
   Work work;
   last_file_.clear();
+  last_activation_.reset();
   work.record.image = std::move(task.image);
   work.record.request_id = task.request_id;
   work.record.drained = task.request_id != 0;
   work.file = std::move(task.bytes);
+  work.waited_as = task.activation;
   work.started = Clock::now();
   work.latest = work.started + std::chrono::duration_cast<Clock::duration>(options_.timeout);
   refresh_caps();
-  Status status = load(work);
-  work.input_ns = ns_between(work.started, Clock::now());
-  if (status.is_ok()) accept(work);
-  if (status.is_ok()) status = co_await choose_split(work);
+  const bool is_file = !work.waited_as;
+  Status status = is_file ? load(work) : take_activation(work);
+  if (is_file) work.input_ns = ns_between(work.started, Clock::now());
+  if (status.is_ok() && is_file) accept(work);
+  if (status.is_ok() && is_file) status = co_await choose_split(work);
   if (status.is_ok()) make_room_for(work);
-  if (status.is_ok()) status = run_head(work);
+  if (status.is_ok() && is_file) status = run_head(work);
   work.record.edge_ns = ns_between(work.started, Clock::now());
   if (status.is_ok() && work.split.op_boundary < op_count_) {
     status = co_await ask_server(work);
@@ -74,12 +77,13 @@ asio::awaitable<Record> Pipeline::process(PictureTask task) {
     learn(work, {});
   }
   work.record.status = status;
-  work.record.variant = variant_.name()->str();
+  work.record.variant = model_->header().variants()->Get(variant_of(work))->name()->str();
   work.record.total_ns = ns_between(work.started, Clock::now());
   if (work.record.split > 0) {
     work.record.split_name = model_->header().layers()->Get(work.record.split - 1)->name()->str();
   }
-  last_file_ = std::move(work.file);
+  if (!status.is_ok()) last_activation_ = activation_of(work);
+  if (is_file) last_file_ = std::move(work.file);
   co_return std::move(work.record);
 }
 
@@ -122,6 +126,7 @@ std::uint64_t Pipeline::room_beside(std::uint64_t ram_bytes) const {
 }
 
 std::uint64_t Pipeline::ram_bytes_alone(const Work& work) const {
+  if (variant_of(work) != options_.variant) return UINT64_MAX;  // it is not prepared for here
   return planner_->ram_bytes_to_finish(work.split.op_boundary) + work.file.size();
 }
 
@@ -166,6 +171,9 @@ Status Pipeline::run_head(Work& work) {
   const auto start = Clock::now();
   CLEAVE_RETURN_IF_ERROR(head_.executor().run());
   work.head_ns = ns_between(start, Clock::now());
+  for (const BoundaryBuffer& output : head_.executor().outputs()) {
+    work.tensors.emplace_back(output.as_bytes());
+  }
   if (range.last == op_count_) {
     const BoundaryBuffer& scores = head_.executor().outputs()[0];
     work.record.scores.assign(scores.f32().begin(), scores.f32().end());
@@ -191,7 +199,7 @@ Status Pipeline::use_head_buffers() {
 Outgoing Pipeline::make_request(const Work& work) {
   Outgoing request;
   request.request_id = work.wire_id;
-  request.variant = options_.variant;
+  request.variant = variant_of(work);
   request.cut = work.split.op_boundary;
   request.codec = work.codec;
   request.quality = quality_of(work);
@@ -200,18 +208,19 @@ Outgoing Pipeline::make_request(const Work& work) {
     request.attachment.emplace_back(work.file);
   } else if (work.codec == fbs::Codec::PixelsU8) {
     request.attachment.push_back(std::as_bytes(std::span(pixels_)));
+  } else if (work.waited_as && work.codec == work.waited_as->codec) {
+    request.attachment.emplace_back(work.file);
   } else if (work.codec != fbs::Codec::Raw) {
     request.attachment.emplace_back(encoded_.data(), work.encoded_bytes);
   } else {
-    for (const BoundaryBuffer& output : head_.executor().outputs()) {
-      request.attachment.push_back(output.as_bytes());
-    }
+    request.attachment = work.tensors;
   }
   return request;
 }
 
 // A picture is in one form of several, but never at several levels.
 std::uint8_t Pipeline::quality_of(const Work& work) const {
+  if (work.waited_as && work.codec == work.waited_as->codec) return work.waited_as->quality;
   return work.codec == work.tensor_codec.codec ? work.tensor_codec.quality : std::uint8_t{0};
 }
 
@@ -222,6 +231,7 @@ bool Pipeline::server_takes_file(const Work& work) const {
 
 // What travels depends on the server that is there now: its limit is known after the handshake.
 Status Pipeline::choose_form(Work& work) {
+  if (work.waited_as) return choose_form_of_activation(work);
   if (work.split.op_boundary > 0) return Status::ok();
   const bool as_it_is = server_takes_file(work) && !work.as_pixels;
   work.codec = as_it_is ? fbs::Codec::Jpeg : fbs::Codec::PixelsU8;
@@ -327,10 +337,15 @@ Status Pipeline::finish_locally(Work& work, const Status& why) {
     return {StatusCode::kUnavailable,
             why.message() + "; the weights of the rest are not on this device"};
   }
+  if (variant_of(work) != options_.variant) {
+    return {StatusCode::kUnavailable,
+            why.message() + "; what waited is of another --variant, so it was not finished here"};
+  }
   if (ram_bytes_alone(work) > caps_.ram_bytes) {
     return {StatusCode::kUnavailable,
             why.message() + "; the whole network does not fit the RAM cap, so it was not run here"};
   }
+  if (work.waited_as) CLEAVE_RETURN_IF_ERROR(restore_tensors(work));
   CLEAVE_RETURN_IF_ERROR(prepare_tail(work));
   Executor& tail = tail_.executor();
   if (work.split.op_boundary == 0) {

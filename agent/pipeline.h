@@ -43,6 +43,8 @@ struct PipelineOptions {
   // From the picture's start to the server's last byte; then the device answers.
   std::chrono::nanoseconds timeout = std::chrono::seconds(60);
   AcceptPicture accept;  // null: nobody is told
+  // Whether a picture without an answer may wait as its activation: last_activation().
+  bool offers_activations = false;
 };
 
 // `options.online` with what the other options say of planning.
@@ -56,14 +58,24 @@ class Pipeline {
 
   // Answers one picture. Never fails: what goes wrong is in the record.
   asio::awaitable<Record> process(PictureTask task);
-  // The file of the picture last processed; empty when it could not be read.
+  // The file of the picture last processed; empty when it could not be read, or waited as an
+  // activation.
   [[nodiscard]] std::span<const std::byte> last_file() const { return last_file_; }
+  // What its head computed, in the form in which a server is asked, while it has no answer and the
+  // options ask for it; null without. Until the next picture.
+  [[nodiscard]] const Activation* last_activation() const {
+    return last_activation_ ? &*last_activation_ : nullptr;
+  }
 
  private:
   struct Work {
     Record record;
     Clock::time_point started;
-    std::vector<std::byte> file;
+    std::vector<std::byte> file;               // or the bytes of what it waited as
+    std::optional<ActivationForm> waited_as;   // an activation: no file, its head has run
+    std::unique_ptr<BoundaryCodec> its_codec;  // of that
+    // What crosses the cut, in boundary_; empty before the head has run.
+    std::vector<std::span<const std::byte>> tensors;
     bool is_jpeg = false;
     bool as_pixels = false;  // the plan prefers them to the file
     Split split;
@@ -97,6 +109,13 @@ class Pipeline {
   Status prepare_codec(OpIndex cut, const CodecChoice& choice);
   void release_codec();
   void encode(Work& work);
+  [[nodiscard]] Status take_activation(Work& work) const;
+  Status choose_form_of_activation(Work& work);
+  Status restore_tensors(Work& work);
+  [[nodiscard]] std::optional<Activation> activation_of(Work& work);
+  [[nodiscard]] std::uint32_t variant_of(const Work& work) const {
+    return work.its_codec != nullptr ? work.waited_as->variant : options_.variant;
+  }
   [[nodiscard]] std::uint8_t quality_of(const Work& work) const;
   [[nodiscard]] CodecChoice codec_of(const Work& work) const;
   [[nodiscard]] bool server_takes_file(const Work& work) const;
@@ -129,6 +148,7 @@ class Pipeline {
   std::uint64_t handshakes_seen_ = 0;
   RequestIds request_ids_;
   std::vector<std::byte> last_file_;
+  std::optional<Activation> last_activation_;
 };
 
 }  // namespace cleave::agent

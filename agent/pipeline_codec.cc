@@ -36,15 +36,11 @@ Status Pipeline::prepare_codec(OpIndex cut, const CodecChoice& choice) {
 // Once a picture, however often the server is asked; but each server that is asked says anew
 // whether it decodes.
 void Pipeline::encode(Work& work) {
-  if (work.split.op_boundary == 0) return;
+  if (work.split.op_boundary == 0 || work.waited_as) return;
   const bool coded = codec_ != nullptr && connection_->takes_codecs();
   work.codec = coded ? work.tensor_codec.codec : fbs::Codec::Raw;
   if (!coded || work.encoded_bytes > 0) return;
-  std::vector<std::span<const std::byte>> tensors;
-  for (const BoundaryBuffer& output : head_.executor().outputs()) {
-    tensors.push_back(output.as_bytes());
-  }
-  work.encoded_bytes = codec_->encode(tensors, {encoded_.data(), encoded_.capacity()});
+  work.encoded_bytes = codec_->encode(work.tensors, {encoded_.data(), encoded_.capacity()});
 }
 
 }  // namespace cleave::agent

@@ -114,6 +114,7 @@ void Pipeline::learn(const Work& work, const ServerAnswer& answer) {
   // A server whose tables do not fit was refused when it was planned with; a reconnect in the
   // middle of a request is looked at before the next.
   (void)note_handshake();
+  if (variant_of(work) != options_.variant) return;
   online_.observe({.now_ns = monotonic_ns(),
                    .op_boundary = static_cast<std::uint32_t>(work.split.op_boundary),
                    .file_bytes = work.file.size(),

@@ -18,6 +18,11 @@ inline constexpr const char* kSentJpeg = "jpeg";         // the file as it is
 inline constexpr const char* kSentPixels = "pixels_u8";  // at model size
 inline constexpr const char* kSentTensors = "tensors";   // boundary tensors
 
+// What of a picture waits in the spool.
+inline constexpr const char* kWaitsAsPicture = "picture";        // a copy of its file
+inline constexpr const char* kWaitsAsActivation = "activation";  // what its head computed
+inline constexpr const char* kWaitsAsReference = "reference";    // its own file alone
+
 // Where a picture's time goes, as it was predicted or as it was.
 struct PartTimes {
   std::uint64_t edge_ns = 0;    // on the device, with encoding
@@ -30,14 +35,16 @@ struct PartTimes {
 
 struct Record {
   std::string image;
-  std::uint64_t request_id = 0;  // 0: it was not accepted, as its file cannot be read
-  bool drained = false;          // it waited in the spool before
-  bool spooled = false;          // it waits there now
-  std::string dropped;           // why it ended without an answer, in one word; else empty
-  std::string variant;           // precision of the network that answered
-  Status status;                 // why there is no answer, or ok
-  std::uint32_t split = 0;       // layers that ran on the device, after any fallback
-  std::string split_name;        // name of the last of them
+  std::uint64_t request_id = 0;     // 0: it was not accepted, as its file cannot be read
+  bool drained = false;             // it waited in the spool before
+  bool spooled = false;             // it waits there now
+  std::string spooled_as;           // then one of the three above
+  std::uint64_t spooled_bytes = 0;  // and so many of the spool are its copy
+  std::string dropped;              // why it ended without an answer, in one word; else empty
+  std::string variant;              // precision of the network that answered
+  Status status;                    // why there is no answer, or ok
+  std::uint32_t split = 0;          // layers that ran on the device, after any fallback
+  std::string split_name;           // name of the last of them
   std::uint32_t planned_split = 0;
   std::string fallback;       // why the device finished alone; empty: as planned
   std::string bounds_missed;  // Choice::bounds_missed

@@ -62,7 +62,11 @@ std::string record_json(const Record& record, const fbs::Model& model, const Rep
   if (record.request_id != 0) json["request"] = request_id_text(record.request_id);
   if (record.drained) json["drained"] = true;
   if (!record.status.is_ok()) {
-    if (record.spooled) json["spooled"] = true;
+    if (record.spooled) {
+      json["spooled"] = true;
+      json["spooled_as"] = record.spooled_as;
+      json["spooled_bytes"] = record.spooled_bytes;
+    }
     if (!record.dropped.empty()) json["dropped"] = record.dropped;
     json["error"] = record.status.message();
     json["error_code"] = std::string(status_code_name(record.status.code()));
@@ -107,8 +111,10 @@ std::string record_json(const Record& record, const fbs::Model& model, const Rep
 std::string record_text(const Record& record, const fbs::Model& model,
                         const ReportOptions& options) {
   if (!record.status.is_ok()) {
-    return record.image + (record.spooled ? ": waits in the spool: " : ": no answer: ") +
-           record.status.message() + "\n";
+    const std::string waits = ": waits in the spool (" + record.spooled_as + ", " +
+                              std::to_string(record.spooled_bytes) + " bytes): ";
+    return record.image + (record.spooled ? waits : ": no answer: ") + record.status.message() +
+           "\n";
   }
   std::string text = record.image + "\n";
   for (const RankedLabel& entry : rank_scores(record.scores, model, options.top)) {

@@ -69,6 +69,9 @@ std::string summary(const Ledger& ledger) {
   const LedgerCounts& counts = ledger.counts();
   std::string text = std::to_string(counts.answered) + " answered, " +
                      std::to_string(ledger.waiting()) + " wait in the spool";
+  if (const std::uint64_t activations = ledger.waiting_activations(); activations > 0) {
+    text += " (" + std::to_string(activations) + " as activations)";
+  }
   for (const auto& [reason, count] : counts.dropped) {
     text += ", " + std::to_string(count) + " dropped (" + reason + ")";
   }
@@ -291,14 +294,15 @@ int run_command(const CommandOptions& options) {
   };
   std::unique_ptr<Delivery> delivery;
   if (options.delivery.any()) {
-    auto opened =
-        Delivery::open(options.delivery, [&](const Dropped& dropped) { told_of_drops(dropped); });
+    auto opened = Delivery::open(options.delivery, device->model->identity(),
+                                 [&](const Dropped& dropped) { told_of_drops(dropped); });
     if (!opened.is_ok())
       return fail(delivery_exit_code(opened.status()), opened.status().message());
     delivery = std::move(opened).value();
     pipeline_options.accept = [&](const std::string& image, std::span<const std::byte> file) {
       return delivery->accept(image, file);
     };
+    pipeline_options.offers_activations = delivery->keeps_activations();
     tell_of_recovery(delivery->ledger());
   }
   Pipeline pipeline(device->model, pipeline_options, &*planner, connection.get());

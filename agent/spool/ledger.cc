@@ -19,6 +19,16 @@ std::string state_fields(std::string_view state, std::string_view fields) {
   return all;
 }
 
+std::uint64_t total_bytes(std::span<const std::span<const std::byte>> parts) {
+  std::uint64_t bytes = 0;
+  for (const auto& part : parts) bytes += part.size();
+  return bytes;
+}
+
+bool is_activation(const PendingPicture& picture) {
+  return picture.payload && picture.payload->head.form == PayloadHead::Form::kActivation;
+}
+
 std::string json_text(std::string_view text) {
   return nlohmann::json(text).dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
 }
@@ -109,18 +119,14 @@ Ledger::Kept Ledger::keep(std::uint64_t request_id, const PayloadHead& head,
                           std::span<const std::span<const std::byte>> parts) {
   const PendingPicture* picture = spool_ ? spool_->find(request_id) : nullptr;
   if (picture == nullptr) return Kept::kNotSpooled;
-  std::uint64_t bytes = 0;
-  for (const auto& part : parts) bytes += part.size();
+  const std::uint64_t bytes = total_bytes(parts);
   Spool::Room room = picture->payload ? Spool::Room::kYes : spool_->room_for(bytes);
   if (room == Spool::Room::kOverLimit && make_room(request_id, bytes))
     room = spool_->room_for(bytes);
   if (room == Spool::Room::kOverLimit || room == Spool::Room::kNever) return Kept::kNoRoom;
   Status written;
   if (room == Spool::Room::kYes && !picture->payload) {
-    written = spool_->keep(request_id, head, parts);
-    note(written);
-    note(spool_->take_trouble());
-    note_dirty();
+    written = copy(request_id, head, parts, /*replaces=*/false);
   }
   in_work_.erase(request_id);
   // A full disk is no reason to forget a picture whose file is still there.
@@ -128,8 +134,41 @@ Ledger::Kept Ledger::keep(std::uint64_t request_id, const PayloadHead& head,
     ++counts_.by_reference;
     return Kept::kByReference;
   }
-  ++counts_.copied;
   return Kept::kCopied;
+}
+
+Status Ledger::copy(std::uint64_t request_id, const PayloadHead& head,
+                    std::span<const std::span<const std::byte>> parts, bool replaces) {
+  Status written =
+      replaces ? spool_->replace(request_id, head, parts) : spool_->keep(request_id, head, parts);
+  note(written);
+  note(spool_->take_trouble());
+  note_dirty();
+  if (!written.is_ok()) return written;
+  const bool file = head.form == PayloadHead::Form::kFile;
+  ++(file ? counts_.copied_files : counts_.copied_activations);
+  counts_.replaced += replaces ? 1 : 0;
+  counts_.copied_bytes += total_bytes(parts);
+  return written;
+}
+
+bool Ledger::is_worth_replacing(const PendingPicture& picture, const PayloadHead& head,
+                                std::uint64_t bytes) {
+  const bool gets_smaller = !is_activation(picture) && head.form == PayloadHead::Form::kActivation;
+  if (!gets_smaller || options_.spool.sync.kind == SyncKind::kNever) return false;
+  const std::uint64_t written = bytes + kMaxReplacedHeadBytes + kSyncedBlockBytes;
+  return 2 * written <= picture.payload->bytes() &&
+         spool_->room_for(2 * written) == Spool::Room::kYes;
+}
+
+void Ledger::keep_less(std::uint64_t request_id, const PayloadHead& head,
+                       std::span<const std::span<const std::byte>> parts) {
+  const PendingPicture* picture = find(request_id);
+  if (picture == nullptr) return;
+  const std::uint64_t bytes = total_bytes(parts);
+  const bool is_worth_it = picture->payload ? is_worth_replacing(*picture, head, bytes)
+                                            : spool_->room_for(bytes) == Spool::Room::kYes;
+  if (is_worth_it) (void)copy(request_id, head, parts, picture->payload.has_value());
 }
 
 Status Ledger::answered(std::uint64_t request_id, std::string_view fields) {
@@ -212,6 +251,15 @@ std::uint64_t Ledger::waiting() const {
   return static_cast<std::uint64_t>(
       std::ranges::count_if(spool_->pending(), [&](const auto& entry) {
         return !in_work_.contains(entry.second.request_id) &&
+               !ended_.contains(entry.second.request_id);
+      }));
+}
+
+std::uint64_t Ledger::waiting_activations() const {
+  if (!spool_) return 0;
+  return static_cast<std::uint64_t>(
+      std::ranges::count_if(spool_->pending(), [&](const auto& entry) {
+        return is_activation(entry.second) && !in_work_.contains(entry.second.request_id) &&
                !ended_.contains(entry.second.request_id);
       }));
 }

@@ -5,7 +5,8 @@
 // appended, made durable as the sync policy says, and only then is the picture released from the
 // spool; a next run that finds a pending picture's record in the log releases it.
 //
-//   accept() -> [keep() its bytes when nobody can answer now] -> answered() or dropped()
+//   accept() -> [keep() its bytes when nobody can answer now, keep_less() when again nobody can]
+//            -> answered() or dropped()
 //
 // Without a spool the log alone is kept: what a crash interrupts then has no record. Used by one
 // thread.
@@ -47,7 +48,10 @@ struct LedgerOptions {
 struct LedgerCounts {
   std::uint64_t accepted = 0;
   std::uint64_t unprotected = 0;   // of them, that the spool could not take: a crash forgets them
-  std::uint64_t copied = 0;        // into the spool
+  std::uint64_t copied_files = 0;  // into the spool
+  std::uint64_t copied_activations = 0;
+  std::uint64_t replaced = 0;      // of copied_activations, in the place of a copied file
+  std::uint64_t copied_bytes = 0;  // of all of them
   std::uint64_t by_reference = 0;  // left to their files, as the write budget is used up
   std::uint64_t answered = 0;
   std::map<std::string, std::uint64_t> dropped;  // by reason
@@ -85,6 +89,19 @@ class Ledger {
   [[nodiscard]] Kept keep(std::uint64_t request_id, const PayloadHead& head,
                           std::span<const std::span<const std::byte>> parts);
 
+  // A picture that waited could not be answered again, and `parts` are the least that it can wait
+  // as. They are written where that is worth it: the spool holds no copy, and has room for one; or
+  // it holds the file, these are an activation, and the file's copy has at least twice the bytes
+  // that are written, while room and write budget would do for twice as much: what is accepted next
+  // comes first. Never under --sync never, when a loss of power could take both. Else, and where
+  // the disk does not take it, the picture waits as it did.
+  void keep_less(std::uint64_t request_id, const PayloadHead& head,
+                 std::span<const std::span<const std::byte>> parts);
+  // A picture that is pending; null when it is not. Until the next call that changes it.
+  [[nodiscard]] const PendingPicture* find(std::uint64_t request_id) {
+    return spool_ ? spool_->find(request_id) : nullptr;
+  }
+
   // The terminal record. `fields` as in result_line(), without "state". REQUIRES: this id has
   // none yet. Errors: it could not be written or made durable (kIo,
   // kResourceExhausted); where there is a spool the picture then is pending for the next run.
@@ -105,6 +122,8 @@ class Ledger {
 
   // Pictures that are pending and not in work.
   [[nodiscard]] std::uint64_t waiting() const;
+  // Of them, those that wait as an activation.
+  [[nodiscard]] std::uint64_t waiting_activations() const;
   [[nodiscard]] std::uint64_t spool_bytes() const { return spool_ ? spool_->bytes() : 0; }
 
   // Under --sync interval: syncs when it is time. To be called at least as often as sync_due_ns()
@@ -130,6 +149,10 @@ class Ledger {
   Status recover(Folder* spool_folder, Folder& results_folder, const std::string& results_name);
   Status finish(std::uint64_t request_id, std::string_view fields);
   bool make_room(std::uint64_t request_id, std::uint64_t payload_bytes);
+  [[nodiscard]] bool is_worth_replacing(const PendingPicture& picture, const PayloadHead& head,
+                                        std::uint64_t bytes);
+  Status copy(std::uint64_t request_id, const PayloadHead& head,
+              std::span<const std::span<const std::byte>> parts, bool replaces);
   Status sync();
   void release(std::uint64_t request_id);
   void note(const Status& status);

@@ -37,11 +37,17 @@ class Window {
   std::size_t have_ = 0;
 };
 
-// A payload's bytes are only checked; of every other body the whole is kept.
+// A payload's bytes are only checked.
+std::size_t kept_bytes(const SpoolRecordHeader& header) {
+  std::size_t most = header.body_bytes;
+  if (header.type == SpoolRecordType::kPayload) most = kActivationHeadBytes;
+  if (header.type == SpoolRecordType::kReplaced) most = kMaxReplacedHeadBytes;
+  return std::min<std::size_t>(header.body_bytes, most);
+}
+
 Result<std::uint32_t> read_body(Window& window, const SpoolRecordHeader& header, std::uint64_t salt,
                                 std::uint64_t at, std::vector<std::byte>& kept) {
-  const bool is_payload = header.type == SpoolRecordType::kPayload;
-  const std::size_t keep = is_payload ? kPayloadHeadBytes : header.body_bytes;
+  const std::size_t keep = kept_bytes(header);
   kept.clear();
   std::uint32_t crc = body_crc_start(salt);
   for (std::uint64_t done = 0; done < header.body_bytes;) {
@@ -63,7 +69,12 @@ bool body_reads(const SpoolRecordHeader& header, std::span<const std::byte> body
     case SpoolRecordType::kAccepted:
       return read_accepted(body).is_ok();
     case SpoolRecordType::kPayload:
-      return read_payload_head(body.first<kPayloadHeadBytes>()).is_ok();
+      return read_payload_head(body, header.body_bytes).is_ok();
+    case SpoolRecordType::kReplaced: {
+      const auto replaced = read_replaced(body, header.body_bytes);
+      return replaced.is_ok() && replaced->body.sequence < header.sequence &&
+             replaced->body.accepted_ns <= header.spool_ns;
+    }
     case SpoolRecordType::kReleased:
     case SpoolRecordType::kClosed:
       return true;

@@ -15,7 +15,8 @@ namespace cleave::agent {
 struct ScannedRecord {
   SpoolRecordHeader header;
   std::uint64_t body_at = 0;  // offset in the segment
-  // The whole body, or of a payload its head; only while the visitor runs.
+  // The whole body, or where it ends in a payload, as much as its head may take; only while the
+  // visitor runs.
   std::span<const std::byte> body;
 };
 

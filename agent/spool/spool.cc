@@ -43,7 +43,9 @@ Result<std::unique_ptr<Spool>> Spool::open(Folder& folder, TimeSource& time,
   for (const std::string& name : contents.blank) (void)folder.remove(name);
   SpoolOptions complete = options;
   if (!complete.random) complete.random = kernel_random;
-  return std::unique_ptr<Spool>(new Spool(folder, time, complete, std::move(contents)));
+  std::unique_ptr<Spool> spool(new Spool(folder, time, complete, std::move(contents)));
+  spool->settle_replacements();
+  return spool;
 }
 
 Spool::Spool(Folder& folder, TimeSource& time, const SpoolOptions& options, SpoolContents contents)
@@ -75,7 +77,7 @@ Result<std::uint64_t> Spool::accept(const AcceptedBody& source) {
 }
 
 Spool::Room Spool::room_for(std::uint64_t payload_bytes) {
-  const std::uint64_t body = planner::saturating_add(kPayloadHeadBytes, payload_bytes);
+  const std::uint64_t body = planner::saturating_add(kActivationHeadBytes, payload_bytes);
   if (payload_bytes == 0 || body > kMaxSpoolBodyBytes) return Room::kNever;
   const std::uint64_t record = record_bytes(body) + kSegmentHeaderBytes;
   const std::uint64_t usable =
@@ -90,22 +92,64 @@ Status Spool::keep(std::uint64_t request_id, const PayloadHead& head,
                    std::span<const std::span<const std::byte>> parts) {
   PendingPicture* picture = contents_.find(request_id);
   if (picture == nullptr) return {StatusCode::kNotFound, "no such picture is pending"};
-  const auto head_bytes = write_payload_head(head);
-  std::vector<std::span<const std::byte>> body{head_bytes};
-  body.insert(body.end(), parts.begin(), parts.end());
-  CLEAVE_RETURN_IF_ERROR(append_parts(SpoolRecordType::kPayload, request_id, body));
-  std::uint32_t body_bytes = 0;
-  std::uint32_t crc = body_crc_start(contents_.segments.at(active_->number).salt);
-  for (const auto& part : body) {
-    body_bytes += static_cast<std::uint32_t>(part.size());
-    crc = crc32_of(part, crc);
-  }
-  const std::uint64_t body_at =
-      active_->file->size() - record_bytes(body_bytes) + kSpoolRecordHeaderBytes;
-  picture->payload = {head, active_->number, body_at, body_bytes, crc};
+  CLEAVE_ASSIGN_OR_RETURN(picture->payload, append_payload(SpoolRecordType::kPayload, request_id,
+                                                           head, write_payload_head(head), parts));
   note_in_active(*picture);
   commit();
   return Status::ok();
+}
+
+Status Spool::replace(std::uint64_t request_id, const PayloadHead& head,
+                      std::span<const std::span<const std::byte>> parts) {
+  PendingPicture* picture = contents_.find(request_id);
+  if (picture == nullptr) return {StatusCode::kNotFound, "no such picture is pending"};
+  // In one segment with the old bytes the new ones would keep them there.
+  if (active_ && picture->payload && picture->payload->segment == active_->number) {
+    CLEAVE_RETURN_IF_ERROR(seal());
+  }
+  const ReplacedBody body{picture->sequence, picture->accepted_ns, picture->source, head};
+  CLEAVE_ASSIGN_OR_RETURN(
+      const PayloadPlace place,
+      append_payload(SpoolRecordType::kReplaced, request_id, head, write_replaced(body), parts));
+  note_in_active(*picture);
+  CLEAVE_RETURN_IF_ERROR(sync());
+  picture->payload = place;
+  contents_.supersede_all_but(place.segment, *picture);
+  remove_unneeded();
+  return Status::ok();
+}
+
+// A run that was killed may have left replacements that the disk does not have yet.
+void Spool::settle_replacements() {
+  std::set<std::uint64_t> segments;
+  for (const auto& [id, segment] : contents_.replaced_in) segments.insert(segment);
+  for (const std::uint64_t number : segments) {
+    const auto file = folder_.open(segment_name(number));
+    if (!file.is_ok() || !(*file)->sync().is_ok()) return;
+  }
+  if (segments.empty() || !folder_.sync_names().is_ok()) return;
+  for (const auto& [id, segment] : contents_.replaced_in) {
+    contents_.supersede_all_but(segment, *contents_.find(id));
+  }
+}
+
+// Where what it appended stands.
+Result<PayloadPlace> Spool::append_payload(SpoolRecordType type, std::uint64_t request_id,
+                                           const PayloadHead& head,
+                                           std::span<const std::byte> body_head,
+                                           std::span<const std::span<const std::byte>> parts) {
+  std::vector<std::span<const std::byte>> body{body_head};
+  body.insert(body.end(), parts.begin(), parts.end());
+  CLEAVE_RETURN_IF_ERROR(append_parts(type, request_id, body));
+  PayloadPlace place{.head = head, .segment = active_->number};
+  place.head_bytes = static_cast<std::uint32_t>(body_head.size());
+  place.body_crc = body_crc_start(contents_.segments.at(active_->number).salt);
+  for (const auto& part : body) {
+    place.body_bytes += static_cast<std::uint32_t>(part.size());
+    place.body_crc = crc32_of(part, place.body_crc);
+  }
+  place.body_at = active_->file->size() - record_bytes(place.body_bytes) + kSpoolRecordHeaderBytes;
+  return place;
 }
 
 Result<std::vector<std::byte>> Spool::payload(std::uint64_t request_id) {
@@ -123,7 +167,7 @@ Result<std::vector<std::byte>> Spool::payload(std::uint64_t request_id) {
   if (crc != place.body_crc) {
     return Status(StatusCode::kCorrupt, name + ": a payload was damaged on the disk");
   }
-  body.erase(body.begin(), body.begin() + kPayloadHeadBytes);
+  body.erase(body.begin(), body.begin() + static_cast<std::ptrdiff_t>(place.head_bytes));
   return body;
 }
 

@@ -68,6 +68,13 @@ class Spool {
   // Errors: as accept(); the picture stays pending as it was.
   [[nodiscard]] Status keep(std::uint64_t request_id, const PayloadHead& head,
                             std::span<const std::span<const std::byte>> parts);
+  // The payload of a pending picture becomes another; the old one's bytes are needed no more once
+  // this returns ok, and only then: whatever a loss of power leaves, the picture has one of the
+  // two. REQUIRES: room_for() it and kMaxReplacedHeadBytes; the sync policy is not never, under
+  // which nothing says that the new ones are there. Errors: as accept(), and kIo where it may or
+  // may not be there: the picture keeps what it had until the next run looks.
+  [[nodiscard]] Status replace(std::uint64_t request_id, const PayloadHead& head,
+                               std::span<const std::span<const std::byte>> parts);
   // The bytes of a payload, checked. Errors: kNotFound, kIo, kCorrupt (damaged since).
   [[nodiscard]] Result<std::vector<std::byte>> payload(std::uint64_t request_id);
 
@@ -99,6 +106,10 @@ class Spool {
   Status append(SpoolRecordType type, std::uint64_t request_id, std::span<const std::byte> body);
   Status append_parts(SpoolRecordType type, std::uint64_t request_id,
                       std::span<const std::span<const std::byte>> body);
+  Result<PayloadPlace> append_payload(SpoolRecordType type, std::uint64_t request_id,
+                                      const PayloadHead& head, std::span<const std::byte> body_head,
+                                      std::span<const std::span<const std::byte>> parts);
+  void settle_replacements();
   Status open_segment();
   Status write_all(std::span<const std::span<const std::byte>> parts);
   void commit();

@@ -85,9 +85,12 @@ class Reader {
         break;
       case SpoolRecordType::kPayload:
         if (PendingPicture* picture = entry_of(header)) {
-          picture->payload = {*read_payload_head(record.body.first<kPayloadHeadBytes>()), number_,
-                              record.body_at, header.body_bytes, header.body_crc};
+          const PayloadHead head = *read_payload_head(record.body, header.body_bytes);
+          picture->payload = place_of(record, head, payload_head_bytes(head.form));
         }
+        break;
+      case SpoolRecordType::kReplaced:
+        take_replaced(record);
         break;
       case SpoolRecordType::kReleased:
         contents_.take_out(header.request_id, number_);
@@ -110,6 +113,41 @@ class Reader {
     contents_.last_time.wall_ns = header.wall_ns;
     contents_.last_time.boot_ns = planner::saturating_add(
         opened_boot_ns_, planner::saturating_sub(header.spool_ns, opened_spool_ns_));
+  }
+
+  [[nodiscard]] PayloadPlace place_of(const ScannedRecord& record, const PayloadHead& head,
+                                      std::size_t head_bytes) const {
+    return {.head = head,
+            .segment = number_,
+            .body_at = record.body_at,
+            .body_bytes = record.header.body_bytes,
+            .body_crc = record.header.body_crc,
+            .head_bytes = static_cast<std::uint32_t>(head_bytes)};
+  }
+
+  // The picture keeps its place and its age, also where nothing older of it is left. The segments
+  // with what is older are kept until this one is known to be durable.
+  void take_replaced(const ScannedRecord& record) {
+    const ReplacedStart replaced = *read_replaced(record.body, record.header.body_bytes);
+    SpoolRecordHeader original = record.header;
+    original.sequence = replaced.body.sequence;
+    original.spool_ns = replaced.body.accepted_ns;
+    PendingPicture* picture = entry_of(original);
+    if (picture == nullptr) return;
+    give_place(*picture, original.sequence);
+    picture->accepted_ns = original.spool_ns;
+    picture->source = replaced.body.source;
+    picture->payload = place_of(record, replaced.body.head, replaced.head_bytes);
+    contents_.replaced_in[picture->request_id] = number_;
+  }
+
+  // Of a picture whose acceptance is gone, with its segment, while a copy that was replaced is not.
+  void give_place(PendingPicture& picture, std::uint64_t sequence) {
+    if (picture.sequence == sequence || contents_.pending.contains(sequence)) return;
+    auto entry = contents_.pending.extract(picture.sequence);
+    entry.key() = picture.sequence = sequence;
+    contents_.sequence_of[picture.request_id] = sequence;
+    contents_.pending.insert(std::move(entry));
   }
 
   // Null when there are too many.
@@ -149,6 +187,14 @@ PendingPicture* SpoolContents::find(std::uint64_t request_id) {
   return found == sequence_of.end() ? nullptr : &pending.at(found->second);
 }
 
+void SpoolContents::supersede_all_but(std::uint64_t segment, PendingPicture& picture) {
+  for (const std::uint64_t number : std::exchange(picture.segments, {segment})) {
+    if (number == segment) continue;
+    --segments.at(number).pending;
+    picture.superseded.insert(number);
+  }
+}
+
 void SpoolContents::take_out(std::uint64_t request_id, std::uint64_t in_segment) {
   const PendingPicture* picture = find(request_id);
   if (picture == nullptr) return;
@@ -156,8 +202,13 @@ void SpoolContents::take_out(std::uint64_t request_id, std::uint64_t in_segment)
     --segments.at(number).pending;
     if (number != in_segment) segments.at(in_segment).releases.insert(number);
   }
+  // Those may be gone already.
+  for (const std::uint64_t number : picture->superseded) {
+    if (number != in_segment) segments.at(in_segment).releases.insert(number);
+  }
   pending.erase(picture->sequence);
   sequence_of.erase(request_id);
+  replaced_in.erase(request_id);
 }
 
 Result<SpoolContents> read_spool(const Folder& folder) {

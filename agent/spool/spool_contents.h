@@ -25,10 +25,11 @@ inline constexpr std::size_t kMaxPendingPictures = 100'000;
 struct PayloadPlace {
   PayloadHead head;
   std::uint64_t segment = 0;
-  std::uint64_t body_at = 0;  // the head's; the bytes stand behind it
+  std::uint64_t body_at = 0;  // of the record that has them
   std::uint32_t body_bytes = 0;
   std::uint32_t body_crc = 0;
-  [[nodiscard]] std::uint64_t bytes() const { return body_bytes - kPayloadHeadBytes; }
+  std::uint32_t head_bytes = 0;  // of the body; the payload's bytes stand behind them
+  [[nodiscard]] std::uint64_t bytes() const { return body_bytes - head_bytes; }
 };
 
 // A picture that was accepted and has not ended.
@@ -38,7 +39,8 @@ struct PendingPicture {
   std::uint64_t accepted_ns = 0;  // by the spool's clock
   AcceptedBody source;            // no name: its acceptance was lost, its payload was not
   std::optional<PayloadPlace> payload;
-  std::set<std::uint64_t> segments;  // that have a record of it
+  std::set<std::uint64_t> segments;    // that have a record of it
+  std::set<std::uint64_t> superseded;  // those whose records of it hold no more
 };
 
 struct SegmentState {
@@ -62,6 +64,7 @@ struct SpoolContents {
   std::unordered_map<std::uint64_t, std::uint64_t> sequence_of;  // by request id
   std::map<std::uint64_t, SegmentState> segments;                // by number
   std::vector<std::string> blank;                                // segments without content
+  std::map<std::uint64_t, std::uint64_t> replaced_in;  // by request id: the segment that says so
   SpoolFindings findings;
   std::uint64_t next_sequence = 1;
   std::uint64_t next_number = 1;
@@ -71,6 +74,8 @@ struct SpoolContents {
 
   [[nodiscard]] std::uint64_t bytes() const;
   [[nodiscard]] PendingPicture* find(std::uint64_t request_id);
+  // What is in `segment` says all of the picture, durably: others need not be kept for it.
+  void supersede_all_but(std::uint64_t segment, PendingPicture& picture);
   // Takes the picture out, noting that `in_segment` releases it.
   void take_out(std::uint64_t request_id, std::uint64_t in_segment);
 };

@@ -7,6 +7,7 @@
 #include <cstring>
 
 #include "agent/spool/crc32.h"
+#include "schemas/generated/wire_generated.h"
 #include "schemas/little_endian.h"
 
 namespace cleave::agent {
@@ -16,7 +17,6 @@ constexpr std::uint32_t kSegmentMagic = 0x50534C43;  // "CLSP"
 constexpr std::uint32_t kRecordMagic = 0x52534C43;   // "CLSR"
 constexpr std::size_t kCrcAt = 60;
 constexpr std::size_t kOpenedBytes = 40;
-constexpr std::size_t kAcceptedHeadBytes = 32;
 constexpr std::string_view kSegmentSuffix = ".spool";
 
 bool all_zero(std::span<const std::byte> bytes) {
@@ -47,10 +47,31 @@ bool body_size_fits(const SpoolRecordHeader& header) {
       return header.body_bytes > kAcceptedHeadBytes &&
              header.body_bytes <= kAcceptedHeadBytes + 2 * kMaxSourceNameBytes;
     case SpoolRecordType::kPayload:
-      return header.body_bytes > kPayloadHeadBytes && header.body_bytes <= kMaxSpoolBodyBytes;
+      return header.body_bytes > kFileHeadBytes && header.body_bytes <= kMaxSpoolBodyBytes;
+    case SpoolRecordType::kReplaced:
+      return header.body_bytes > kReplacedHeadBytes + kFileHeadBytes &&
+             header.body_bytes <= kMaxSpoolBodyBytes;
     case SpoolRecordType::kReleased:
     case SpoolRecordType::kClosed:
       return header.body_bytes == 0;
+  }
+  return false;
+}
+
+// Whether a Request could be of it; the model says whether that has such a cut.
+bool is_of_tensors(const PayloadHead& head) {
+  if (head.cut == 0) return false;
+  switch (static_cast<fbs::Codec>(head.codec)) {
+    case fbs::Codec::Raw:
+    case fbs::Codec::Lossless:
+    case fbs::Codec::F16:
+    case fbs::Codec::Int8:
+      return head.quality == 0;
+    case fbs::Codec::Coded:
+      return true;
+    case fbs::Codec::Jpeg:
+    case fbs::Codec::PixelsU8:
+      break;
   }
   return false;
 }
@@ -134,7 +155,7 @@ std::optional<SpoolRecordHeader> read_record_header(
     return {};
   }
   const auto type = load_little_endian<std::uint16_t>(bytes, 4);
-  if (type < 1 || type > 5 || load_little_endian<std::uint16_t>(bytes, 6) != 0 ||
+  if (type < 1 || type > 6 || load_little_endian<std::uint16_t>(bytes, 6) != 0 ||
       load_little_endian<std::uint32_t>(bytes, 56) != 0) {
     return {};
   }
@@ -211,31 +232,76 @@ Result<AcceptedBody> read_accepted(std::span<const std::byte> body) {
   return accepted;
 }
 
-std::array<std::byte, kPayloadHeadBytes> write_payload_head(const PayloadHead& head) {
-  std::array<std::byte, kPayloadHeadBytes> bytes{};
+std::vector<std::byte> write_payload_head(const PayloadHead& head) {
+  std::vector<std::byte> bytes(payload_head_bytes(head.form));
   bytes[0] = static_cast<std::byte>(head.form);
   bytes[1] = static_cast<std::byte>(head.codec);
   bytes[2] = static_cast<std::byte>(head.quality);
   store_little_endian<std::uint32_t>(bytes, 4, head.variant);
   store_little_endian<std::uint32_t>(bytes, 8, head.cut);
   std::ranges::copy(head.model, bytes.begin() + 16);
+  if (head.form == PayloadHead::Form::kActivation) {
+    store_little_endian<std::uint64_t>(bytes, kFileHeadBytes, head.wire_id);
+  }
   return bytes;
 }
 
-Result<PayloadHead> read_payload_head(std::span<const std::byte, kPayloadHeadBytes> head) {
-  PayloadHead payload{.form = static_cast<PayloadHead::Form>(head[0]),
-                      .codec = std::to_integer<std::uint8_t>(head[1]),
-                      .quality = std::to_integer<std::uint8_t>(head[2]),
-                      .variant = load_little_endian<std::uint32_t>(head, 4),
-                      .cut = load_little_endian<std::uint32_t>(head, 8)};
-  std::ranges::copy(head.subspan(16), payload.model.begin());
-  if (head[0] > std::byte{1} || head[3] != std::byte{0} || !all_zero(head.subspan(12, 4))) {
-    return bad_body("not a payload");
+Result<PayloadHead> read_payload_head(std::span<const std::byte> start, std::uint64_t body_bytes) {
+  if (start.size() < kFileHeadBytes || start[0] > std::byte{1}) return bad_body("not a payload");
+  PayloadHead payload{.form = static_cast<PayloadHead::Form>(start[0]),
+                      .codec = std::to_integer<std::uint8_t>(start[1]),
+                      .quality = std::to_integer<std::uint8_t>(start[2]),
+                      .variant = load_little_endian<std::uint32_t>(start, 4),
+                      .cut = load_little_endian<std::uint32_t>(start, 8)};
+  const std::size_t head_bytes = payload_head_bytes(payload.form);
+  if (start.size() < head_bytes || body_bytes <= head_bytes)
+    return bad_body("a payload of nothing");
+  if (start[3] != std::byte{0} || !all_zero(start.subspan(12, 4))) return bad_body("not a payload");
+  std::ranges::copy(start.subspan(16, payload.model.size()), payload.model.begin());
+  if (payload.form == PayloadHead::Form::kFile) {
+    const bool plain =
+        payload.codec == 0 && payload.quality == 0 && payload.variant == 0 && payload.cut == 0;
+    if (!plain) return bad_body("a file with a codec");
+    return payload;
   }
-  const bool plain =
-      payload.codec == 0 && payload.quality == 0 && payload.variant == 0 && payload.cut == 0;
-  if (payload.form == PayloadHead::Form::kFile && !plain) return bad_body("a file with a codec");
+  payload.wire_id = load_little_endian<std::uint64_t>(start, kFileHeadBytes);
+  if (!is_of_tensors(payload)) return bad_body("an activation that crosses no cut");
   return payload;
+}
+
+std::vector<std::byte> write_replaced(const ReplacedBody& body) {
+  const std::vector<std::byte> accepted =
+      body.source.name.empty() ? std::vector<std::byte>{} : write_accepted(body.source);
+  const std::vector<std::byte> head = write_payload_head(body.head);
+  std::vector<std::byte> bytes(kReplacedHeadBytes + accepted.size() + head.size());
+  store_little_endian<std::uint64_t>(bytes, 0, body.sequence);
+  store_little_endian<std::uint64_t>(bytes, 8, body.accepted_ns);
+  store_little_endian<std::uint32_t>(bytes, 16, static_cast<std::uint32_t>(accepted.size()));
+  const auto rest = std::ranges::copy(accepted, bytes.begin() + kReplacedHeadBytes).out;
+  std::ranges::copy(head, rest);
+  return bytes;
+}
+
+Result<ReplacedStart> read_replaced(std::span<const std::byte> start, std::uint64_t body_bytes) {
+  if (start.size() <= kReplacedHeadBytes || !all_zero(start.subspan(20, 4))) {
+    return bad_body("not a replacement");
+  }
+  ReplacedStart replaced;
+  replaced.body.sequence = load_little_endian<std::uint64_t>(start, 0);
+  replaced.body.accepted_ns = load_little_endian<std::uint64_t>(start, 8);
+  const std::size_t accepted_bytes = load_little_endian<std::uint32_t>(start, 16);
+  const auto rest = start.subspan(kReplacedHeadBytes);
+  if (replaced.body.sequence == 0 || accepted_bytes >= rest.size()) {
+    return bad_body("not a replacement");
+  }
+  if (accepted_bytes > 0) {
+    CLEAVE_ASSIGN_OR_RETURN(replaced.body.source, read_accepted(rest.first(accepted_bytes)));
+  }
+  const std::size_t before = kReplacedHeadBytes + accepted_bytes;
+  CLEAVE_ASSIGN_OR_RETURN(replaced.body.head,
+                          read_payload_head(rest.subspan(accepted_bytes), body_bytes - before));
+  replaced.head_bytes = before + payload_head_bytes(replaced.body.head.form);
+  return replaced;
 }
 
 }  // namespace cleave::agent

@@ -34,6 +34,7 @@ enum class SpoolRecordType : std::uint16_t {
   kPayload = 3,
   kReleased = 4,
   kClosed = 5,
+  kReplaced = 6,
 };
 
 struct SpoolRecordHeader {
@@ -67,18 +68,39 @@ struct AcceptedBody {
   std::string path;               // where its file is
 };
 
-// What a payload's bytes are; they stand behind these kPayloadHeadBytes of the body.
+// What a payload's bytes are: the picture's file, or the activation that a head computed of it, as
+// the attachment of a Request. They stand behind write_payload_head().
 struct PayloadHead {
-  enum class Form : std::uint8_t { kFile = 0, kAttachment = 1 };
+  enum class Form : std::uint8_t { kFile = 0, kActivation = 1 };
   Form form = Form::kFile;
   std::uint8_t codec = 0;  // fbs::Codec, quality, variant and cut of a Request; 0 of a file
   std::uint8_t quality = 0;
   std::uint32_t variant = 0;
   std::uint32_t cut = 0;
   std::array<std::byte, 32> model{};  // its identity
+  // Under which a server was asked with these bytes, so that it may know them again; 0: none was.
+  std::uint64_t wire_id = 0;
   friend bool operator==(const PayloadHead&, const PayloadHead&) = default;
 };
-inline constexpr std::size_t kPayloadHeadBytes = 48;
+inline constexpr std::size_t kFileHeadBytes = 48;
+inline constexpr std::size_t kActivationHeadBytes = 56;
+[[nodiscard]] constexpr std::size_t payload_head_bytes(PayloadHead::Form form) {
+  return form == PayloadHead::Form::kFile ? kFileHeadBytes : kActivationHeadBytes;
+}
+
+// A pending picture said anew as a whole, with another payload, which stands behind
+// write_replaced(): what older records say of it holds no more.
+struct ReplacedBody {
+  std::uint64_t sequence = 0;     // of the record that accepted it
+  std::uint64_t accepted_ns = 0;  // when that was, by the spool's clock
+  AcceptedBody source;            // no name: its acceptance was lost
+  PayloadHead head;
+};
+inline constexpr std::size_t kAcceptedHeadBytes = 32;
+inline constexpr std::size_t kReplacedHeadBytes = 24;
+// What write_replaced() makes at most.
+inline constexpr std::size_t kMaxReplacedHeadBytes =
+    kReplacedHeadBytes + kAcceptedHeadBytes + 2 * kMaxSourceNameBytes + kActivationHeadBytes;
 
 [[nodiscard]] std::string segment_name(std::uint64_t number);
 // The number in a segment's name; nothing when it is no such name.
@@ -106,12 +128,21 @@ using SpoolRecordHeaderBytes = std::array<std::byte, kSpoolRecordHeaderBytes>;
 
 [[nodiscard]] std::vector<std::byte> write_opened(const OpenedBody& body);
 [[nodiscard]] std::vector<std::byte> write_accepted(const AcceptedBody& body);
-[[nodiscard]] std::array<std::byte, kPayloadHeadBytes> write_payload_head(const PayloadHead& head);
+[[nodiscard]] std::vector<std::byte> write_payload_head(const PayloadHead& head);
+[[nodiscard]] std::vector<std::byte> write_replaced(const ReplacedBody& body);
 
 // Errors: kCorrupt.
 [[nodiscard]] Result<OpenedBody> read_opened(std::span<const std::byte> body);
 [[nodiscard]] Result<AcceptedBody> read_accepted(std::span<const std::byte> body);
-[[nodiscard]] Result<PayloadHead> read_payload_head(
-    std::span<const std::byte, kPayloadHeadBytes> head);
+// `start` is the body's, at least as much of it as the head may take, or all of it; `body_bytes`
+// that the whole has. Errors: kCorrupt, also when nothing stands behind the head.
+[[nodiscard]] Result<PayloadHead> read_payload_head(std::span<const std::byte> start,
+                                                    std::uint64_t body_bytes);
+struct ReplacedStart {
+  ReplacedBody body;
+  std::size_t head_bytes = 0;  // of the record's body; its payload's bytes stand behind them
+};
+[[nodiscard]] Result<ReplacedStart> read_replaced(std::span<const std::byte> start,
+                                                  std::uint64_t body_bytes);
 
 }  // namespace cleave::agent

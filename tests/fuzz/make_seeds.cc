@@ -10,6 +10,9 @@
 #include <memory>
 #include <string>
 
+#include "agent/spool/crc32.h"
+#include "agent/spool/result_line.h"
+#include "agent/spool/spool_format.h"
 #include "schemas/atomic_file.h"
 #include "schemas/frame.h"
 #include "schemas/sha256.h"
@@ -128,6 +131,92 @@ void write_codec_seeds(const std::filesystem::path& tests) {
   seeds.write("coded_table", table);
 }
 
+// One segment of a spool, and a result log.
+class SpoolSeed {
+ public:
+  SpoolSeed() {
+    const auto header = agent::write_segment_header({.number = 1, .salt = kSalt});
+    bytes_.assign(header.begin(), header.end());
+    const std::vector<std::byte> opened = agent::write_opened({.boot_ns = 5});
+    add(agent::SpoolRecordType::kOpened, 0, opened);
+  }
+
+  void add(agent::SpoolRecordType type, std::uint64_t request_id, Bytes body,
+           const std::string& payload = "") {
+    for (const char letter : payload) body.push_back(static_cast<std::byte>(letter));
+    const agent::SpoolRecordHeader header{
+        .type = type,
+        .sequence = ++sequence_,
+        .request_id = request_id,
+        .spool_ns = 10 * sequence_,
+        .wall_ns = 1'790'000'000'000'000'000,
+        .body_bytes = static_cast<std::uint32_t>(body.size()),
+        .body_crc = agent::crc32_of(body, agent::body_crc_start(kSalt))};
+    const auto head = agent::write_record_header(header, kSalt);
+    bytes_.insert(bytes_.end(), head.begin(), head.end());
+    bytes_.insert(bytes_.end(), body.begin(), body.end());
+    bytes_.resize(bytes_.size() + agent::record_bytes(body.size()) - head.size() - body.size());
+  }
+
+  // All of it segment; checksums are made right once more when `repaired`.
+  [[nodiscard]] Bytes seed(bool repaired) const {
+    Bytes seed{std::byte{255}, std::byte{repaired}};
+    seed.insert(seed.end(), bytes_.begin(), bytes_.end());
+    return seed;
+  }
+
+ private:
+  static constexpr std::uint64_t kSalt = 0x5a17;
+  Bytes bytes_;
+  std::uint64_t sequence_ = 0;
+};
+
+void write_spool_seeds(const std::filesystem::path& tests) {
+  using agent::SpoolRecordType;
+  Folder seeds(tests / "fuzz/corpus/fuzz_spool");
+  const agent::AcceptedBody source{.file_bytes = 9, .name = "a.jpg", .path = "/a.jpg"};
+  const agent::PayloadHead activation{.form = agent::PayloadHead::Form::kActivation,
+                                      .codec = 3,
+                                      .variant = 1,
+                                      .cut = 4,
+                                      .wire_id = 7};
+  SpoolSeed spool;
+  spool.add(SpoolRecordType::kAccepted, 2, agent::write_accepted(source));
+  spool.add(SpoolRecordType::kPayload, 2, agent::write_payload_head({}), "the file");
+  SpoolSeed file = spool;
+  file.add(SpoolRecordType::kReleased, 2, {});
+  file.add(SpoolRecordType::kClosed, 0, {});
+  seeds.write("file_released", file.seed(false));
+  SpoolSeed replaced = spool;
+  replaced.add(SpoolRecordType::kReplaced, 2, agent::write_replaced({2, 20, source, activation}),
+               "less");
+  seeds.write("replaced", replaced.seed(false));
+  seeds.write("replaced_repaired", replaced.seed(true));
+  SpoolSeed alone;  // what it takes the place of is gone
+  alone.add(SpoolRecordType::kPayload, 3, agent::write_payload_head(activation), "an activation");
+  alone.add(SpoolRecordType::kReplaced, 2, agent::write_replaced({1, 9, {}, activation}), "less");
+  seeds.write("activations", alone.seed(true));
+  Bytes log{std::byte{0}, std::byte{0}};
+  const std::string lines =
+      agent::result_log_start() + agent::result_line(2, "\"state\":\"answered\"");
+  for (const char letter : lines) log.push_back(static_cast<std::byte>(letter));
+  seeds.write("log", log);
+  Bytes both = spool.seed(true);
+  const std::size_t log_bytes = log.size() - 2;
+  // Zeros that belong to no record, until the first byte can say where the log begins.
+  while (both[0] == std::byte{255}) {
+    both.push_back(std::byte{0});
+    const std::size_t segment_bytes = both.size() - 2;
+    const std::size_t share =
+        (segment_bytes * 255 + segment_bytes + log_bytes - 1) / (segment_bytes + log_bytes);
+    if ((segment_bytes + log_bytes) * share / 255 == segment_bytes) {
+      both[0] = static_cast<std::byte>(share);
+    }
+  }
+  both.insert(both.end(), log.begin() + 2, log.end());
+  seeds.write("both", both);
+}
+
 // Whole conversations of an agent; attachments are not part of the fuzzer's input.
 void write_sessions(const std::filesystem::path& tests) {
   Folder sessions(tests / "fuzz/corpus/fuzz_session");
@@ -174,6 +263,7 @@ int main(int argc, char** argv) {
     write_seeds(argv[1]);
     write_sessions(argv[1]);
     write_codec_seeds(argv[1]);
+    write_spool_seeds(argv[1]);
   } catch (const std::exception& error) {
     std::fprintf(stderr, "cleave_make_seeds: %s\n", error.what());
     return 1;

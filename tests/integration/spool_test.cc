@@ -73,6 +73,23 @@ class Station {
     return count == 0 ? 0 : count - 1;  // the first begins the log
   }
 
+  // Of many more bytes than what crosses the cut.
+  [[nodiscard]] std::vector<std::string> large_pictures() const {
+    std::vector<std::string> large;
+    for (unsigned i = 0; i < 5; ++i) {
+      large.push_back(
+          workshop.jpeg("large" + std::to_string(i) + ".jpg", i, {.width = 1600, .height = 1200}));
+      REQUIRE(std::filesystem::file_size(large.back()) > 270'000);
+    }
+    return large;
+  }
+
+  [[nodiscard]] std::uint64_t spool_bytes() const {
+    std::uint64_t sum = 0;
+    for (const auto& entry : std::filesystem::directory_iterator(spool)) sum += entry.file_size();
+    return sum;
+  }
+
   void check_all_answered() const {
     const auto records = ended();
     CHECK(records.size() == pictures.size());
@@ -130,6 +147,89 @@ TEST_CASE("answers of pictures that waited are those of pictures that did not") 
     REQUIRE(now.exit_code == 0);
     CHECK(now.records.at(0).at("scores") == drained.records.at(i).at("scores"));
   }
+}
+
+TEST_CASE("an activation waits where it is smaller, and its answer is that of one that did not") {
+  const Station station;
+  const std::vector<std::string> large = station.large_pictures();
+  const RunningServer server({station.model});
+  for (const std::string codec : {"raw", "lossless", "int8"}) {
+    CAPTURE(codec);
+    const AgentRun now =
+        run_agent({"run", "--model", station.model, "--no-cache", "--server", server.address(),
+                   "--split", "4", "--codec", codec, "--json", "--scores", large[0], large[1]});
+    REQUIRE_MESSAGE(now.exit_code == 0, now.err);
+    const AgentRun alone =
+        run_agent(station.words("127.0.0.1:1", {"--codec", codec}, {large[0], large[1]}));
+    CHECK(alone.exit_code == code(ExitCode::kServerUnreachable));
+    for (std::size_t i = 0; i < 2; ++i) {
+      const auto& record = alone.records.at(i);
+      CHECK(record.at("spooled_as") == "activation");
+      CHECK(record.at("spooled_bytes") == now.records.at(i).at("bytes_up"));
+      CHECK(record.at("spooled_bytes") < std::filesystem::file_size(large[i]) / 2);
+    }
+    CHECK(alone.err.find("2 wait in the spool (2 as activations)") != std::string::npos);
+    CHECK(station.spool_bytes() < std::filesystem::file_size(large[0]));
+    const AgentRun drained = run_agent(station.words(server.address(), {"--scores"}));
+    REQUIRE_MESSAGE(drained.exit_code == 0, drained.err);
+    for (std::size_t i = 0; i < 2; ++i) {
+      const auto& record = drained.records.at(i);
+      CHECK(record.at("image") == large[i]);
+      CHECK(record.at("scores") == now.records.at(i).at("scores"));
+      CHECK(record.at("sent") == "tensors");
+      CHECK(record.at("codec") == codec);  // whatever the draining run is told
+      CHECK(record.at("split") == 4);
+      CHECK(record.at("bytes_up") == now.records.at(i).at("bytes_up"));
+    }
+  }
+}
+
+TEST_CASE("what waited as an activation is finished on a device that has room for the rest") {
+  const Station station;
+  const std::string picture = station.large_pictures().front();
+  CHECK(run_agent(station.words("127.0.0.1:1", {"--codec", "lossless"}, {picture})).exit_code != 0);
+  const AgentRun whole = run_agent({"run", "--model", station.model, "--no-cache", "--split", "all",
+                                    "--json", "--scores", picture});
+  REQUIRE(whole.exit_code == 0);
+  std::filesystem::remove(picture);
+  const AgentRun later =
+      run_agent({"run", "--model", station.model, "--no-cache", "--spool", station.spool,
+                 "--results", station.results, "--json", "--scores"});
+  REQUIRE_MESSAGE(later.exit_code == 0, later.err);
+  CHECK(later.records.at(0).at("scores") == whole.records.at(0).at("scores"));
+  CHECK(later.records.at(0).contains("fallback"));
+  CHECK(station.ended().at(picture).at("state") == "answered");
+}
+
+TEST_CASE(
+    "an activation of another version of the model: the file instead, as long as it is there") {
+  Station station;
+  const std::vector<std::string> large = station.large_pictures();
+  CHECK(run_agent(station.words("127.0.0.1:1", {}, {large[0], large[1]})).exit_code != 0);
+  station.model = station.workshop.zoo("mobilenet_v2", {"--input", "96", "--seed", "7"});
+  std::filesystem::remove(large[1]);
+  const RunningServer server({station.model});
+  const AgentRun late = run_agent(station.words(server.address()));
+  CHECK(late.exit_code == code(ExitCode::kPartial));
+  CHECK(station.ended().at(large[0]).at("state") == "answered");
+  CHECK(station.ended().at(large[1]).at("state") == "dropped");
+  CHECK(station.ended().at(large[1]).at("reason") == "model_changed");
+}
+
+TEST_CASE("a picture that waits as its file is given its activation when it was tried in vain") {
+  const Station station;
+  const std::string picture = station.large_pictures().front();
+  const AgentRun alone =
+      run_agent(station.words("127.0.0.1:1", {"--spool-form", "picture"}, {picture}));
+  CHECK(alone.records.at(0).at("spooled_as") == "picture");
+  CHECK(alone.records.at(0).at("spooled_bytes") == std::filesystem::file_size(picture));
+  const AgentRun again = run_agent(station.words("127.0.0.1:1", {"--codec", "lossless"}));
+  CHECK(again.records.at(0).at("spooled_as") == "activation");
+  CHECK(station.spool_bytes() < std::filesystem::file_size(picture) / 2);
+  std::filesystem::remove(picture);
+  const RunningServer server({station.model});
+  CHECK(run_agent(station.words(server.address())).exit_code == 0);
+  CHECK(station.ended().at(picture).at("state") == "answered");
 }
 
 TEST_CASE("a server that is killed and comes back in one run") {
@@ -233,14 +333,9 @@ TEST_CASE("SIGTERM while the output is not read: no line is lost") {
 TEST_CASE("what has no room, or waited too long, is dropped with its reason") {
   const Station station;
   SUBCASE("the folder's limit: the oldest go first") {
-    std::vector<std::string> large;
-    for (unsigned i = 0; i < 4; ++i) {
-      large.push_back(station.workshop.jpeg("large" + std::to_string(i) + ".jpg", i,
-                                            {.width = 1600, .height = 1200}));
-      REQUIRE(std::filesystem::file_size(large.back()) > 270'000);
-    }
-    const AgentRun alone =
-        run_agent(station.words("127.0.0.1:1", {"--spool-limit", "1MiB"}, large));
+    const std::vector<std::string> large = station.large_pictures();
+    const AgentRun alone = run_agent(
+        station.words("127.0.0.1:1", {"--spool-limit", "1MiB", "--spool-form", "picture"}, large));
     CHECK(alone.exit_code != 0);
     const auto records = station.ended();
     REQUIRE(records.size() >= 1);
@@ -253,13 +348,11 @@ TEST_CASE("what has no room, or waited too long, is dropped with its reason") {
     CHECK(station.ended().size() == large.size());
   }
   SUBCASE("the folder's limit: the newest go, and each is told of once") {
-    std::vector<std::string> large;
-    for (unsigned i = 0; i < 5; ++i) {
-      large.push_back(station.workshop.jpeg("large" + std::to_string(i) + ".jpg", i,
-                                            {.width = 1600, .height = 1200}));
-    }
+    const std::vector<std::string> large = station.large_pictures();
     const AgentRun alone = run_agent(station.words(
-        "127.0.0.1:1", {"--spool-limit", "1MiB", "--spool-full", "drop-newest"}, large));
+        "127.0.0.1:1",
+        {"--spool-limit", "1MiB", "--spool-full", "drop-newest", "--spool-form", "picture"},
+        large));
     // At the end the oldest that waits is tried once more, and told of again.
     auto records_of_run = alone.records;
     std::erase_if(records_of_run, [](const auto& record) { return record.contains("drained"); });

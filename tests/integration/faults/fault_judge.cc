@@ -61,6 +61,7 @@ bool FaultJudge::may_drop(const std::string& reason, const BenchPicture* picture
   if (reason == "unanswered") return !plan_.has_spool || plan_.small_spool || disk_was_full;
   // Its bytes are copied when nobody could answer it; until then its file is all there is of it.
   const bool may_lack_copy = plan_.has_budget || disk_was_full || plan_.does(ActKind::kKillAgent);
+  if (reason == "model_changed") return plan_.loses_sources && plan_.updates_model();
   if (reason == "source_gone") return plan_.loses_sources && may_lack_copy;
   return false;
 }
