@@ -64,9 +64,27 @@ int run(int argc, char** argv) {
       ->check(CLI::Range(1U, 1000U))
       ->capture_default_str();
   add_delivery_options(run, options.delivery);
+  run.add_option("--overlap", options.overlap,
+                 "Pictures in work at a time: one is computed while others travel or are answered. "
+                 "Further ones begin where --ram leaves room for what they hold; what plan says "
+                 "of memory is of one")
+      ->check(CLI::Range(1U, 16U))
+      ->capture_default_str();
+  run.add_option("--queue", options.queue, "Names from standard input that may wait for their turn")
+      ->check(CLI::Range(1U, 100'000U))
+      ->capture_default_str();
+  run.add_option("--queue-full", options.queue_full,
+                 "When they are more: block (standard input is not read on), or a picture is "
+                 "dropped, told and counted")
+      ->check(CLI::IsMember({"block", "drop-oldest", "drop-newest"}))
+      ->capture_default_str();
+  run.add_flag("--stats", options.stats,
+               "At the end, a line on standard error of what was sent again, finished here, given "
+               "up, came late, went silent or was dropped");
   run.add_option("IMAGE", options.images,
-                 "JPEG or PNG files, or folders of them; with --spool there may be none, and only "
-                 "what waits is tried again");
+                 "JPEG or PNG files, or folders of them; or -, for names from standard input, one "
+                 "a line, as they come; with --spool there may be none, and only what waits is "
+                 "tried again");
 
   CLI::App& plan = *app.add_subcommand("plan", "Show every split, the front and the choice");
   add_model_options(plan, options);

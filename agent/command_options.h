@@ -64,6 +64,10 @@ struct CommandOptions {
   std::string what_if, plot;  // of plan
   std::string trace, replay;  // files; empty: none
   DeliveryTexts delivery;     // of run
+  std::size_t overlap = 3;    // pictures in work
+  std::size_t queue = 16;     // names from standard input that wait
+  std::string queue_full = "block";
+  bool stats = false;
   std::string device;
   bool json = false;
   bool scores = false;

@@ -25,6 +25,11 @@ struct ConnectionOptions {
   std::chrono::milliseconds connect_timeout{5'000};     // the look-up of the name included
   std::chrono::milliseconds handshake_timeout{10'000};  // Hello to the last Pong
   std::chrono::milliseconds stall_timeout{15'000};      // no byte moved
+  std::size_t max_in_flight = 4;                        // requests, if the server takes as many
+  // While a request is pending: a Ping after so long without progress, and the server is gone when
+  // so much more passes without any.
+  std::chrono::milliseconds ping_after{3'000};
+  std::chrono::milliseconds gone_after{6'000};
   std::chrono::milliseconds first_backoff{200};
   std::chrono::milliseconds longest_backoff{30'000};
   std::chrono::milliseconds longest_pause{60'000};  // of what a server may ask with retry_after_ms

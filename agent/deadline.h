@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // The deadline of the await that is under way on a socket: when it passes, the socket is closed and
-// the await ends with an error. A connection has one operation under way at a time, so one timer
-// serves all of them.
+// the await ends with an error. A connection has one operation of each direction under way at a
+// time, so one of these serves all of a direction.
 #pragma once
 
 #include "agent/net.h"

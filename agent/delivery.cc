@@ -90,6 +90,11 @@ std::uint64_t Delivery::accept(const std::string& image, std::span<const std::by
                           .path = error ? std::string() : path.string()});
 }
 
+void Delivery::drop_unread(const std::string& image) {
+  const std::uint64_t id = accept(image, {});
+  ledger_->drop(id, image.substr(0, kMaxSourceNameBytes), kDroppedQueueFull);
+}
+
 Status Delivery::finish(Record& record, std::span<const std::byte> file,
                         const Activation* activation,
                         const std::function<std::string(const Record&)>& fields) {

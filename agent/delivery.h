@@ -56,6 +56,10 @@ class Delivery {
   Status finish(Record& record, std::span<const std::byte> file, const Activation* activation,
                 const std::function<std::string(const Record&)>& fields);
 
+  // A picture that came while the queue was full was not even read: it is accepted and ends in one,
+  // and OnDrop is told.
+  void drop_unread(const std::string& image);
+
   // The oldest picture that waits, with its bytes; nothing when none does. Where its copy is
   // damaged, or an activation of another model, the file takes its place as long as that is still
   // the one that was accepted. A picture of which nothing is left is dropped on the way.

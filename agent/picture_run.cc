@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "agent/picture_run.h"
 
+#include <boost/asio/co_spawn.hpp>
 #include <boost/asio/steady_timer.hpp>
-#include <boost/asio/this_coro.hpp>
 #include <chrono>
 #include <cstdio>
+#include <exception>
 #include <nlohmann/json.hpp>
+#include <optional>
 #include <utility>
 
 #include "agent/spool/result_line.h"
@@ -16,6 +18,9 @@ namespace {
 // Devices that lost a server together must not come back to it in one moment.
 constexpr std::chrono::milliseconds kLongestJitter{1000};
 
+// Records that are done and wait for one before them.
+constexpr std::uint64_t kMostUntold = 64;
+
 // The inner part of a record's JSON object, without the id: the log has that already.
 std::string inner_json(Record record, const fbs::Model& model, const ReportOptions& report) {
   record.request_id = 0;
@@ -25,26 +30,30 @@ std::string inner_json(Record record, const fbs::Model& model, const ReportOptio
 
 }  // namespace
 
-PictureRun::PictureRun(Pipeline& pipeline, Connection* connection, Delivery* delivery,
+PictureRun::PictureRun(const asio::any_io_executor& executor, std::size_t overlap,
+                       Pipeline& pipeline, Connection* connection, Delivery* delivery,
                        const fbs::Model& model, const ReportOptions& report, CapsWatch& watch)
-    : pipeline_(pipeline),
+    : executor_(executor),
+      overlap_(overlap),
+      pipeline_(pipeline),
       connection_(connection),
       delivery_(delivery),
       model_(model),
       report_(report),
-      watch_(watch) {}
+      watch_(watch),
+      places_(executor, overlap),
+      told_(executor) {}
 
-asio::awaitable<void> PictureRun::run(std::vector<std::string> pictures) {
-  ProgressBar progress(pictures.size());
+asio::awaitable<void> PictureRun::run(PictureQueue& pictures, std::size_t total) {
+  ProgressBar progress(total);
+  pictures_ = &pictures;
+  progress_ = &progress;
   if (delivery_ != nullptr) co_await drain();
-  for (std::string& picture : pictures) {
-    if (ended()) break;
-    progress.clear();
-    PictureTask task{.image = std::move(picture)};
-    co_await answer_and_tell(std::move(task));
-    progress.advance();
-  }
+  co_await take_all(pictures);
+  co_await rest(0);
   progress.clear();
+  pictures_ = nullptr;
+  progress_ = nullptr;
   if (delivery_ != nullptr && !ended() && mismatch_.is_ok()) {
     delivery_->begin_anew();
     co_await drain();
@@ -53,32 +62,92 @@ asio::awaitable<void> PictureRun::run(std::vector<std::string> pictures) {
   if (connection_ != nullptr) co_await connection_->close();
 }
 
-asio::awaitable<void> PictureRun::answer_and_tell(PictureTask task) {
-  const bool waited = task.request_id != 0;
+void PictureRun::stop() {
+  stopping_ = true;
+  if (pictures_ != nullptr) pictures_->close();
+}
+
+// A picture leaves the queue only when there is a place for it: until then it is the queue's to
+// drop.
+asio::awaitable<void> PictureRun::take_all(PictureQueue& pictures) {
+  while (!ended()) {
+    (void)co_await places_.enter();
+    if (drain_due_) co_await drain_after_outage();
+    // One that takes long must not let the others' records pile up.
+    while (begun_ - next_told_ >= kMostUntold) {
+      told_.reset();
+      (void)co_await told_.wait();
+    }
+    std::optional<std::string> picture;
+    if (!ended()) picture = co_await pictures.take();
+    if (!picture || ended()) {
+      places_.leave();
+      break;
+    }
+    begin(std::move(*picture));
+  }
+}
+
+void PictureRun::begin(std::string image) {
+  PictureTask task;
+  task.image = std::move(image);
+  asio::co_spawn(executor_, answer_and_tell(std::move(task), begun_++),
+                 [](std::exception_ptr error) {
+                   if (error != nullptr) std::rethrow_exception(error);
+                 });
+}
+
+// Until nothing is in work; nothing begins before go_on().
+asio::awaitable<void> PictureRun::rest(std::size_t places_held) {
+  for (std::size_t i = places_held; i < overlap_; ++i) (void)co_await places_.enter();
+}
+
+void PictureRun::go_on(std::size_t places_held) {
+  for (std::size_t i = places_held; i < overlap_; ++i) places_.leave();
+}
+
+asio::awaitable<void> PictureRun::answer_and_tell(PictureTask task, std::uint64_t number) {
   const bool hopeless = !mismatch_.is_ok();
-  const Record record = co_await answer(std::move(task));
-  tell(record, hopeless);
+  Record record = co_await answer(std::move(task));
   if (record.spooled) outage_ = true;
-  if (!waited) co_await drain_after_outage(record.status.is_ok() && !record.sent.empty());
+  if (delivery_ != nullptr && outage_ && record.status.is_ok() && !record.sent.empty()) {
+    drain_due_ = true;
+  }
+  untold_.emplace(number, Told{std::move(record), hopeless});
+  tell_in_order();
+  places_.leave();
+}
+
+void PictureRun::tell_in_order() {
+  while (!untold_.empty() && untold_.begin()->first == next_told_) {
+    const Told next = std::move(untold_.begin()->second);
+    untold_.erase(untold_.begin());
+    ++next_told_;
+    tell(next.record, next.hopeless);
+    if (progress_ != nullptr) progress_->advance();
+  }
+  told_.set();
 }
 
 asio::awaitable<Record> PictureRun::answer(PictureTask task) {
-  Record record;
+  Processed done;
   if (!mismatch_.is_ok() && delivery_ == nullptr) {
-    record.image = std::move(task.image);
-    record.status = mismatch_;
+    done.record.image = std::move(task.image);
+    done.record.status = mismatch_;
   } else {
-    record = co_await pipeline_.process(std::move(task));
+    done = co_await pipeline_.process(std::move(task));
   }
+  Record& record = done.record;
   if (record.status.code() == StatusCode::kMismatch) mismatch_ = record.status;
   if (delivery_ != nullptr) {
+    const Activation* const activation = done.activation ? &*done.activation : nullptr;
     const Status status = delivery_->finish(
-        record, pipeline_.last_file(), pipeline_.last_activation(),
+        record, done.file, activation,
         [this](const Record& ended) { return inner_json(ended, model_, report_); });
     if (!status.is_ok() && tally_.delivery_broken.is_ok()) tally_.delivery_broken = status;
     delivery_->tick();
   }
-  co_return record;
+  co_return std::move(record);
 }
 
 // The oldest first; the first that cannot be answered ends it: the others would wait for the same.
@@ -96,15 +165,20 @@ asio::awaitable<void> PictureRun::drain() {
   }
 }
 
-asio::awaitable<void> PictureRun::drain_after_outage(bool server_answered) {
-  if (delivery_ == nullptr || !outage_ || !server_answered || ended()) co_return;
-  outage_ = false;
-  const auto jitter = std::chrono::milliseconds(kernel_random() %
-                                                static_cast<std::uint64_t>(kLongestJitter.count()));
-  asio::steady_timer timer(co_await asio::this_coro::executor, jitter);
-  (void)co_await timer.async_wait(as_result);
-  delivery_->begin_anew();
-  co_await drain();
+// REQUIRES: the caller holds a place.
+asio::awaitable<void> PictureRun::drain_after_outage() {
+  drain_due_ = false;
+  co_await rest(1);
+  if (outage_ && !ended()) {
+    outage_ = false;
+    const auto jitter = std::chrono::milliseconds(
+        kernel_random() % static_cast<std::uint64_t>(kLongestJitter.count()));
+    asio::steady_timer timer(executor_, jitter);
+    (void)co_await timer.async_wait(as_result);
+    delivery_->begin_anew();
+    co_await drain();
+  }
+  go_on(1);
 }
 
 void PictureRun::note_dropped(const Dropped& dropped) {
@@ -115,9 +189,9 @@ void PictureRun::note_dropped(const Dropped& dropped) {
   std::fprintf(stderr, "cleave-agent: %s: dropped: %s\n", dropped.name.c_str(),
                dropped.reason.c_str());
   if (!report_.json) return;
-  const nlohmann::ordered_json line{{"image", dropped.name},
-                                    {"request", request_id_text(dropped.request_id)},
-                                    {"dropped", dropped.reason}};
+  nlohmann::ordered_json line{{"image", dropped.name}};
+  if (dropped.request_id != 0) line["request"] = request_id_text(dropped.request_id);
+  line["dropped"] = dropped.reason;
   print(line.dump(-1, ' ', false, nlohmann::ordered_json::error_handler_t::replace) + "\n");
 }
 
@@ -127,6 +201,7 @@ void PictureRun::print(const std::string& line) {
 }
 
 void PictureRun::tell(const Record& record, bool hopeless) {
+  if (progress_ != nullptr) progress_->clear();
   record.status.is_ok() ? ++tally_.answered : ++tally_.failed;
   if (!record.status.is_ok() && tally_.first_failure.is_ok()) tally_.first_failure = record.status;
   errors_.observe(record);

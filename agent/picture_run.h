@@ -1,16 +1,19 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The pictures of one `run`, one after the other: each ends in a line of output and, with a
-// Delivery, in a terminal record or the spool. What waited is tried again, oldest first: before
-// the run's own pictures, whenever the server has answered after an outage, and at the end.
+// The pictures of one `run`, several in work at a time: each ends in a line of output, in the order
+// in which they came, and, with a Delivery, in a terminal record or the spool. What waited is tried
+// again, oldest first, while nothing else is in work: before the run's own pictures, whenever the
+// server has answered after an outage, and at the end.
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
+#include <map>
 #include <string>
-#include <vector>
 
 #include "agent/caps_options.h"
 #include "agent/delivery.h"
+#include "agent/picture_queue.h"
 #include "agent/pipeline.h"
 #include "agent/prediction_error.h"
 #include "agent/report.h"
@@ -28,39 +31,63 @@ struct Tally {
 
 class PictureRun {
  public:
-  // All must outlive it; `connection` and `delivery` may be null.
-  PictureRun(Pipeline& pipeline, Connection* connection, Delivery* delivery,
-             const fbs::Model& model, const ReportOptions& report, CapsWatch& watch);
+  // All must outlive it; `connection` and `delivery` may be null. At most `overlap` pictures are in
+  // work at a time; `executor` has one thread.
+  PictureRun(const asio::any_io_executor& executor, std::size_t overlap, Pipeline& pipeline,
+             Connection* connection, Delivery* delivery, const fbs::Model& model,
+             const ReportOptions& report, CapsWatch& watch);
 
-  // Until all are done, or stop() was called: then the picture under way is the last.
-  asio::awaitable<void> run(std::vector<std::string> pictures);
-  void stop() { stopping_ = true; }
+  // Until the queue is finished and all are done, or stop() was called: then the pictures in work
+  // are the last. `total`: how many will come, for the progress bar; 0: nobody knows.
+  asio::awaitable<void> run(PictureQueue& pictures, std::size_t total);
+  void stop();
 
   [[nodiscard]] const Tally& tally() const { return tally_; }
-  // A picture that the spool dropped by itself.
+  // A picture that spool or queue dropped; its id is 0 when it has none.
   void note_dropped(const Dropped& dropped);
 
  private:
+  // What was in work and waits until those before it are told.
+  struct Told {
+    Record record;
+    bool hopeless = false;
+  };
+
+  asio::awaitable<void> take_all(PictureQueue& pictures);
+  asio::awaitable<void> rest(std::size_t places_held);
+  void go_on(std::size_t places_held);
+  void begin(std::string image);
   asio::awaitable<Record> answer(PictureTask task);
-  asio::awaitable<void> answer_and_tell(PictureTask task);
+  asio::awaitable<void> answer_and_tell(PictureTask task, std::uint64_t number);
+  void tell_in_order();
   asio::awaitable<void> drain();
-  asio::awaitable<void> drain_after_outage(bool server_answered);
+  asio::awaitable<void> drain_after_outage();
   void tell(const Record& record, bool hopeless);
   void print(const std::string& line);
   [[nodiscard]] bool ended() const { return stopping_ || tally_.output_broken; }
 
+  const asio::any_io_executor executor_;
+  const std::size_t overlap_;
   Pipeline& pipeline_;
   Connection* connection_;
   Delivery* delivery_;
   const fbs::Model& model_;
   const ReportOptions report_;
   CapsWatch& watch_;
+  Turns places_;
+  Signal told_;
+  PictureQueue* pictures_ = nullptr;  // while run() is
+  ProgressBar* progress_ = nullptr;   // likewise
+  std::uint64_t begun_ = 0;
+  std::uint64_t next_told_ = 0;
+  std::map<std::uint64_t, Told> untold_;  // by number
   PredictionErrors errors_;
   Tally tally_;
   Status
       mismatch_;  // the other model will not appear by waiting: every further picture ends so too
   bool stopping_ = false;
-  bool outage_ = false;  // a picture had to wait, and the server has not answered since
+  bool outage_ = false;     // a picture had to wait, and the server has not answered since
+  bool drain_due_ = false;  // now it has
 };
 
 }  // namespace cleave::agent

@@ -1,30 +1,21 @@
 // SPDX-License-Identifier: Apache-2.0
+//
+// The front: which pictures are in work, and what memory they may take.
 #include "agent/pipeline.h"
 
 #include <algorithm>
-#include <boost/asio/this_coro.hpp>
 #include <utility>
 
-#include "agent/codec_option.h"
 #include "agent/picture_source.h"
+#include "planner/fixed_point.h"
 
 namespace cleave::agent {
 namespace {
 
-const char* sent_name(fbs::Codec codec) {
-  switch (codec) {
-    case fbs::Codec::Raw:
-    case fbs::Codec::Lossless:
-    case fbs::Codec::F16:
-    case fbs::Codec::Int8:
-    case fbs::Codec::Coded:
-      return kSentTensors;
-    case fbs::Codec::Jpeg:
-      return kSentJpeg;
-    case fbs::Codec::PixelsU8:
-      return kSentPixels;
-  }
-  return "?";
+using planner::saturating_add;
+
+std::uint64_t room_beside(std::uint64_t cap_bytes, std::uint64_t taken_bytes) {
+  return cap_bytes - std::min(cap_bytes, taken_bytes);
 }
 
 }  // namespace
@@ -35,9 +26,10 @@ OnlineOptions online_options(const PipelineOptions& options) {
   return online;
 }
 
-Pipeline::Pipeline(std::shared_ptr<const ModelFile> model, const PipelineOptions& options,
-                   SplitPlanner* planner, Connection* connection)
-    : model_(std::move(model)),
+Pipeline::Pipeline(const asio::any_io_executor& executor, std::shared_ptr<const ModelFile> model,
+                   const PipelineOptions& options, SplitPlanner* planner, Connection* connection)
+    : executor_(executor),
+      model_(std::move(model)),
       options_(options),
       planner_(planner),
       connection_(connection),
@@ -45,33 +37,33 @@ Pipeline::Pipeline(std::shared_ptr<const ModelFile> model, const PipelineOptions
       caps_(options.caps),
       op_count_(variant_.ops()->size()),
       input_shape_(*variant_.tensors()->Get(variant_.input())->shape()),
+      holds_all_(planner->holds(op_count_)),
+      online_(planner, online_options(options), options.trace),
+      front_(executor),
+      one_done_(executor),
       head_(model_, options.variant, {.threads = options.threads, .outputs = OutputPlace::kCaller},
             options.weights),
       tail_(model_, options.variant, {.threads = options.threads}, options.weights),
-      pixels_(element_count(input_shape_)),
-      online_(planner, online_options(options), options.trace) {}
+      compute_(options.overlap > 1) {
+  for (OpIndex cut = 0; cut <= op_count_; ++cut) {
+    const planner::CutCost& cost = planner_->cost_at(cut);
+    ram_.push_back({.head = cost.edge_ram_bytes,
+                    .finish = planner_->ram_bytes_to_finish(cut),
+                    .boundary = cost.boundary_bytes});
+  }
+}
 
-asio::awaitable<Record> Pipeline::process(PictureTask task) {
+asio::awaitable<Processed> Pipeline::process(PictureTask task) {
   Work work;
-  last_file_.clear();
-  last_activation_.reset();
-  work.record.image = std::move(task.image);
-  work.record.request_id = task.request_id;
-  work.record.drained = task.request_id != 0;
-  work.file = std::move(task.bytes);
-  work.waited_as = task.activation;
-  work.started = Clock::now();
-  work.latest = work.started + std::chrono::duration_cast<Clock::duration>(options_.timeout);
-  refresh_caps();
-  const bool is_file = !work.waited_as;
-  Status status = is_file ? load(work) : take_activation(work);
-  if (is_file) work.input_ns = ns_between(work.started, Clock::now());
-  if (status.is_ok() && is_file) accept(work);
-  if (status.is_ok() && is_file) status = co_await choose_split(work);
-  if (status.is_ok()) make_room_for(work);
-  if (status.is_ok() && is_file) status = run_head(work);
-  work.record.edge_ns = ns_between(work.started, Clock::now());
-  if (status.is_ok() && work.split.op_boundary < op_count_) {
+  (void)co_await front_.enter();
+  Status status = co_await begin(work, std::move(task));
+  in_work_.push_back(&work);
+  counters_.most_in_work = std::max<std::uint64_t>(counters_.most_in_work, in_work_.size());
+  front_.leave();  // its head is given to the compute thread before the next picture begins
+  if (status.is_ok() && !work.waited_as) status = co_await compute_head(work);
+  work.record.edge_ns =
+      ns_between(work.started, Clock::now()) - work.record.waited_ns - work.record.encode_ns;
+  if (status.is_ok() && (work.waited_as || work.split.op_boundary < op_count_)) {
     status = co_await ask_server(work);
   } else if (status.is_ok()) {
     learn(work, {});
@@ -82,9 +74,76 @@ asio::awaitable<Record> Pipeline::process(PictureTask task) {
   if (work.record.split > 0) {
     work.record.split_name = model_->header().layers()->Get(work.record.split - 1)->name()->str();
   }
-  if (!status.is_ok()) last_activation_ = activation_of(work);
-  if (is_file) last_file_ = std::move(work.file);
-  co_return std::move(work.record);
+  Processed done;
+  if (!status.is_ok()) done.activation = activation_of(work);
+  if (done.activation) done.buffers = std::move(work.buffers);
+  end(work);
+  done.record = std::move(work.record);
+  if (!work.waited_as) done.file = std::move(work.file);
+  co_return done;
+}
+
+asio::awaitable<Status> Pipeline::begin(Work& work, PictureTask task) {
+  co_await await_others();
+  work.record.image = std::move(task.image);
+  work.record.request_id = task.request_id;
+  work.record.drained = task.request_id != 0;
+  work.file = std::move(task.bytes);
+  work.started = Clock::now();
+  work.latest = work.started + std::chrono::duration_cast<Clock::duration>(options_.timeout);
+  refresh_caps();
+  Status status;
+  if (task.activation) {
+    work.waited_as = task.activation;
+    status = take_activation(work);
+    if (status.is_ok()) co_await await_room(work);
+    co_return status;
+  }
+  status = co_await load_when_room(work);
+  work.input_ns = ns_between(work.started, Clock::now()) - work.record.waited_ns;
+  if (!status.is_ok()) co_return status;
+  accept(work);
+  status = co_await choose_split(work);
+  if (status.is_ok()) co_await await_room(work);
+  co_return status;
+}
+
+// A plan knows nothing of a link on which nothing was answered yet: one picture tries it.
+bool Pipeline::may_overlap() const {
+  if (options_.overlap <= 1 || connection_ == nullptr) return false;
+  if (options_.fixed_split) return true;
+  return connection_->is_open() && answered_handshake_ == connection_->handshakes();
+}
+
+asio::awaitable<void> Pipeline::await_others() {
+  while (in_work_.size() >= options_.overlap || (!in_work_.empty() && !may_overlap())) {
+    co_await one_is_done();
+  }
+}
+
+// REQUIRES: the caller is at the front.
+asio::awaitable<void> Pipeline::one_is_done() {
+  one_done_.reset();
+  (void)co_await one_done_.wait();
+}
+
+void Pipeline::end(Work& work) {
+  std::erase(in_work_, &work);
+  work.buffers.boundary_bytes.clear();
+  if (idle_.size() < options_.overlap) idle_.push_back(std::move(work.buffers));
+  one_done_.set();
+}
+
+// What the others in work leave may be too little for its file, though alone it has room.
+asio::awaitable<Status> Pipeline::load_when_room(Work& work) {
+  for (;;) {
+    const std::uint64_t taken = in_work_.empty() ? head_ram_bytes(0) : needed_bytes(nullptr);
+    Status status = load(work, room_beside(caps_.ram_bytes, taken));
+    if (status.code() != StatusCode::kResourceExhausted || in_work_.empty()) co_return status;
+    const auto start = Clock::now();
+    co_await one_is_done();
+    work.record.waited_ns += ns_between(start, Clock::now());
+  }
 }
 
 void Pipeline::accept(Work& work) const {
@@ -92,11 +151,10 @@ void Pipeline::accept(Work& work) const {
   work.record.request_id = options_.accept(work.record.image, work.file);
 }
 
-Status Pipeline::load(Work& work) const {
-  const std::uint64_t room = room_beside(planner_->cost_at(0).edge_ram_bytes);
+Status Pipeline::load(Work& work, std::uint64_t room_bytes) const {
   if (work.file.empty()) {
     CLEAVE_ASSIGN_OR_RETURN(work.file,
-                            read_picture_within(work.record.image, options_.picture, room));
+                            read_picture_within(work.record.image, options_.picture, room_bytes));
   }
   const auto format = detect_format(work.file);
   if (!format.is_ok()) return format.status().with_context(work.record.image);
@@ -104,265 +162,94 @@ Status Pipeline::load(Work& work) const {
   return Status::ok();
 }
 
-// A head that was deeper, and the tail of a fallback, keep their weights while there is room for
-// them and this picture.
-void Pipeline::make_room_for(const Work& work) {
-  if (codec_cut_ != work.split.op_boundary || codec_choice_ != work.tensor_codec) release_codec();
-  if (ram_bytes_alone(work) > caps_.ram_bytes) tail_.release();
-  const auto over_cap = [&](OpIndex held) {
-    return planner_->cost_at(held).edge_ram_bytes + work.file.size() > caps_.ram_bytes;
-  };
-  for (OpIndex op = op_count_; op > work.split.op_boundary; --op) {
-    if (!head_.holds_some_of({op - 1, op})) continue;
-    if (over_cap(op)) head_.release();
-    return;
+// The plan was made as if this picture were alone; it waits until that is true enough.
+asio::awaitable<void> Pipeline::await_room(Work& work) {
+  const auto start = Clock::now();
+  work.buffer_bytes = planned_buffer_bytes(work);
+  while (!in_work_.empty() && needed_bytes(&work) > caps_.ram_bytes) co_await one_is_done();
+  if (!idle_.empty()) {
+    work.buffers = std::move(idle_.back());
+    idle_.pop_back();
+    work.buffer_bytes = std::max(work.buffer_bytes, work.buffers.bytes());
   }
+  std::uint64_t idle_bytes = 0;
+  for (const PictureBuffers& each : idle_) idle_bytes += each.bytes();
+  if (saturating_add(needed_bytes(&work), idle_bytes) > caps_.ram_bytes) idle_.clear();
+  work.record.waited_ns += ns_between(start, Clock::now());
 }
 
 // The picture's own memory comes out of the cap as well: the file, and the whole of those pictures
 // that cannot be decoded by rows.
-std::uint64_t Pipeline::room_beside(std::uint64_t ram_bytes) const {
-  return caps_.ram_bytes - std::min(caps_.ram_bytes, ram_bytes);
+std::uint64_t Pipeline::alone_ram_bytes(const Work& work) const {
+  if (is_foreign(work)) return UINT64_MAX;  // it is not prepared for here
+  return saturating_add(ram_.at(work.split.op_boundary).finish, work.file.size());
 }
 
-std::uint64_t Pipeline::ram_bytes_alone(const Work& work) const {
-  if (variant_of(work) != options_.variant) return UINT64_MAX;  // it is not prepared for here
-  return planner_->ram_bytes_to_finish(work.split.op_boundary) + work.file.size();
+std::uint64_t Pipeline::head_ram_bytes(const Work& work) const {
+  return ram_.at(work.waited_as ? 0 : work.split.op_boundary).head;
 }
 
-Status Pipeline::prepare_input(Work& work, std::uint64_t ram_bytes, std::span<float> input) {
-  const auto start = Clock::now();
-  const fbs::Preprocessing& preprocessing = *model_->header().preprocessing();
-  if (!work.has_pixels) {
-    PictureLimits limits = options_.picture;
-    limits.max_whole_picture_bytes =
-        std::min(limits.max_whole_picture_bytes, room_beside(ram_bytes + work.file.size()));
-    const Status decoded =
-        decode_to_model_size(work.file, preprocessing, input_shape_, limits, pixels_);
-    if (!decoded.is_ok()) return decoded.with_context(work.record.image);
-    work.has_pixels = true;
+bool Pipeline::can_finish(const Work& work) const {
+  return holds_all_ && alone_ram_bytes(work) <= caps_.ram_bytes;
+}
+
+// What it holds beside weights and arena, which all share, and its file.
+std::uint64_t Pipeline::planned_buffer_bytes(const Work& work) const {
+  if (work.waited_as) return work.crossing_bytes;
+  const bool crosses = work.split.op_boundary < op_count_;
+  const std::uint64_t boundary = crosses ? ram_.at(work.split.op_boundary).boundary : 0;
+  const bool coded = work.tensor_codec.codec != fbs::Codec::Raw;
+  return (coded ? 2 : 1) * boundary + element_count(input_shape_);
+}
+
+// For all that are in work, and `more` unless it is null: whichever of them is computed, the others
+// are held beside it. One that could be finished here alone still can.
+std::uint64_t Pipeline::needed_bytes(const Work* more) const {
+  std::vector<const Work*> all(in_work_.begin(), in_work_.end());
+  if (more != nullptr && std::ranges::find(all, more) == all.end()) all.push_back(more);
+  const auto held_by = [](const Work& each) {
+    return saturating_add(each.buffer_bytes, each.file.size());
+  };
+  std::uint64_t held = 0;
+  for (const Work* each : all) held = saturating_add(held, held_by(*each));
+  std::uint64_t most = held;
+  for (const Work* each : all) {
+    const std::uint64_t own = can_finish(*each)
+                                  ? alone_ram_bytes(*each)
+                                  : saturating_add(head_ram_bytes(*each), each->file.size());
+    most = std::max(most, saturating_add(own, held - held_by(*each)));
   }
-  if (!input.empty()) normalize(pixels_, preprocessing, input_shape_.channels(), input);
-  work.input_ns += ns_between(start, Clock::now());
-  return Status::ok();
+  return most;
 }
 
-Status Pipeline::run_head(Work& work) {
-  if (work.split.op_boundary == 0) {
-    // A JPEG may go as it came, if the server takes one so large; it decodes with the same code.
-    if (work.is_jpeg && !work.as_pixels) return Status::ok();
-    const Status decoded = prepare_input(work, planner_->cost_at(0).edge_ram_bytes, {});
-    // What this device has no room to decode, the server may have.
-    const bool no_room = decoded.code() == StatusCode::kOutOfRange ||
-                         decoded.code() == StatusCode::kResourceExhausted;
-    if (!no_room || !server_takes_file(work)) return decoded;
-    work.as_pixels = false;
-    return Status::ok();
+std::uint64_t Pipeline::held_beside(const Work& work) const {
+  std::uint64_t held = 0;
+  for (const Work* each : in_work_) {
+    if (each == &work) continue;
+    held = saturating_add(held, saturating_add(each->buffer_bytes, each->file.size()));
   }
-  const OpRange range{0, work.split.op_boundary};
-  // Weights that a fallback left behind must not be held beside those of a deeper head.
-  if (head_.must_pack(range)) tail_.release();
-  CLEAVE_RETURN_IF_ERROR(head_.prepare(range));
-  CLEAVE_RETURN_IF_ERROR(use_head_buffers());
-  CLEAVE_RETURN_IF_ERROR(prepare_codec(range.last, work.tensor_codec));
-  const BoundaryBuffer& input = head_.executor().inputs()[0];
-  CLEAVE_RETURN_IF_ERROR(
-      prepare_input(work, planner_->cost_at(range.last).edge_ram_bytes, input.f32()));
-  const auto start = Clock::now();
-  CLEAVE_RETURN_IF_ERROR(head_.executor().run());
-  work.head_ns = ns_between(start, Clock::now());
-  for (const BoundaryBuffer& output : head_.executor().outputs()) {
-    work.tensors.emplace_back(output.as_bytes());
-  }
-  if (range.last == op_count_) {
-    const BoundaryBuffer& scores = head_.executor().outputs()[0];
-    work.record.scores.assign(scores.f32().begin(), scores.f32().end());
-  }
-  return Status::ok();
+  return held;
 }
 
-Status Pipeline::use_head_buffers() {
-  const auto outputs = head_.executor().outputs();
-  boundary_.resize(outputs.size());
-  for (std::size_t i = 0; i < outputs.size(); ++i) {
-    const std::size_t bytes = outputs[i].bytes();
-    if (boundary_[i].capacity() < bytes) boundary_[i] = AlignedBuffer(bytes);
-    if (boundary_[i].data() == nullptr) {
-      return {StatusCode::kResourceExhausted,
-              "no memory for the " + std::to_string(bytes) + " bytes that cross the cut"};
-    }
-    CLEAVE_RETURN_IF_ERROR(head_.executor().bind_output(i, boundary_[i].data()));
-  }
-  return Status::ok();
+void Pipeline::note_room(Work& work) const {
+  work.room = {.cap_bytes = caps_.ram_bytes, .beside_bytes = held_beside(work)};
 }
 
-Outgoing Pipeline::make_request(const Work& work) {
-  Outgoing request;
-  request.request_id = work.wire_id;
-  request.variant = variant_of(work);
-  request.cut = work.split.op_boundary;
-  request.codec = work.codec;
-  request.quality = quality_of(work);
-  request.latest = work.latest;
-  if (work.codec == fbs::Codec::Jpeg) {
-    request.attachment.emplace_back(work.file);
-  } else if (work.codec == fbs::Codec::PixelsU8) {
-    request.attachment.push_back(std::as_bytes(std::span(pixels_)));
-  } else if (work.waited_as && work.codec == work.waited_as->codec) {
-    request.attachment.emplace_back(work.file);
-  } else if (work.codec != fbs::Codec::Raw) {
-    request.attachment.emplace_back(encoded_.data(), work.encoded_bytes);
-  } else {
-    request.attachment = work.tensors;
-  }
-  return request;
-}
-
-// A picture is in one form of several, but never at several levels.
-std::uint8_t Pipeline::quality_of(const Work& work) const {
-  if (work.waited_as && work.codec == work.waited_as->codec) return work.waited_as->quality;
-  return work.codec == work.tensor_codec.codec ? work.tensor_codec.quality : std::uint8_t{0};
-}
-
-bool Pipeline::server_takes_file(const Work& work) const {
-  return work.is_jpeg && connection_ != nullptr &&
-         work.file.size() <= connection_->max_picture_bytes();
-}
-
-// What travels depends on the server that is there now: its limit is known after the handshake.
-Status Pipeline::choose_form(Work& work) {
-  if (work.waited_as) return choose_form_of_activation(work);
-  if (work.split.op_boundary > 0) return Status::ok();
-  const bool as_it_is = server_takes_file(work) && !work.as_pixels;
-  work.codec = as_it_is ? fbs::Codec::Jpeg : fbs::Codec::PixelsU8;
-  if (work.codec == fbs::Codec::Jpeg || work.has_pixels) return Status::ok();
-  const auto start = Clock::now();
-  Status status = prepare_input(work, planner_->cost_at(0).edge_ram_bytes, {});
-  work.record.edge_ns += ns_between(start, Clock::now());
-  return status;
-}
-
-// A device that can answer does so at once; one that cannot waits as long as its picture may.
-asio::awaitable<void> Pipeline::wait_out_pause(const Work& work, std::uint64_t ram_bytes) {
-  if (ram_bytes <= caps_.ram_bytes) co_return;
-  if (connection_->quiet_until() <= Clock::now()) co_return;
-  asio::steady_timer timer(co_await asio::this_coro::executor,
-                           std::min(connection_->quiet_until(), work.latest));
-  (void)co_await timer.async_wait(as_result);
-}
-
-asio::awaitable<Status> Pipeline::try_server(Work& work, ServerAnswer& answer) {
-  answer = ServerAnswer();  // what an earlier try sent is no measurement of this one
-  Status status = co_await connection_->ensure_ready(work.latest);
-  if (status.is_ok()) status = choose_form(work);
-  if (!status.is_ok()) co_return status;
-  const auto start = Clock::now();
-  encode(work);
-  // A request that is sent again is the same one only in the same form.
-  if (work.sent_as != work.codec) {
-    work.sent_as = work.codec;
-    work.wire_id = request_ids_.next();
-  }
-  const Outgoing request = make_request(work);
-  work.record.encode_ns += ns_between(start, Clock::now());
-  status = co_await connection_->exchange(request, answer);
-  work.record.bytes_up += answer.attachment_bytes_up;
-  if (!status.is_ok()) co_return status;
-  work.record.sent = sent_name(work.codec);
-  if (work.split.op_boundary > 0) {
-    work.record.codec = codec_name({.codec = work.codec, .quality = quality_of(work)});
-  }
-  co_return status;
-}
-
-asio::awaitable<Status> Pipeline::ask_server(Work& work) {
-  if (connection_ == nullptr) {
-    co_return finish_locally(work, {StatusCode::kUnavailable, "no server was given"});
-  }
-  ServerAnswer answer;
+asio::awaitable<Status> Pipeline::compute_head(Work& work) {
+  note_room(work);
+  work.may_encode =
+      connection_ != nullptr && (!connection_->is_open() || connection_->takes_codecs());
+  work.server_takes_file = server_takes_file(work);
+  work.release_tail = std::exchange(answered_, false);
+  const auto given = Clock::now();
+  auto begun = given;
   Status status;
-  bool asked_to_wait = false;
-  do {
-    co_await wait_out_pause(work, ram_bytes_alone(work));
-    // The server may have closed an idle connection: one try more, on a new one, before giving up.
-    for (int attempt = 0; attempt < 2; ++attempt) {
-      const bool was_open = connection_->is_open();
-      status = co_await try_server(work, answer);
-      if (status.code() != StatusCode::kUnavailable || !was_open) break;
-    }
-    asked_to_wait = !status.is_ok() && ram_bytes_alone(work) > caps_.ram_bytes &&
-                    connection_->quiet_until() > Clock::now() &&
-                    connection_->quiet_until() < work.latest;
-  } while (asked_to_wait);
-  if (status.is_ok()) {
-    tail_.release();
-    take_answer(work, answer);
-    co_return status;
-  }
-  // Not even in that time: the link is no faster than this, or its server no quicker.
-  if (status.code() == StatusCode::kDeadlineExceeded &&
-      answer.attachment_bytes_up > planner::LinkEstimator::kSmallBytes) {
-    learn(work, answer);
-  }
-  if (status.code() == StatusCode::kMismatch) co_return status;
-  if (status.code() == StatusCode::kInvalidArgument)
-    co_return status.with_context(work.record.image);
-  co_return finish_locally(work, status);
-}
-
-void Pipeline::take_answer(Work& work, ServerAnswer& answer) {
-  Record& record = work.record;
-  record.scores = std::move(answer.scores);
-  record.server_ns = std::min(answer.times.residence_ns, answer.wait_ns);
-  const std::uint64_t on_link = answer.wait_ns - record.server_ns;
-  record.rx_ns = std::min(connection_->rtt_ns() / 2, on_link);
-  record.tx_ns = on_link - record.rx_ns;
-  learn(work, answer);
-}
-
-// No op's weights are held twice: the plan counts each once.
-Status Pipeline::prepare_tail(const Work& work) {
-  const OpRange range{work.split.op_boundary, op_count_};
-  // What the head computed is in buffers of the link. Its arena makes room for the packing, which
-  // for a moment holds an op's weights as they are in the file as well.
-  head_.release_executor();
-  if (!head_.must_pack(range)) return tail_.prepare_with(head_, range);
-  if (head_.holds_some_of(range)) head_.release();
-  return tail_.prepare(range);
-}
-
-Status Pipeline::finish_locally(Work& work, const Status& why) {
-  const auto start = Clock::now();
-  if (!planner_->holds(op_count_)) {
-    return {StatusCode::kUnavailable,
-            why.message() + "; the weights of the rest are not on this device"};
-  }
-  if (variant_of(work) != options_.variant) {
-    return {StatusCode::kUnavailable,
-            why.message() + "; what waited is of another --variant, so it was not finished here"};
-  }
-  if (ram_bytes_alone(work) > caps_.ram_bytes) {
-    return {StatusCode::kUnavailable,
-            why.message() + "; the whole network does not fit the RAM cap, so it was not run here"};
-  }
-  if (work.waited_as) CLEAVE_RETURN_IF_ERROR(restore_tensors(work));
-  CLEAVE_RETURN_IF_ERROR(prepare_tail(work));
-  Executor& tail = tail_.executor();
-  if (work.split.op_boundary == 0) {
-    const BoundaryBuffer& input = tail.inputs()[0];
-    CLEAVE_RETURN_IF_ERROR(prepare_input(work, planner_->ram_bytes_to_finish(0), input.f32()));
-  } else {
-    for (std::size_t i = 0; i < boundary_.size(); ++i) {
-      CLEAVE_RETURN_IF_ERROR(tail.bind_input(i, boundary_[i].data()));
-    }
-  }
-  CLEAVE_RETURN_IF_ERROR(tail.run());
-  const BoundaryBuffer& scores = tail.outputs()[0];
-  work.record.scores.assign(scores.f32().begin(), scores.f32().end());
-  work.record.split = model_->header().layers()->size();
-  work.record.fallback = why.message();
-  work.record.edge_ns += ns_between(start, Clock::now());
-  return Status::ok();
+  co_await compute_.run([&] {
+    begun = Clock::now();
+    status = run_head(work);
+  });
+  work.record.waited_ns += ns_between(given, begun);
+  co_return status;
 }
 
 }  // namespace cleave::agent

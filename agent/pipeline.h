@@ -1,10 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// One picture from its file to its record: prepare, decide, run the head, exchange with the server,
-// or finish on the device.
+// Pictures from their files to their records: prepare, decide, run the head, exchange with the
+// server, or finish on the device. Several may be in work at a time: one is computed, others are on
+// their way or being answered.
+//
+//   front (one at a time, in order): read, accept, decide, wait for room
+//   compute thread (one at a time, in order): decode, head, encode; tails first
+//   link: connection.h
+//
+// Everything runs on the executor's thread but for what is marked below as the compute thread's.
 #pragma once
 
 #include <chrono>
+#include <cstddef>
 #include <cstdint>
 #include <functional>
 #include <memory>
@@ -14,14 +22,16 @@
 #include <vector>
 
 #include "agent/caps_options.h"
+#include "agent/compute_thread.h"
 #include "agent/connection.h"
 #include "agent/online_planner.h"
+#include "agent/picture_buffers.h"
 #include "agent/picture_task.h"
 #include "agent/range_runner.h"
 #include "agent/record.h"
 #include "agent/request_ids.h"
 #include "agent/split_planner.h"
-#include "engine/aligned_buffer.h"
+#include "agent/turns.h"
 #include "engine/codec/boundary_codec.h"
 #include "engine/image/picture.h"
 
@@ -42,40 +52,65 @@ struct PipelineOptions {
   WeightsOptions weights;  // the planner's preference
   // From the picture's start to the server's last byte; then the device answers.
   std::chrono::nanoseconds timeout = std::chrono::seconds(60);
+  // Pictures in work at a time, where the caps leave room for what each of them holds. 1: one after
+  // the other, and no thread is taken.
+  std::size_t overlap = 1;
   AcceptPicture accept;  // null: nobody is told
-  // Whether a picture without an answer may wait as its activation: last_activation().
+  // Whether a picture without an answer may wait as its activation: Processed::activation.
   bool offers_activations = false;
 };
 
 // `options.online` with what the other options say of planning.
 [[nodiscard]] OnlineOptions online_options(const PipelineOptions& options);
 
+// Since the start.
+struct PipelineCounters {
+  std::uint64_t retries = 0;    // requests sent again after the connection broke
+  std::uint64_t fallbacks = 0;  // pictures that the device finished because no answer came
+  std::uint64_t in_time = 0;    // of them, begun when their time would soon have been over
+  std::uint64_t most_in_work = 0;
+};
+
+// A picture's end.
+struct Processed {
+  Record record;
+  // As it was read; empty when it could not be, or waited as an activation.
+  std::vector<std::byte> file;
+  // What its head computed, in the form in which a server is asked, while it has no answer and the
+  // options ask for it. Its bytes are in `buffers`.
+  std::optional<Activation> activation;
+  PictureBuffers buffers;
+};
+
 class Pipeline {
  public:
-  // `connection` may be null: no server. It and `planner` must outlive the pipeline.
-  Pipeline(std::shared_ptr<const ModelFile> model, const PipelineOptions& options,
-           SplitPlanner* planner, Connection* connection);
+  // `executor` has one thread. `connection` may be null: no server. It and `planner` must outlive
+  // the pipeline, and their tables must be complete.
+  Pipeline(const asio::any_io_executor& executor, std::shared_ptr<const ModelFile> model,
+           const PipelineOptions& options, SplitPlanner* planner, Connection* connection);
 
-  // Answers one picture. Never fails: what goes wrong is in the record.
-  asio::awaitable<Record> process(PictureTask task);
-  // The file of the picture last processed; empty when it could not be read, or waited as an
-  // activation.
-  [[nodiscard]] std::span<const std::byte> last_file() const { return last_file_; }
-  // What its head computed, in the form in which a server is asked, while it has no answer and the
-  // options ask for it; null without. Until the next picture.
-  [[nodiscard]] const Activation* last_activation() const {
-    return last_activation_ ? &*last_activation_ : nullptr;
-  }
+  // Answers one picture; may be called while others are in work, and begins with them in the order
+  // of the calls. Never fails: what goes wrong is in the record.
+  asio::awaitable<Processed> process(PictureTask task);
+
+  [[nodiscard]] const PipelineCounters& counters() const { return counters_; }
 
  private:
+  // What the compute thread must know of memory; it is counted on the executor's thread.
+  struct Room {
+    std::uint64_t cap_bytes = 0;
+    std::uint64_t beside_bytes = 0;  // what other pictures in work hold
+  };
   struct Work {
     Record record;
     Clock::time_point started;
     std::vector<std::byte> file;               // or the bytes of what it waited as
     std::optional<ActivationForm> waited_as;   // an activation: no file, its head has run
     std::unique_ptr<BoundaryCodec> its_codec;  // of that
-    // What crosses the cut, in boundary_; empty before the head has run.
-    std::vector<std::span<const std::byte>> tensors;
+    std::uint64_t crossing_bytes = 0;          // of that, decoded
+    PictureBuffers buffers;
+    std::uint64_t buffer_bytes = 0;  // that they take or will take; the executor's thread reads it
+    Room room;
     bool is_jpeg = false;
     bool as_pixels = false;  // the plan prefers them to the file
     Split split;
@@ -84,50 +119,94 @@ class Pipeline {
     CodecChoice tensor_codec;            // of tensors, where it applies
     std::optional<fbs::Codec> sent_as;   // and was asked last, under that id
     std::uint64_t wire_id = 0;
-    std::size_t encoded_bytes = 0;  // in encoded_; 0: not encoded yet
-    bool has_pixels = false;        // pixels_ are this picture's
-    std::uint64_t input_ns = 0;     // reading the file to the input's values, as far as done here
-    std::uint64_t head_ns = 0;      // the head's ops
+    bool may_encode = false;         // the server may take it
+    bool server_takes_file = false;  // as far as is known when its head is computed
+    bool release_tail = false;       // it was answered since
+    std::size_t encoded_bytes = 0;   // in buffers.encoded; 0: it is not encoded
+    bool has_pixels = false;         // buffers.pixels are this picture's
+    bool gave_up_early = false;      // the device can still answer in time
+    std::uint64_t input_ns = 0;      // reading the file to the input's values, as far as done here
+    std::uint64_t head_ns = 0;       // the head's ops
   };
 
+  // The front.
+  asio::awaitable<Status> begin(Work& work, PictureTask task);
+  asio::awaitable<void> await_others();
+  asio::awaitable<Status> load_when_room(Work& work);
+  asio::awaitable<void> await_room(Work& work);
+  asio::awaitable<void> one_is_done();
+  [[nodiscard]] bool may_overlap() const;
+  void end(Work& work);
   void refresh_caps();
-  [[nodiscard]] Status load(Work& work) const;
+  [[nodiscard]] Status load(Work& work, std::uint64_t room_bytes) const;
   void accept(Work& work) const;
-  [[nodiscard]] std::uint64_t room_beside(std::uint64_t ram_bytes) const;
-  [[nodiscard]] std::uint64_t ram_bytes_alone(const Work& work) const;
   asio::awaitable<Status> choose_split(Work& work);
   [[nodiscard]] Situation situation_of(const Work& work, const Status& reached) const;
   Status note_handshake();
   Status plan_split(Work& work, const Status& reached);
   void predict_fixed_split(Work& work);
   void learn(const Work& work, const ServerAnswer& answer);
-  void make_room_for(const Work& work);
+
+  // Memory.
+  [[nodiscard]] std::uint64_t head_ram_bytes(OpIndex cut) const { return ram_.at(cut).head; }
+  [[nodiscard]] std::uint64_t head_ram_bytes(const Work& work) const;
+  [[nodiscard]] std::uint64_t alone_ram_bytes(const Work& work) const;
+  [[nodiscard]] std::uint64_t planned_buffer_bytes(const Work& work) const;
+  [[nodiscard]] std::uint64_t needed_bytes(const Work* more) const;
+  [[nodiscard]] std::uint64_t held_beside(const Work& work) const;
+  [[nodiscard]] bool can_finish(const Work& work) const;
+  void note_room(Work& work) const;
+
+  // The compute thread's.
+  asio::awaitable<Status> compute_head(Work& work);
   Status run_head(Work& work);
+  void make_room_for(const Work& work);
+  Status compute_input(Work& work);
+  Status run_head_ops(Work& work);
   // Empty input: only the pixels. `ram_bytes` is what is held beside the decoder.
   Status prepare_input(Work& work, std::uint64_t ram_bytes, std::span<float> input);
-  Status choose_form(Work& work);
+  Status use_buffers(Work& work);
   Status prepare_codec(OpIndex cut, const CodecChoice& choice);
   void release_codec();
-  void encode(Work& work);
+  Status encode(Work& work);
+  Status prepare_tail(const Work& work);
+  Status run_tail(Work& work);
+
+  // Activations that waited, or will.
   [[nodiscard]] Status take_activation(Work& work) const;
-  Status choose_form_of_activation(Work& work);
-  Status restore_tensors(Work& work);
-  [[nodiscard]] std::optional<Activation> activation_of(Work& work);
+  asio::awaitable<Status> choose_form_of_activation(Work& work);
+  Status restore_tensors(Work& work) const;
+  [[nodiscard]] std::optional<Activation> activation_of(const Work& work) const;
   [[nodiscard]] std::uint32_t variant_of(const Work& work) const {
     return work.its_codec != nullptr ? work.waited_as->variant : options_.variant;
   }
+  // Of another variant than this run's: it can only be sent.
+  [[nodiscard]] bool is_foreign(const Work& work) const {
+    return variant_of(work) != options_.variant;
+  }
+
+  // The server.
+  asio::awaitable<Status> choose_form(Work& work);
   [[nodiscard]] std::uint8_t quality_of(const Work& work) const;
   [[nodiscard]] CodecChoice codec_of(const Work& work) const;
   [[nodiscard]] bool server_takes_file(const Work& work) const;
   asio::awaitable<void> wait_out_pause(const Work& work, std::uint64_t ram_bytes);
   asio::awaitable<Status> try_server(Work& work, ServerAnswer& answer);
+  asio::awaitable<Status> try_twice(Work& work, ServerAnswer& answer);
   asio::awaitable<Status> ask_server(Work& work);
-  Status finish_locally(Work& work, const Status& why);
-  Status prepare_tail(const Work& work);
-  Outgoing make_request(const Work& work);
+  asio::awaitable<Status> finish_locally(Work& work, Status why);
+  [[nodiscard]] Clock::time_point ask_until(const Work& work) const;
+  Outgoing make_request(Work& work) const;
   void take_answer(Work& work, ServerAnswer& answer);
-  Status use_head_buffers();
 
+  // Of a split at each op boundary.
+  struct SplitRam {
+    std::uint64_t head = 0;
+    std::uint64_t finish = 0;    // the head and then the rest here
+    std::uint64_t boundary = 0;  // what crosses
+  };
+
+  const asio::any_io_executor executor_;
   std::shared_ptr<const ModelFile> model_;
   const PipelineOptions options_;
   SplitPlanner* planner_;
@@ -136,19 +215,25 @@ class Pipeline {
   planner::Caps caps_;  // as they were last seen
   const OpIndex op_count_;
   const fbs::Shape input_shape_;
+  const bool holds_all_;  // weights
+  std::vector<SplitRam> ram_;
+  OnlinePlanner online_;
+  std::uint64_t handshakes_seen_ = 0;
+  std::uint64_t answered_handshake_ = 0;  // of the last answer
+  bool answered_ = false;                 // since a head was last computed
+  RequestIds request_ids_;
+  PipelineCounters counters_;
+  Turns front_;
+  Signal one_done_;
+  std::vector<Work*> in_work_;
+  std::vector<PictureBuffers> idle_;
+  // The compute thread's.
   RangeRunner head_;
   RangeRunner tail_;                      // only after a fallback
-  std::vector<AlignedBuffer> boundary_;   // what the head writes and the link sends
   std::unique_ptr<BoundaryCodec> codec_;  // of codec_cut_; null: raw
   OpIndex codec_cut_ = 0;
   CodecChoice codec_choice_;  // that was asked for there
-  AlignedBuffer encoded_;     // what codec_ writes and the link sends
-  std::vector<std::uint8_t> pixels_;
-  OnlinePlanner online_;
-  std::uint64_t handshakes_seen_ = 0;
-  RequestIds request_ids_;
-  std::vector<std::byte> last_file_;
-  std::optional<Activation> last_activation_;
+  ComputeThread compute_;     // the last: it ends before what it works with
 };
 
 }  // namespace cleave::agent

@@ -45,6 +45,7 @@ Status Pipeline::take_activation(Work& work) const {
                                       std::to_string(most)};
   }
   work.its_codec = std::move(codec).value();
+  work.crossing_bytes = find_cuts(model_->header(), form.variant)[form.cut].boundary_bytes;
   work.split = {.layers_on_device = layers_before(model_->header(), form.variant, form.cut),
                 .op_boundary = form.cut};
   work.record.split = work.record.planned_split = work.split.layers_on_device;
@@ -55,57 +56,61 @@ Status Pipeline::take_activation(Work& work) const {
 }
 
 // As it is, and for a server without codecs decoded.
-Status Pipeline::choose_form_of_activation(Work& work) {
+asio::awaitable<Status> Pipeline::choose_form_of_activation(Work& work) {
   const bool as_it_is = work.waited_as->codec == fbs::Codec::Raw || connection_->takes_codecs();
   work.codec = as_it_is ? work.waited_as->codec : fbs::Codec::Raw;
-  return as_it_is ? Status::ok() : restore_tensors(work);
+  Status status;
+  if (as_it_is) co_return status;
+  co_await compute_.run([&] { status = restore_tensors(work); }, ComputeThread::Urgency::kFirst);
+  co_return status;
 }
 
-// Into the buffers that a head would have written.
-Status Pipeline::restore_tensors(Work& work) {
-  if (!work.tensors.empty()) return Status::ok();
+// Into the buffers that a head would have written. The compute thread's.
+Status Pipeline::restore_tensors(Work& work) const {
+  PictureBuffers& buffers = work.buffers;
+  if (!buffers.boundary_bytes.empty()) return Status::ok();
   const ActivationForm& form = *work.waited_as;
   const fbs::Variant& variant = *model_->header().variants()->Get(form.variant);
   const std::vector<Cut> cuts = find_cuts(model_->header(), form.variant);
   const std::vector<TensorId>& crossing = cuts[form.cut].boundary_tensors;
-  head_.release_executor();  // it has the addresses of what is written now
-  boundary_.resize(crossing.size());
+  buffers.boundary.resize(crossing.size());
   std::vector<std::span<std::byte>> tensors;
   for (std::size_t i = 0; i < crossing.size(); ++i) {
     const std::size_t bytes = tensor_bytes(*variant.tensors()->Get(crossing[i]));
-    if (boundary_[i].capacity() < bytes) boundary_[i] = AlignedBuffer(bytes);
-    if (boundary_[i].data() == nullptr) {
+    AlignedBuffer& buffer = buffers.boundary[i];
+    if (buffer.capacity() < bytes) {
+      buffer = AlignedBuffer();  // the old and the new are not held together
+      buffer = AlignedBuffer(bytes);
+    }
+    if (buffer.data() == nullptr) {
       return {StatusCode::kResourceExhausted,
               "no memory for the " + std::to_string(bytes) + " bytes that cross the cut"};
     }
-    tensors.emplace_back(boundary_[i].data(), bytes);
+    tensors.emplace_back(buffer.data(), bytes);
   }
   CLEAVE_RETURN_IF_ERROR(
       work.its_codec->decode(work.file, tensors).with_context(work.record.image));
-  work.tensors.assign(tensors.begin(), tensors.end());
+  for (const auto& tensor : tensors) buffers.boundary_bytes.push_back(tensor.size());
   return Status::ok();
 }
 
 // In the form that was sent or, when no server was reached yet, in the one that would be.
-std::optional<Activation> Pipeline::activation_of(Work& work) {
-  const bool has_one = options_.offers_activations && !work.waited_as && !work.tensors.empty() &&
-                       work.split.op_boundary < op_count_;
+std::optional<Activation> Pipeline::activation_of(const Work& work) const {
+  const bool has_one = options_.offers_activations && !work.waited_as &&
+                       !work.buffers.boundary_bytes.empty() && work.split.op_boundary < op_count_;
   if (!has_one) return std::nullopt;
   const bool never_reached = connection_ == nullptr || connection_->handshakes() == 0;
-  const bool coded = codec_ != nullptr && (never_reached || connection_->takes_codecs());
-  if (coded && work.encoded_bytes == 0) {
-    work.encoded_bytes = codec_->encode(work.tensors, {encoded_.data(), encoded_.capacity()});
-  }
+  const bool coded = work.encoded_bytes > 0 && (never_reached || connection_->takes_codecs());
   Activation activation;
-  activation.form = {.codec = coded ? options_.codec.codec : fbs::Codec::Raw,
-                     .quality = coded ? options_.codec.quality : std::uint8_t{0},
+  activation.form = {.codec = coded ? work.tensor_codec.codec : fbs::Codec::Raw,
+                     .quality = coded ? work.tensor_codec.quality : std::uint8_t{0},
                      .variant = options_.variant,
                      .cut = work.split.op_boundary};
   if (work.sent_as == activation.form.codec) activation.form.wire_id = work.wire_id;
   if (coded) {
-    activation.parts.emplace_back(encoded_.data(), work.encoded_bytes);
+    activation.parts.emplace_back(work.buffers.encoded.data(), work.encoded_bytes);
   } else {
-    activation.parts = work.tensors;
+    activation.parts = work.buffers.tensors();
   }
   return activation;
 }

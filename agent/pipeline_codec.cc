@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// What crosses the cut, in the codec that was asked for, or of the picture's plan.
+// What crosses the cut, in the codec that was asked for.
 #include <algorithm>
 #include <span>
 #include <vector>
@@ -11,7 +11,6 @@ namespace cleave::agent {
 
 void Pipeline::release_codec() {
   codec_.reset();
-  encoded_ = AlignedBuffer();
   codec_cut_ = 0;
 }
 
@@ -23,24 +22,27 @@ Status Pipeline::prepare_codec(OpIndex cut, const CodecChoice& choice) {
   const std::vector<CodecChoice> applying = codecs_at(*model_, options_.variant, cut);
   if (std::ranges::find(applying, choice) == applying.end()) return Status::ok();
   CLEAVE_ASSIGN_OR_RETURN(codec_, BoundaryCodec::create(*model_, options_.variant, cut, choice));
-  encoded_ = AlignedBuffer(codec_->max_encoded_bytes());
-  if (encoded_.data() == nullptr) {
-    release_codec();
-    return {StatusCode::kResourceExhausted, "no memory for the encoded tensors of the cut"};
-  }
   codec_cut_ = cut;
   codec_choice_ = choice;
   return Status::ok();
 }
 
-// Once a picture, however often the server is asked; but each server that is asked says anew
-// whether it decodes.
-void Pipeline::encode(Work& work) {
-  if (work.split.op_boundary == 0 || work.waited_as) return;
-  const bool coded = codec_ != nullptr && connection_->takes_codecs();
-  work.codec = coded ? work.tensor_codec.codec : fbs::Codec::Raw;
-  if (!coded || work.encoded_bytes > 0) return;
-  work.encoded_bytes = codec_->encode(work.tensors, {encoded_.data(), encoded_.capacity()});
+// With the head, before it is known whether the server decodes: one that does not gets the tensors.
+Status Pipeline::encode(Work& work) {
+  work.encoded_bytes = 0;
+  if (codec_ == nullptr || !work.may_encode) return Status::ok();
+  const auto start = Clock::now();
+  AlignedBuffer& encoded = work.buffers.encoded;
+  if (encoded.capacity() < codec_->max_encoded_bytes()) {
+    encoded = AlignedBuffer();
+    encoded = AlignedBuffer(codec_->max_encoded_bytes());
+  }
+  if (encoded.data() == nullptr) {
+    return {StatusCode::kResourceExhausted, "no memory for the encoded tensors of the cut"};
+  }
+  work.encoded_bytes = codec_->encode(work.buffers.tensors(), {encoded.data(), encoded.capacity()});
+  work.record.encode_ns += ns_between(start, Clock::now());
+  return Status::ok();
 }
 
 }  // namespace cleave::agent

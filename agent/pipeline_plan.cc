@@ -31,8 +31,7 @@ asio::awaitable<Status> Pipeline::choose_split(Work& work) {
   if (options_.fixed_split) {
     work.split = *options_.fixed_split;
     work.tensor_codec = options_.codec;
-    if (planner_->cost_at(work.split.op_boundary).edge_ram_bytes + work.file.size() >
-        caps_.ram_bytes) {
+    if (head_ram_bytes(work.split.op_boundary) + work.file.size() > caps_.ram_bytes) {
       status = {StatusCode::kResourceExhausted,
                 work.record.image + ": with its file this split is over the RAM cap"};
     } else {
@@ -41,7 +40,7 @@ asio::awaitable<Status> Pipeline::choose_split(Work& work) {
   } else {
     Status reached(StatusCode::kUnavailable, "no server was given");
     if (connection_ != nullptr) {
-      co_await wait_out_pause(work, planner_->cost_at(op_count_).edge_ram_bytes + work.file.size());
+      co_await wait_out_pause(work, head_ram_bytes(op_count_) + work.file.size());
       reached = co_await connection_->ensure_ready(work.latest);
     }
     status = reached.code() == StatusCode::kMismatch ? reached : plan_split(work, reached);
@@ -121,7 +120,8 @@ void Pipeline::learn(const Work& work, const ServerAnswer& answer) {
                    .decoded = work.has_pixels,
                    .input_ns = work.input_ns,
                    .head_ns = work.head_ns,
-                   .bytes_up = answer.frame_bytes_up,
+                   // The link carried those before it in the same time.
+                   .bytes_up = answer.frame_bytes_up + answer.bytes_ahead,
                    .link_ns = answer.wait_ns - residence_ns,
                    .sent_jpeg = work.codec == fbs::Codec::Jpeg,
                    .codec = codec_of(work),

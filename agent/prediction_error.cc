@@ -36,7 +36,9 @@ void PredictionErrors::observe(const Record& record) {
   const PartTimes actual = actual_times(record);
   ++pictures_;
   edge_.push(error_ppm(predicted.edge_ns, actual.edge_ns));
-  total_.push(error_ppm(predicted.total_ns(), record.total_ns));
+  // Plans are of a picture by itself.
+  total_.push(
+      error_ppm(predicted.total_ns(), planner::saturating_sub(record.total_ns, record.waited_ns)));
   if (predicted.link_ns == 0 && actual.link_ns == 0) return;
   link_.push(error_ppm(predicted.link_ns, actual.link_ns));
   server_.push(error_ppm(predicted.server_ns, actual.server_ns));

@@ -57,6 +57,7 @@ struct Record {
   std::uint64_t tx_ns = 0;      // estimate: wait - residence - rx
   std::uint64_t server_ns = 0;  // residence, by the server's clock
   std::uint64_t rx_ns = 0;      // estimate: half a round trip, at most wait - residence
+  std::uint64_t waited_ns = 0;  // for processor, memory or link, while other pictures had them
   std::uint64_t total_ns = 0;   // file opened to answer known
   PartTimes predicted;          // for planned_split, before it ran; zeros: no prediction
 };

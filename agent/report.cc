@@ -88,6 +88,7 @@ std::string record_json(const Record& record, const fbs::Model& model, const Rep
   json["tx_ns"] = record.tx_ns;
   json["server_ns"] = record.server_ns;
   json["rx_ns"] = record.rx_ns;
+  if (record.waited_ns > 0) json["waited_ns"] = record.waited_ns;
   json["total_ns"] = record.total_ns;
   json["bytes_up"] = record.bytes_up;
   if (record.predicted.total_ns() > 0) {

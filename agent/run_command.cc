@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+#include <malloc.h>
 #include <unistd.h>
 
 #include <boost/asio/co_spawn.hpp>
@@ -17,11 +18,12 @@
 #include "agent/commands.h"
 #include "agent/decision_trace.h"
 #include "agent/picture_run.h"
-#include "agent/picture_source.h"
 #include "agent/pipeline.h"
 #include "agent/plan_inputs.h"
 #include "agent/prediction_error.h"
 #include "agent/report.h"
+#include "agent/run_inputs.h"
+#include "agent/run_stats.h"
 #include "schemas/uninterrupted.h"
 
 namespace cleave::agent {
@@ -39,7 +41,7 @@ ExitCode picture_exit_code(const Status& status) {
   }
 }
 
-// SIGTERM and SIGINT end a run with everything accounted for: after the picture that is under way.
+// SIGTERM and SIGINT end a run with everything accounted for: after the pictures that are in work.
 class StopSignals {
  public:
   StopSignals(asio::io_context& io, PictureRun& run) : signals_(io, SIGTERM, SIGINT) {
@@ -147,6 +149,7 @@ Status configure(const CommandOptions& options, const Device& device, const Edge
                  SplitPlanner& planner, PipelineOptions& pipeline) {
   pipeline.variant = device.variant;
   pipeline.threads = options.threads;
+  pipeline.overlap = options.overlap;
   CLEAVE_ASSIGN_OR_RETURN(const Trade trade, planner_trade(options, device));
   pipeline.caps = planner_caps(device, options, trade);
   pipeline.online.request = trade.request;
@@ -214,30 +217,35 @@ ExitCode delivery_exit_code(const Status& status) {
   return status.code() == StatusCode::kInvalidArgument ? ExitCode::kUsage : ExitCode::kIo;
 }
 
-// Until everything is accounted for. `signals` may be null. Errors: results or spool could not be
-// made durable.
-Status run_all(asio::io_context& io, PictureRun& run, std::vector<std::string> pictures,
-               Delivery* delivery, StopSignals* signals) {
+// Until everything is accounted for. `delivery` and `signals` may be null. Errors: results or spool
+// could not be made durable, or standard input not be read.
+Status run_all(asio::io_context& io, PictureRun& run, RunInputs& inputs, Delivery* delivery,
+               StopSignals* signals) {
   asio::steady_timer sync_timer(io);
   bool over = false;
+  Status fed;
   const auto rethrow = [](std::exception_ptr error) {
     if (error != nullptr) std::rethrow_exception(error);
   };
   const auto all = [&]() -> asio::awaitable<void> {
-    co_await run.run(std::move(pictures));
+    co_await run.run(inputs.queue(), inputs.total());
     over = true;
+    inputs.stop();
     sync_timer.cancel();
     if (signals != nullptr) signals->cancel();
   };
+  const auto feed = [&]() -> asio::awaitable<void> { fed = co_await inputs.feed(); };
   asio::co_spawn(io, all, rethrow);
+  asio::co_spawn(io, feed, rethrow);
   if (delivery != nullptr) {
     asio::co_spawn(
         io, [&] { return keep_syncing(*delivery, sync_timer, over); }, rethrow);
   }
   io.run();
-  if (delivery == nullptr) return Status::ok();
+  if (delivery == nullptr) return fed;
   std::fprintf(stderr, "cleave-agent: %s\n", summary(delivery->ledger()).c_str());
-  return delivery->close();
+  const Status closed = delivery->close();
+  return closed.is_ok() ? fed : closed;
 }
 
 }  // namespace
@@ -256,9 +264,11 @@ int run_command(const CommandOptions& options) {
   }
   const auto codec = wanted_codec(options);
   if (!codec.is_ok()) return fail(ExitCode::kUsage, codec.status().message());
-  auto pictures = list_pictures(options.images);
-  if (!pictures.is_ok()) {
-    return fail(picture_exit_code(pictures.status()), pictures.status().message());
+  auto inputs = RunInputs::from(options);
+  if (!inputs.is_ok()) {
+    const bool usage = inputs.status().code() == StatusCode::kInvalidArgument;
+    return fail(usage ? ExitCode::kUsage : picture_exit_code(inputs.status()),
+                inputs.status().message());
   }
   auto device = open_device(options);
   if (!device.is_ok()) return fail(exit_code_of(device.status()), device.status().message());
@@ -285,6 +295,8 @@ int run_command(const CommandOptions& options) {
   auto trace = open_trace(options, *device, *planner, pipeline_options);
   if (!trace.is_ok()) return fail(ExitCode::kIo, trace.status().message());
   pipeline_options.trace = trace->get();
+  // One heap for both threads: what one gives back, the other may take, as the plan counts it.
+  (void)mallopt(M_ARENA_MAX, 1);
   asio::io_context io(1);
   std::unique_ptr<Connection> connection;
   if (*remote) connection = std::make_unique<Connection>(io.get_executor(), **remote);
@@ -305,17 +317,29 @@ int run_command(const CommandOptions& options) {
     pipeline_options.offers_activations = delivery->keeps_activations();
     tell_of_recovery(delivery->ledger());
   }
-  Pipeline pipeline(device->model, pipeline_options, &*planner, connection.get());
+  Pipeline pipeline(io.get_executor(), device->model, pipeline_options, &*planner,
+                    connection.get());
   const ReportOptions report{options.json, options.scores, options.top};
-  PictureRun run(pipeline, connection.get(), delivery.get(), device->model->header(), report,
-                 *device->watch);
+  PictureRun run(io.get_executor(), options.overlap, pipeline, connection.get(), delivery.get(),
+                 device->model->header(), report, *device->watch);
   told_of_drops = [&run](const Dropped& dropped) { run.note_dropped(dropped); };
+  inputs->open(io.get_executor(), [&](const std::string& image) {
+    if (delivery != nullptr) {
+      delivery->drop_unread(image);
+    } else {
+      run.note_dropped({.request_id = 0, .name = image, .reason = kDroppedQueueFull});
+    }
+  });
   give_back_code_pages();
   // Held to the end of the program: what is still to be written then must not be cut off either.
   std::unique_ptr<StopSignals> signals;
   if (delivery) signals = std::make_unique<StopSignals>(io, run);
-  const Status closed =
-      run_all(io, run, std::move(pictures).value(), delivery.get(), signals.get());
+  const Status closed = run_all(io, run, *inputs, delivery.get(), signals.get());
+  if (options.stats) {
+    const LinkCounters link = connection == nullptr ? LinkCounters{} : connection->counters();
+    std::fprintf(stderr, "cleave-agent: stats: %s\n",
+                 stats_text(pipeline.counters(), link, inputs->queue().dropped()).c_str());
+  }
   if (!closed.is_ok()) return fail(ExitCode::kIo, closed.message());
   warn_of_cache(*device);
   if (*trace != nullptr) {

@@ -3,7 +3,10 @@
 
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
+
+#include <linux/sockios.h>
 
 #include <algorithm>
 #include <array>
@@ -41,10 +44,12 @@ ServerLink::ServerLink(const asio::any_io_executor& executor, const ConnectionOp
     : options_(options),
       names_(options.name_system),
       stream_(executor),
-      deadline_(stream_.tcp_socket()) {}
+      read_deadline_(stream_.tcp_socket()),
+      write_deadline_(stream_.tcp_socket()) {}
 
 asio::awaitable<Status> ServerLink::connect(Clock::time_point latest) {
-  deadline_.reset();
+  read_deadline_.reset();
+  write_deadline_.reset();
   secured_ = false;
   const Clock::time_point by = std::min(latest, Clock::now() + options_.connect_timeout);
   const auto endpoints = co_await names_.resolve(options_.server, by);
@@ -55,45 +60,63 @@ asio::awaitable<Status> ServerLink::connect(Clock::time_point latest) {
   if (Status exposed = check_exposure(options_.security, *endpoints); !exposed.is_ok()) {
     co_return exposed.with_context(to_string(options_.server));
   }
-  deadline_.arm(by);
+  read_deadline_.arm(by);
   const auto [error, endpoint] =
       co_await asio::async_connect(stream_.tcp_socket(), *endpoints, as_result);
-  deadline_.disarm();
-  if (error) co_return broken(error, "connecting");
+  read_deadline_.disarm();
+  if (error) co_return broken(error, "connecting", read_deadline_);
   set_up(stream_);
   co_return co_await secure(latest);
 }
 
 asio::awaitable<Status> ServerLink::secure(Clock::time_point latest) {
-  deadline_.arm(std::min(latest, Clock::now() + options_.handshake_timeout));
+  read_deadline_.arm(std::min(latest, Clock::now() + options_.handshake_timeout));
   const error_code insecure = co_await secure_link(stream_, options_.security, options_.server);
-  deadline_.disarm();
-  if (insecure) co_return broken(insecure, "securing the connection");
+  read_deadline_.disarm();
+  if (insecure) co_return broken(insecure, "securing the connection", read_deadline_);
   secured_ = true;
   co_return Status::ok();
 }
 
 asio::awaitable<Status> ServerLink::send(std::span<const std::byte> bytes,
                                          Clock::time_point latest) {
-  while (!bytes.empty()) {
-    deadline_.arm(std::min(latest, Clock::now() + options_.stall_timeout));
-    const auto [error, count] =
-        co_await stream_.async_write_some(asio::buffer(bytes.data(), bytes.size()), as_result);
-    deadline_.disarm();
-    bytes_sent_ += count;
-    if (error) co_return broken(error, "sending");
-    bytes = bytes.subspan(count);
+  Gather all;
+  all.add(bytes);
+  while (all.bytes_left() > 0) {
+    Status status = co_await send_some(all, all.bytes_left(), latest);
+    if (!status.is_ok()) co_return status;
   }
   co_return Status::ok();
 }
 
+asio::awaitable<Status> ServerLink::send_some(Gather& bytes, std::size_t limit,
+                                              Clock::time_point latest) {
+  Gather::Pieces pieces;
+  const std::size_t used = bytes.next(limit, pieces);
+  write_deadline_.arm(std::min(latest, Clock::now() + options_.stall_timeout));
+  const auto [error, count] = co_await stream_.async_write_some(
+      std::span<const asio::const_buffer>(pieces.data(), used), as_result);
+  write_deadline_.disarm();
+  bytes_sent_ += count;
+  bytes.advance(count);
+  if (error) co_return broken(error, "sending", write_deadline_);
+  co_return Status::ok();
+}
+
+std::uint64_t ServerLink::bytes_unacknowledged() {
+  int bytes = 0;
+  if (!is_open() || ioctl(stream_.native_handle(), SIOCOUTQ, &bytes) != 0) return 0;
+  return static_cast<std::uint64_t>(std::max(bytes, 0));
+}
+
 asio::awaitable<Status> ServerLink::receive(std::span<std::byte> bytes, Clock::time_point latest) {
   while (!bytes.empty()) {
-    deadline_.arm(std::min(latest, Clock::now() + options_.stall_timeout));
+    read_deadline_.arm(std::min(latest, Clock::now() + options_.stall_timeout));
     const auto [error, count] =
         co_await stream_.async_read_some(asio::buffer(bytes.data(), bytes.size()), as_result);
-    deadline_.disarm();
-    if (error) co_return broken(error, "waiting for the server");
+    read_deadline_.disarm();
+    if (error) co_return broken(error, "waiting for the server", read_deadline_);
+    bytes_received_ += count;
     bytes = bytes.subspan(count);
   }
   co_return Status::ok();
@@ -104,10 +127,11 @@ asio::awaitable<Status> ServerLink::receive_frame(Incoming& frame,
                                                   Clock::time_point first_by,
                                                   Clock::time_point latest) {
   std::array<std::byte, kFrameHeaderBytes> bytes{};
-  deadline_.arm(std::min(first_by, latest));
+  read_deadline_.arm(std::min(first_by, latest));
   const auto [error, begun] = co_await stream_.async_read_some(asio::buffer(bytes), as_result);
-  deadline_.disarm();
-  if (error) co_return broken(error, "waiting for the server");
+  read_deadline_.disarm();
+  if (error) co_return broken(error, "waiting for the server", read_deadline_);
+  bytes_received_ += begun;
   Clock::time_point by = std::min(latest, Clock::now() + options_.stall_timeout);
   const auto rest = std::span(bytes).subspan(begun);
   if (Status status = co_await receive(rest, by); !status.is_ok()) co_return status;
@@ -144,12 +168,15 @@ asio::awaitable<void> ServerLink::end(bool politely) {
 void ServerLink::close() {
   error_code ignored;
   stream_.close(ignored);
-  deadline_.disarm();
+  read_deadline_.disarm();
+  write_deadline_.disarm();
 }
 
-Status ServerLink::broken(const error_code& error, const char* during) const {
-  const std::string why = deadline_.passed() ? "no progress in time" : error.message();
-  return {deadline_.passed() ? StatusCode::kDeadlineExceeded : code_of_link_error(error, secured_),
+// The other direction's deadline closes the link as well; that is a break for this one.
+Status ServerLink::broken(const error_code& error, const char* during,
+                          const Deadline& deadline) const {
+  const std::string why = deadline.passed() ? "no progress in time" : error.message();
+  return {deadline.passed() ? StatusCode::kDeadlineExceeded : code_of_link_error(error, secured_),
           to_string(options_.server) + ": " + during + ": " + why};
 }
 

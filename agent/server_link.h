@@ -4,7 +4,7 @@
 // connects, secures the connection, and moves whole frames. Every await has a deadline; when one
 // passes the link is closed. Errors are values and name the server.
 //
-// Used by one coroutine at a time.
+// One coroutine may send while another receives; all else is for one at a time.
 #pragma once
 
 #include <cstddef>
@@ -14,6 +14,7 @@
 
 #include "agent/connection_options.h"
 #include "agent/deadline.h"
+#include "agent/gather.h"
 #include "agent/name_lookup.h"
 #include "agent/net.h"
 #include "schemas/status.h"
@@ -40,6 +41,9 @@ class ServerLink {
   // All of `bytes`, each that the system takes being progress. Errors: kUnavailable,
   // kDeadlineExceeded.
   asio::awaitable<Status> send(std::span<const std::byte> bytes, Clock::time_point latest);
+  // At most `limit` of them with one call of the system, which may take less, and no longer than
+  // the stall timeout. Errors: as above.
+  asio::awaitable<Status> send_some(Gather& bytes, std::size_t limit, Clock::time_point latest);
   asio::awaitable<Status> receive(std::span<std::byte> bytes, Clock::time_point latest);
 
   // The next frame but for its attachment, whose size fits the message. Its first byte may take
@@ -57,20 +61,26 @@ class ServerLink {
 
   [[nodiscard]] bool is_open() const { return stream_.is_open(); }
   [[nodiscard]] std::uint64_t bytes_sent() const { return bytes_sent_; }
+  [[nodiscard]] std::uint64_t bytes_received() const { return bytes_received_; }
+  // Of what was sent, that the server's system has not acknowledged yet.
+  [[nodiscard]] std::uint64_t bytes_unacknowledged();
 
   // What a server's Error comes to, whatever it answers. kMismatch: trying again is pointless.
   [[nodiscard]] Status refusal(const fbs::Error& error) const;
 
  private:
   asio::awaitable<Status> secure(Clock::time_point latest);
-  [[nodiscard]] Status broken(const error_code& error, const char* during) const;
+  [[nodiscard]] Status broken(const error_code& error, const char* during,
+                              const Deadline& deadline) const;
 
   const ConnectionOptions& options_;
   NameLookup names_;
   Stream stream_;
-  Deadline deadline_;
-  bool secured_ = false;                        // as far as the options ask for
-  std::uint64_t bytes_sent_ = 0;                // handed to the system
+  Deadline read_deadline_;  // of connecting as well
+  Deadline write_deadline_;
+  bool secured_ = false;          // as far as the options ask for
+  std::uint64_t bytes_sent_ = 0;  // handed to the system
+  std::uint64_t bytes_received_ = 0;
   std::vector<std::uint64_t> message_storage_;  // 8-byte aligned, as FlatBuffers wants it
 };
 

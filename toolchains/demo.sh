@@ -164,11 +164,12 @@ clean_up() {
   [ -z "$SERVER_PID" ] || stop_server || true
 }
 
-# run_agent NAME OPTIONS...: all photos; the answers go to $OUT/NAME.jsonl.
+# run_agent NAME OPTIONS...: all photos, one after the other so that each has its own time; the answers
+# go to $OUT/NAME.jsonl.
 run_agent() {
   local name="$1" log="$OUT/logs/$1.log"
   shift
-  "$BIN/cleave-agent" run --model "$OUT/model.cleave" --server "$ADDRESS" --json --scores --top 1 \
+  "$BIN/cleave-agent" run --model "$OUT/model.cleave" --server "$ADDRESS" --overlap 1 --json --scores --top 1 \
     "$@" "$PHOTOS" >"$OUT/$name.jsonl" 2>"$log" ||
     die "the agent failed ($*): $(tail -n 1 "$log") (log: $log)"
 }

@@ -63,6 +63,7 @@ Exchanged exchange(boost::asio::io_context& io, Connection& connection,
         request.latest = Clock::now() + timeout;
         request.attachment.push_back(payload);
         outcome.status = co_await connection.exchange(request, outcome.answer);
+        io.stop();  // the connection is read on
       },
       boost::asio::detached);
   io.restart();

@@ -96,7 +96,7 @@ struct ReplanBench {
     options.caps = {.ram_bytes = first.ram.bytes, .storage_bytes = first.storage.bytes};
     options.watch = std::make_shared<CapsWatch>(
         first, [this] { return detect(); }, period);
-    Pipeline pipeline(model, options, &planner, &connection);
+    Pipeline pipeline(io.get_executor(), model, options, &planner, &connection);
     std::vector<std::uint32_t> splits;
     asio::co_spawn(
         io,
@@ -104,7 +104,8 @@ struct ReplanBench {
           for (const auto& change : changes) {
             change();
             PictureTask task{.image = picture};
-            const Record record = co_await pipeline.process(std::move(task));
+            const Processed done = co_await pipeline.process(std::move(task));
+            const Record& record = done.record;
             CHECK_MESSAGE(record.status.is_ok(), record.status.message());
             CHECK(record.fallback.empty());
             splits.push_back(record.planned_split);

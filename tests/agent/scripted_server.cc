@@ -15,7 +15,7 @@
 namespace cleave::test {
 
 FrameBytes make_test_welcome(const ModelIdentity& identity, std::uint64_t max_picture_bytes,
-                             std::size_t ops) {
+                             std::size_t ops, std::uint64_t features) {
   ProfileData profile;
   profile.model_identity = identity;
   profile.processor = "test";
@@ -25,18 +25,27 @@ FrameBytes make_test_welcome(const ModelIdentity& identity, std::uint64_t max_pi
                        .session_id = 1,
                        .max_inflight = 4,
                        .max_picture_bytes = max_picture_bytes,
-                       .profile = &profile});
+                       .profile = &profile,
+                       .features = features});
 }
 
 void ScriptedPeer::greet(const ModelIdentity& identity, std::uint64_t max_picture_bytes,
-                         std::size_t ops) {
+                         std::size_t ops, std::uint64_t features) {
   if (receive() == nullptr) return;
-  send(make_test_welcome(identity, max_picture_bytes, ops));
+  send(make_test_welcome(identity, max_picture_bytes, ops, features));
   for (int i = 0; i < 3; ++i) {
     const fbs::Envelope* ping = receive();
     if (ping == nullptr || ping->message_as_Ping() == nullptr) return;
     send(make_pong(ping->message_as_Ping()->nonce()));
   }
+}
+
+std::uint64_t ScriptedPeer::next_request() {
+  while (const fbs::Envelope* message = receive()) {
+    if (const fbs::Request* request = message->message_as_Request()) return request->request_id();
+    if (const fbs::Ping* ping = message->message_as_Ping()) send(make_pong(ping->nonce()));
+  }
+  return 0;
 }
 
 bool ScriptedPeer::send(std::span<const std::byte> bytes) const {

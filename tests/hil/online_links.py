@@ -140,7 +140,8 @@ class Peer:
 def run_agent(options, pictures, extra, seconds=None, folder=None):
     """Records of a run; of one that is ended after `seconds`, those until then."""
     command = [os.path.join(options.bin, "cleave-agent"), "run", "--json", "--model", options.model,
-               "--server", f"{SERVER}:{RELAY_PORT}", "--allow-plain", "--profile", options.profile, *extra]
+               "--server", f"{SERVER}:{RELAY_PORT}", "--allow-plain", "--overlap", "1",
+               "--profile", options.profile, *extra]
     if options.ram:
         command += ["--ram", options.ram]
     with tempfile.TemporaryFile("w+") as out:

@@ -97,6 +97,7 @@ std::uint64_t peak_of_run(const std::string& model, const Form& form, unsigned s
                                    "--split",       std::to_string(split),
                                    "--variant",     form.variant,
                                    "--prefer",      form.prefer,
+                                   "--overlap",     "1",  // what is said is of one picture
                                    "--json"};
   command.insert(command.end(), pictures.begin(), pictures.end());
   const Finished run = run_program(command);

@@ -1,0 +1,34 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The first words on a connection: Hello and Welcome, and three Pings for the round trip.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+
+#include "agent/connection_options.h"
+#include "agent/link_state.h"
+#include "agent/server_link.h"
+#include "schemas/profile_reader.h"
+
+namespace cleave::agent {
+
+// What a server said of itself.
+struct ServerFacts {
+  std::uint64_t features = 0;           // agreed on
+  std::uint64_t max_picture_bytes = 0;  // largest file that it takes
+  std::uint32_t max_inflight = 1;       // requests of one connection before Busy
+  std::uint64_t rtt_ns = 0;             // the shortest of three
+  std::optional<ProfileData> profile;
+  bool says_goodbye = false;  // already
+};
+
+// Shakes hands on a link that is connected, until `latest`. Errors: as Connection::ensure_ready.
+asio::awaitable<Status> shake_hands(ServerLink& link, const ConnectionOptions& options,
+                                    LinkState& state, Clock::time_point latest,
+                                    ServerFacts& server);
+
+// A server's Error was read: keeps the pause that it asks for, at most the longest.
+void keep_pause(const fbs::Error& error, const ConnectionOptions& options, LinkState& state);
+
+}  // namespace cleave::agent

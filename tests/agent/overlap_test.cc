@@ -1,0 +1,176 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Several pictures in work at a time: what overlaps, what memory allows, and finishing in time.
+#include <doctest/doctest.h>
+
+#include <atomic>
+#include <set>
+#include <thread>
+
+#include "schemas/protocol.h"
+#include "tests/agent/pipeline_bench.h"
+
+namespace cleave::agent {
+namespace {
+
+using std::chrono::milliseconds;
+using test::ScriptedPeer;
+using test::ScriptedServer;
+using testing::kLargeSide;
+using testing::PipelineBench;
+
+std::uint64_t run_ns(const PipelineBench& bench, const ScriptedServer& server, std::size_t overlap,
+                     int pictures) {
+  PipelineOptions options;
+  options.overlap = overlap;
+  const auto start = Clock::now();
+  const std::vector<Record> records = bench.process(server, 1, pictures, options);
+  const std::uint64_t elapsed_ns = ns_between(start, Clock::now());
+  for (const Record& record : records) {
+    CHECK_MESSAGE(record.status.is_ok(), record.status.message());
+    CHECK(record.fallback.empty());
+  }
+  return elapsed_ns;
+}
+
+}  // namespace
+
+TEST_CASE("sending, serving and computing overlap across pictures") {
+  PipelineBench bench(1, 64);                         // 16 KiB cross the cut
+  bench.uplink_bits_per_second = 16 * 1024 * 8 * 20;  // and take 50 ms
+  const ScriptedServer server([&](ScriptedPeer& peer, int) {
+    peer.greet(bench.model->identity());
+    while (const std::uint64_t id = peer.next_request()) {
+      std::this_thread::sleep_for(milliseconds(50));
+      peer.send(make_answer(id, std::vector<float>{1, 2, 3}, {}));
+    }
+  });
+  const std::uint64_t one_by_one_ns = run_ns(bench, server, 1, 12);
+  CHECK(bench.last_counters.most_in_work == 1);
+  const std::uint64_t overlapped_ns = run_ns(bench, server, 3, 12);
+  CHECK(bench.last_counters.most_in_work == 3);
+  CHECK(one_by_one_ns > std::uint64_t{12} * 100 * 1'000'000);
+  CHECK(overlapped_ns * 4 < one_by_one_ns * 3);
+}
+
+TEST_CASE("the answers are those of one picture at a time, each its own") {
+  const PipelineBench bench(2, 8);
+  // Half of the requests are not taken: the device finishes those.
+  std::atomic<int> requests{0};
+  const ScriptedServer server([&](ScriptedPeer& peer, int) {
+    peer.greet(bench.model->identity());
+    while (const std::uint64_t id = peer.next_request()) {
+      const auto score = static_cast<float>(requests++);
+      if (requests % 2 == 0) {
+        peer.send(make_error(id, fbs::ErrorCode::BadPicture, "no"));
+      } else {
+        peer.send(make_answer(id, std::vector<float>{score, 2, 3}, {}));
+      }
+    }
+  });
+  PipelineOptions options;
+  options.overlap = 3;
+  const std::vector<Record> records = bench.process(server, 1, 10, options);
+  std::set<float> seen;
+  for (const Record& record : records) {
+    if (record.status.is_ok()) seen.insert(record.scores.at(0));
+  }
+  CHECK(seen.size() == 5);
+}
+
+TEST_CASE("when the server goes, all pictures in work are finished here") {
+  const PipelineBench bench(3, 16);
+  const ScriptedServer server([&](ScriptedPeer& peer, int) {
+    peer.greet(bench.model->identity());
+    (void)peer.next_request();
+    (void)peer.next_request();
+  });
+  PipelineOptions options;
+  options.overlap = 3;
+  const std::vector<Record> records = bench.process(server, 2, 6, options);
+  const std::vector<Record> alone =
+      bench.process(server, static_cast<std::uint32_t>(bench.ops), 1, {});
+  for (const Record& record : records) {
+    REQUIRE_MESSAGE(record.status.is_ok(), record.status.message());
+    CHECK_FALSE(record.fallback.empty());
+    CHECK(record.scores == alone.at(0).scores);
+  }
+  CHECK(bench.last_counters.fallbacks == 0);  // of the one alone
+}
+
+TEST_CASE("a second picture is in work only where the RAM cap leaves room for what it holds") {
+  const PipelineBench bench(1, 64);
+  std::atomic<int> requests{0};
+  const ScriptedServer server([&](ScriptedPeer& peer, int) {
+    peer.greet(bench.model->identity());
+    while (const std::uint64_t id = peer.next_request()) {
+      ++requests;
+      std::this_thread::sleep_for(milliseconds(20));
+      peer.send(make_answer(id, std::vector<float>{1, 2, 3}, {}));
+    }
+  });
+  const auto planner = SplitPlanner::create(*bench.model, 0, 0);
+  REQUIRE(planner.is_ok());
+  const std::uint64_t alone = planner->ram_bytes_to_finish(1) + bench.file_bytes;
+  const std::uint64_t each = bench.file_bytes + 8 * 8 * 64 * sizeof(float) + 8 * 8 * 3;
+  PipelineOptions options;
+  options.overlap = 3;
+  std::uint64_t expected = 0;
+  SUBCASE("for one") {
+    options.caps.ram_bytes = alone + each - 1;
+    expected = 1;
+  }
+  SUBCASE("for two") {
+    options.caps.ram_bytes = alone + each;
+    expected = 2;
+  }
+  SUBCASE("for three") {
+    options.caps.ram_bytes = alone + 2 * each;
+    expected = 3;
+  }
+  const std::vector<Record> records = bench.process(server, 1, 8, options);
+  for (const Record& record : records) {
+    CHECK_MESSAGE(record.status.is_ok(), record.status.message());
+  }
+  CHECK(requests == 8);
+  CHECK(bench.last_counters.most_in_work == expected);
+}
+
+TEST_CASE("when its time is nearly over the device finishes, and the late answer is dropped") {
+  const PipelineBench bench(1, 4, kLargeSide);
+  const ScriptedServer server([&](ScriptedPeer& peer, int) {
+    peer.greet(bench.model->identity(), 1 << 20, bench.ops, kFeatureCancel);
+    const std::uint64_t first = peer.next_request();
+    std::uint64_t cancelled = 0;
+    while (const fbs::Envelope* message = peer.receive()) {
+      if (message->message_as_Cancel() == nullptr) continue;
+      cancelled = message->message_as_Cancel()->request_id();
+      break;
+    }
+    if (cancelled != first) return;
+    peer.send(make_answer(first, std::vector<float>{9, 9, 9}, {}));
+    while (const std::uint64_t id = peer.next_request()) {
+      peer.send(make_answer(id, std::vector<float>{1, 2, 3}, {}));
+    }
+  });
+  PipelineOptions options;
+  options.online.request.policy = planner::Policy::kServerOnly;
+  options.online.initial_link = {.bandwidth_bps = 100'000'000, .rtt_ns = 0, .available = true};
+  options.online.keep_link = true;
+  options.timeout = std::chrono::seconds(8);
+  // By its table the device takes 6 s for the rest: it begins after 1.4 s at the latest.
+  const std::vector<Record> records = bench.plan(server, 3'000'000'000, 2, options);
+  REQUIRE(records.size() == 2);
+  REQUIRE_MESSAGE(records[0].status.is_ok(), records[0].status.message());
+  CHECK_FALSE(records[0].fallback.empty());
+  CHECK(records[0].scores != std::vector<float>{9, 9, 9});
+  CHECK(records[0].total_ns < 8'000'000'000);
+  CHECK(records[1].scores == std::vector<float>{1, 2, 3});
+  CHECK(bench.last_counters.in_time == 1);
+  CHECK(bench.last_counters.fallbacks == 1);
+  CHECK(bench.last_link.cancelled == 1);
+  CHECK(bench.last_link.late_answers == 1);
+  CHECK(server.connections() == 1);
+}
+
+}  // namespace cleave::agent

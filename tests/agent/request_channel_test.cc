@@ -1,0 +1,285 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Several requests at a time on one connection, against servers that answer them in their own
+// order, late, or no more.
+#include "agent/request_channel.h"
+
+#include <doctest/doctest.h>
+
+#include <atomic>
+#include <boost/asio/co_spawn.hpp>
+#include <boost/asio/detached.hpp>
+#include <boost/asio/io_context.hpp>
+#include <functional>
+#include <future>
+#include <map>
+#include <memory>
+#include <vector>
+
+#include "agent/connection.h"
+#include "schemas/protocol.h"
+#include "tests/agent/scripted_server.h"
+
+namespace cleave::agent {
+namespace {
+
+using std::chrono::milliseconds;
+using std::chrono::seconds;
+using test::ScriptedPeer;
+using test::ScriptedServer;
+
+constexpr ModelIdentity kChannelIdentity{7, 7};
+constexpr seconds kLongWait{60};   // would be taken by what must not happen
+constexpr seconds kNotSoLong{20};  // what happens at once ends long before this
+
+std::vector<float> scores_of(std::uint64_t id) { return {static_cast<float>(id), 0, 0}; }
+
+// Requests 1, 2, ... on one connection, begun in that order.
+struct ChannelBench {
+  asio::io_context io{1};
+  ConnectionOptions options;
+  std::vector<std::byte> payload = std::vector<std::byte>(1000);
+  std::vector<milliseconds> timeouts;  // of each; further ones have kLongWait
+  std::vector<Status> statuses;
+  std::vector<ServerAnswer> answers;
+  std::vector<std::uint64_t> ended;  // ids in the order of their ends
+  LinkCounters counters;
+  bool stayed_open = false;
+
+  explicit ChannelBench(const ScriptedServer& server) {
+    options.server = {"127.0.0.1", server.port()};
+    options.model_identity = kChannelIdentity;
+    options.score_count = 3;
+    options.first_backoff = options.longest_backoff = kLongWait;
+    options.ping_after = options.gone_after = kLongWait;
+  }
+
+  void exchange(std::size_t count, const std::function<void(Connection&)>& after = {}) {
+    Connection connection(io.get_executor(), options);
+    statuses.resize(count);
+    answers.resize(count);
+    Turns places(io.get_executor(), count);
+    const auto one = [&](std::size_t i) -> asio::awaitable<void> {
+      Outgoing request;
+      request.request_id = i + 1;
+      request.cut = 1;
+      request.latest = Clock::now() + (i < timeouts.size() ? timeouts[i] : milliseconds(kLongWait));
+      request.attachment.emplace_back(payload);
+      statuses[i] = co_await connection.exchange(request, answers[i]);
+      ended.push_back(i + 1);
+      places.leave();
+    };
+    const auto all = [&]() -> asio::awaitable<void> {
+      (void)co_await connection.ensure_ready();
+      for (std::size_t i = 0; i < count; ++i) {
+        (void)co_await places.enter();
+        asio::co_spawn(io, one(i), asio::detached);
+      }
+      for (std::size_t i = 0; i < count; ++i) (void)co_await places.enter();
+      stayed_open = connection.is_open();
+      if (after) after(connection);
+      counters = connection.counters();
+      co_await connection.close();
+    };
+    asio::co_spawn(io, all(), asio::detached);
+    io.run();
+  }
+};
+
+}  // namespace
+
+TEST_CASE("requests in flight are matched to their answers, in whatever order these come") {
+  const ScriptedServer server([](ScriptedPeer& peer, int) {
+    peer.greet(kChannelIdentity);
+    std::vector<std::uint64_t> ids;
+    while (ids.size() < 3) ids.push_back(peer.next_request());  // all before the first answer
+    for (const std::size_t i : {2U, 0U, 1U}) peer.send(make_answer(ids[i], scores_of(ids[i]), {}));
+    (void)peer.receive();
+  });
+  ChannelBench bench(server);
+  bench.exchange(3);
+  for (std::size_t i = 0; i < 3; ++i) {
+    REQUIRE_MESSAGE(bench.statuses[i].is_ok(), bench.statuses[i].message());
+    CHECK(bench.answers[i].scores == scores_of(i + 1));
+    CHECK(bench.answers[i].attachment_bytes_up == bench.payload.size());
+  }
+  CHECK(bench.ended == std::vector<std::uint64_t>{3, 1, 2});
+  CHECK(server.connections() == 1);
+}
+
+TEST_CASE("no more requests are in flight than the agent and the server allow") {
+  std::atomic<int> at_once{0};
+  const ScriptedServer server([&](ScriptedPeer& peer, int) {
+    peer.greet(kChannelIdentity);  // allows 4
+    std::vector<std::uint64_t> ids;
+    for (int answered = 0; answered < 6;) {
+      ids.push_back(peer.next_request());
+      at_once = std::max(at_once.load(), static_cast<int>(ids.size()));
+      const bool more_come = answered + static_cast<int>(ids.size()) < 6 && ids.size() < 2;
+      if (more_come) continue;
+      for (const std::uint64_t id : ids) peer.send(make_answer(id, scores_of(id), {}));
+      answered += static_cast<int>(ids.size());
+      ids.clear();
+    }
+    (void)peer.receive();
+  });
+  ChannelBench bench(server);
+  bench.options.max_in_flight = 2;
+  bench.exchange(6);
+  for (const Status& status : bench.statuses) CHECK_MESSAGE(status.is_ok(), status.message());
+  CHECK(at_once == 2);
+}
+
+TEST_CASE("one whose time is over is cancelled, the others go on, and its late answer is counted") {
+  const ScriptedServer server([](ScriptedPeer& peer, int) {
+    peer.greet(kChannelIdentity, 1 << 20, 1, kFeatureCancel);
+    const std::uint64_t first = peer.next_request();
+    const std::uint64_t second = peer.next_request();
+    std::uint64_t cancelled = 0;
+    while (const fbs::Envelope* message = peer.receive()) {
+      if (message->message_as_Cancel() == nullptr) continue;
+      cancelled = message->message_as_Cancel()->request_id();
+      break;
+    }
+    if (cancelled != first) return;
+    peer.send(make_answer(first, scores_of(first), {}));  // it was on its way already
+    peer.send(make_answer(second, scores_of(second), {}));
+    (void)peer.receive();
+  });
+  ChannelBench bench(server);
+  bench.timeouts = {milliseconds(300)};
+  bench.exchange(2);
+  CHECK(bench.statuses[0].code() == StatusCode::kDeadlineExceeded);
+  REQUIRE_MESSAGE(bench.statuses[1].is_ok(), bench.statuses[1].message());
+  CHECK(bench.answers[1].scores == scores_of(2));
+  CHECK(bench.counters.cancelled == 1);
+  CHECK(bench.counters.late_answers == 1);
+  CHECK(bench.stayed_open);
+}
+
+TEST_CASE("when the link breaks, everything on it ends at once") {
+  const ScriptedServer server([](ScriptedPeer& peer, int) {
+    peer.greet(kChannelIdentity);
+    for (int i = 0; i < 3; ++i) (void)peer.next_request();
+  });
+  ChannelBench bench(server);
+  const auto start = Clock::now();
+  bench.exchange(3);
+  CHECK(Clock::now() - start < kNotSoLong);
+  for (const Status& status : bench.statuses) CHECK(status.code() == StatusCode::kUnavailable);
+  CHECK_FALSE(bench.stayed_open);
+}
+
+TEST_CASE(
+    "a server that falls silent is asked, and dropped long before the request's time is over") {
+  std::promise<void> over;
+  bool answers_pings = false;
+  const auto script = [&, ended = over.get_future().share()](ScriptedPeer& peer, int) {
+    peer.greet(kChannelIdentity);
+    (void)peer.receive();
+    if (!answers_pings) {
+      ended.wait();  // its system still takes what comes
+      return;
+    }
+    for (int pings = 0; pings < 3;) {
+      const fbs::Envelope* message = peer.receive();
+      if (message == nullptr) return;
+      if (const fbs::Ping* ping = message->message_as_Ping()) {
+        peer.send(make_pong(ping->nonce()));
+        ++pings;
+      }
+    }
+    peer.send(make_answer(1, scores_of(1), {}));
+    (void)peer.receive();
+  };
+  const auto start = Clock::now();
+  SUBCASE("one that says nothing") {
+    const ScriptedServer server(script);
+    ChannelBench bench(server);
+    bench.options.ping_after = bench.options.gone_after = milliseconds(200);
+    bench.exchange(1);
+    over.set_value();
+    CHECK(bench.statuses[0].code() == StatusCode::kUnavailable);
+    CHECK(bench.statuses[0].message().find("silent") != std::string::npos);
+    CHECK(bench.counters.pings == 1);
+    CHECK(bench.counters.heartbeats_missed == 1);
+    CHECK(Clock::now() - start >= milliseconds(400));
+    CHECK(Clock::now() - start < kNotSoLong);
+  }
+  SUBCASE("one that computes for long, and answers Pings") {
+    answers_pings = true;
+    const ScriptedServer server(script);
+    ChannelBench bench(server);
+    bench.options.ping_after = milliseconds(100);
+    bench.exchange(1);
+    CHECK_MESSAGE(bench.statuses[0].is_ok(), bench.statuses[0].message());
+    CHECK(bench.counters.pings >= 3);
+    CHECK(bench.counters.heartbeats_missed == 0);
+  }
+}
+
+TEST_CASE("a slow uplink is not taken for a dead server") {
+  // 4 KiB each 50 ms: the attachment is under way for many times the bound.
+  constexpr std::size_t kBytes = 512 << 10;
+  const ScriptedServer server(
+      [](ScriptedPeer& peer, int) {
+        peer.greet(kChannelIdentity);
+        const std::size_t frame =
+            make_request({.request_id = 1, .cut = 1, .remaining_ns = 1}, kBytes).size();
+        if (!peer.drain(frame + kBytes, 4 << 10, milliseconds(20))) return;
+        peer.send(make_answer(1, scores_of(1), {}));
+        (void)peer.receive();
+      },
+      8 << 10);
+  ChannelBench bench(server);
+  bench.payload.resize(kBytes);
+  bench.options.ping_after = bench.options.gone_after = milliseconds(500);
+  const auto start = Clock::now();
+  bench.exchange(1);
+  CHECK_MESSAGE(bench.statuses[0].is_ok(), bench.statuses[0].message());
+  CHECK(Clock::now() - start > milliseconds(2'000));
+  CHECK(bench.counters.heartbeats_missed == 0);
+}
+
+TEST_CASE("time behind other requests is not the link's, and what is ahead of it is known") {
+  // 20 KB at 400 kbit/s take 400 ms each.
+  const ScriptedServer server([](ScriptedPeer& peer, int) {
+    peer.greet(kChannelIdentity);
+    while (const std::uint64_t id = peer.next_request()) {
+      peer.send(make_answer(id, scores_of(id), {}));
+    }
+  });
+  ChannelBench bench(server);
+  bench.payload.resize(20'000);
+  bench.options.uplink_bits_per_second = 400'000;
+  bench.exchange(2);
+  REQUIRE(bench.statuses[0].is_ok());
+  REQUIRE(bench.statuses[1].is_ok());
+  CHECK(bench.answers[1].queued_ns > 300'000'000);
+  CHECK(bench.answers[1].wait_ns > 300'000'000);
+  CHECK(bench.answers[0].queued_ns < bench.answers[1].queued_ns);
+}
+
+TEST_CASE(
+    "what is under way when the server says Goodbye is answered, what comes later goes elsewhere") {
+  const ScriptedServer server([](ScriptedPeer& peer, int number) {
+    peer.greet(kChannelIdentity);
+    if (number == 0) {
+      const std::uint64_t first = peer.next_request();
+      peer.send(make_goodbye("restart"));
+      peer.send(make_answer(first, scores_of(first), {}));
+      (void)peer.receive();
+      return;
+    }
+    while (const std::uint64_t id = peer.next_request()) {
+      peer.send(make_answer(id, scores_of(id), {}));
+    }
+  });
+  ChannelBench bench(server);
+  bench.options.max_in_flight = 1;
+  bench.exchange(1);
+  CHECK(bench.statuses[0].is_ok());
+  CHECK_FALSE(bench.stayed_open);
+}
+
+}  // namespace cleave::agent
