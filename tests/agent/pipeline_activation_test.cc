@@ -80,19 +80,21 @@ struct ActivationBench {
     asio::io_context io(1);
     std::optional<Connection> connection;
     if (server != nullptr) connection.emplace(io.get_executor(), link_to(*server));
-    Pipeline pipeline(model, options, &*planner, connection ? &*connection : nullptr);
-    Outcome outcome;
+    Pipeline pipeline(io.get_executor(), model, options, &*planner,
+                      connection ? &*connection : nullptr);
+    Processed done;
     asio::co_spawn(
         io,
         [&]() -> asio::awaitable<void> {
-          outcome.record = co_await pipeline.process(std::move(task));
+          done = co_await pipeline.process(std::move(task));
           if (connection) co_await connection->close();
         },
         asio::detached);
     io.run();
-    if (const Activation* activation = pipeline.last_activation(); activation != nullptr) {
-      outcome.form = activation->form;
-      outcome.bytes = joined(*activation);
+    Outcome outcome{.record = std::move(done.record), .form = {}, .bytes = {}};
+    if (done.activation) {
+      outcome.form = done.activation->form;
+      outcome.bytes = joined(*done.activation);
     }
     return outcome;
   }
