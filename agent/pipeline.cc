@@ -249,6 +249,7 @@ asio::awaitable<Status> Pipeline::compute_head(Work& work) {
     status = run_head(work);
   });
   work.record.waited_ns += ns_between(given, begun);
+  last_head_ns_ = ns_between(begun, Clock::now());
   co_return status;
 }
 

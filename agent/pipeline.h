@@ -221,6 +221,7 @@ class Pipeline {
   std::uint64_t handshakes_seen_ = 0;
   std::uint64_t answered_handshake_ = 0;  // of the last answer
   bool answered_ = false;                 // since a head was last computed
+  std::uint64_t last_head_ns_ = 0;        // the last one took, with all around it
   RequestIds request_ids_;
   PipelineCounters counters_;
   Turns front_;

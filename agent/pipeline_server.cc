@@ -69,7 +69,9 @@ Clock::time_point Pipeline::ask_until(const Work& work) const {
   if (work.split.op_boundary == 0 && !work.has_pixels) {
     rest_ns = planner::saturating_add(rest_ns, seen.edge_input_ns.value_or(planner_->input_ns()));
   }
-  const std::uint64_t with_spare = planner::saturating_add(rest_ns, rest_ns / 10);
+  std::uint64_t with_spare = planner::saturating_add(rest_ns, rest_ns / 10);
+  // Another picture's head, once begun, is finished first.
+  if (compute_.is_own_thread()) with_spare = planner::saturating_add(with_spare, last_head_ns_);
   const auto timeout_ns = static_cast<std::uint64_t>(options_.timeout.count());
   if (with_spare >= timeout_ns) return work.latest;
   const Clock::time_point until =
