@@ -4,8 +4,8 @@
 #include <utility>
 
 #include "engine/codec/codec_factories.h"
-#include "engine/codec/coded_quantizer.h"
 #include "engine/codec/coded_table.h"
+#include "engine/codec/coded_values.h"
 #include "engine/codec/level_coder.h"
 #include "schemas/little_endian.h"
 
@@ -18,40 +18,13 @@ constexpr std::size_t kHeadBytes = 3;  // the form, and a sum of the levels
 
 Status spoilt(const char* what) { return {StatusCode::kCorrupt, what}; }
 
-// Rows of one tensor, as values and as levels.
-class CodedTensor {
- public:
+struct CodedTensor {
   CodedTensor(const BoundaryTensor& tensor, const CodedTensorTable& table)
-      : tensor_(tensor),
-        row_(tensor.width * tensor.channels),
-        quantizer_(table, tensor),
-        coder_(table, tensor.width, tensor.channels) {}
+      : values(tensor, table),
+        coder(table, coded_shape(tensor, table).width, coded_shape(tensor, table).channels) {}
 
-  [[nodiscard]] std::size_t elements() const { return tensor_.elements(); }
-  [[nodiscard]] std::size_t rows() const { return tensor_.positions / tensor_.width; }
-  [[nodiscard]] LevelCoder& coder() { return coder_; }
-  [[nodiscard]] std::size_t held_bytes() const { return coder_.held_bytes(); }
-
-  void quantize(std::span<const std::byte> values, std::span<std::int8_t> levels) const {
-    quantizer_.quantize(values, levels);
-  }
-
-  void restore(std::span<const std::int8_t> levels, std::span<std::byte> values) const {
-    quantizer_.restore(levels, values);
-  }
-
-  // The bytes of row `y` of all values.
-  template <typename Byte>
-  [[nodiscard]] std::span<Byte> row_of(std::span<Byte> values, std::size_t y) const {
-    const std::size_t bytes = row_ * (tensor_.is_f32() ? 4 : 1);
-    return values.subspan(y * bytes, bytes);
-  }
-
- private:
-  BoundaryTensor tensor_;
-  std::size_t row_;  // elements
-  CodedQuantizer quantizer_;
-  LevelCoder coder_;
+  CodedValues values;
+  LevelCoder coder;
 };
 
 class CodedCodec final : public BoundaryCodec {
@@ -68,7 +41,9 @@ class CodedCodec final : public BoundaryCodec {
 
   [[nodiscard]] std::size_t held_bytes() const override {
     std::size_t bytes = 0;
-    for (const CodedTensor& tensor : tensors_) bytes += sizeof(tensor) + tensor.held_bytes();
+    for (const CodedTensor& tensor : tensors_) {
+      bytes += sizeof(tensor) + tensor.values.held_bytes() + tensor.coder.held_bytes();
+    }
     return bytes;
   }
 
@@ -78,8 +53,9 @@ class CodedCodec final : public BoundaryCodec {
     out[0] = kStored;
     auto* levels = reinterpret_cast<std::int8_t*>(out.data() + 1);
     for (std::size_t i = 0; i < tensors_.size(); ++i) {
-      tensors_[i].quantize(tensors[i], {levels, tensors_[i].elements()});
-      levels += tensors_[i].elements();
+      CodedValues& values = tensors_[i].values;
+      values.quantize(tensors[i], {levels, values.elements()});
+      levels += values.elements();
     }
     return elements_ + 1;
   }
@@ -101,7 +77,7 @@ class CodedCodec final : public BoundaryCodec {
   Status decode_coded(std::span<const std::byte> bytes,
                       std::span<const std::span<std::byte>> tensors);
   Status decode_stored(std::span<const std::byte> bytes,
-                       std::span<const std::span<std::byte>> tensors) const;
+                       std::span<const std::span<std::byte>> tensors);
 
   std::size_t elements_ = 0;
   std::vector<CodedTensor> tensors_;
@@ -113,11 +89,10 @@ std::size_t CodedCodec::encode_coded(std::span<const std::span<const std::byte>>
   RangeEncoder encoder(out.subspan(kHeadBytes, elements_ - kHeadBytes));
   std::uint32_t sum = 0;
   for (std::size_t i = 0; i < tensors_.size(); ++i) {
-    CodedTensor& tensor = tensors_[i];
-    LevelCoder& coder = tensor.coder();
+    auto& [values, coder] = tensors_[i];
     coder.start();
-    for (std::size_t y = 0; y < tensor.rows() && !encoder.is_full(); ++y) {
-      tensor.quantize(tensor.row_of(tensors[i], y), coder.next_row());
+    for (std::size_t y = 0; y < values.rows() && !encoder.is_full(); ++y) {
+      values.quantize_row(tensors[i], y, coder.next_row());
       coder.encode_row(encoder);
       sum = 31 * sum + coder.row_sum();
     }
@@ -134,14 +109,13 @@ Status CodedCodec::decode_coded(std::span<const std::byte> bytes,
   RangeDecoder decoder(bytes.subspan(kHeadBytes));
   std::uint32_t sum = 0;
   for (std::size_t i = 0; i < tensors_.size(); ++i) {
-    CodedTensor& tensor = tensors_[i];
-    LevelCoder& coder = tensor.coder();
+    auto& [values, coder] = tensors_[i];
     coder.start();
-    for (std::size_t y = 0; y < tensor.rows(); ++y) {
+    for (std::size_t y = 0; y < values.rows(); ++y) {
       const std::span<const std::int8_t> levels = coder.next_row();
       coder.decode_row(decoder);
       sum = 31 * sum + coder.row_sum();
-      tensor.restore(levels, tensor.row_of(tensors[i], y));
+      values.restore_row(levels, y, tensors[i]);
       if (decoder.is_past_end()) return spoilt("a coded stream that is cut short");
     }
   }
@@ -153,12 +127,13 @@ Status CodedCodec::decode_coded(std::span<const std::byte> bytes,
 }
 
 Status CodedCodec::decode_stored(std::span<const std::byte> bytes,
-                                 std::span<const std::span<std::byte>> tensors) const {
+                                 std::span<const std::span<std::byte>> tensors) {
   if (bytes.size() != elements_) return spoilt("not as many levels as the tensors have");
   const auto* levels = reinterpret_cast<const std::int8_t*>(bytes.data());
   for (std::size_t i = 0; i < tensors_.size(); ++i) {
-    tensors_[i].restore({levels, tensors_[i].elements()}, tensors[i]);
-    levels += tensors_[i].elements();
+    CodedValues& values = tensors_[i].values;
+    values.restore({levels, values.elements()}, tensors[i]);
+    levels += values.elements();
   }
   return Status::ok();
 }

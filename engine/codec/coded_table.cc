@@ -2,13 +2,20 @@
 #include "engine/codec/coded_table.h"
 
 #include <algorithm>
+#include <cstdlib>
+#include <type_traits>
 
 #include "schemas/little_endian.h"
 
 namespace cleave::codec {
 namespace {
 
-constexpr std::uint8_t kVersion = 1;
+constexpr std::uint8_t kVersion = 2;  // 1 knew no transforms
+
+// Bits of a tensor's form beside the number of classes.
+constexpr std::uint8_t kSigned = 0x80;
+constexpr std::uint8_t kTransformed = 0x40;
+constexpr std::uint8_t kClasses = 0x3F;
 
 Status corrupt(const char* what) { return {StatusCode::kCorrupt, what}; }
 
@@ -58,18 +65,70 @@ Status check_tensor(const CodedTensorTable& table) {
   return Status::ok();
 }
 
+template <std::integral T>
+std::vector<T> wide_numbers(std::span<const std::byte> bytes) {
+  std::vector<T> result(bytes.size() / sizeof(T));
+  for (std::size_t i = 0; i < result.size(); ++i) {
+    result[i] = static_cast<T>(load_little_endian<std::make_unsigned_t<T>>(bytes, i * sizeof(T)));
+  }
+  return result;
+}
+
+// That no sum of products leaves 32 bits.
+Status check_directions(std::span<const std::int16_t> directions, std::size_t channels) {
+  std::vector<std::int32_t> along_channel(channels), along_direction(channels);
+  for (std::size_t i = 0; i < directions.size(); ++i) {
+    const std::int32_t magnitude = std::abs(std::int32_t{directions[i]});
+    along_direction[i / channels] += magnitude;
+    along_channel[i % channels] += magnitude;
+  }
+  const auto too_large = [](std::int32_t sum) { return sum >= kMostDirectionSum; };
+  if (std::ranges::any_of(along_channel, too_large) ||
+      std::ranges::any_of(along_direction, too_large)) {
+    return corrupt("directions that are too large");
+  }
+  return Status::ok();
+}
+
+Result<CodedTransformTable> read_transform(Reader& reader, const BoundaryTensor& tensor) {
+  CodedTransformTable table;
+  table.side = reader.number<std::uint8_t>();
+  if (!reader.good) return corrupt("cut short");
+  const std::size_t side = table.side;
+  if (std::ranges::find(kTransformSides, table.side) == std::end(kTransformSides)) {
+    return corrupt("a transform of blocks that are not known");
+  }
+  if (!tensor.is_f32() || tensor.channels > kMaxTransformChannels || tensor.width % side != 0 ||
+      tensor.positions / tensor.width % side != 0) {
+    return corrupt("a transform that does not apply to its tensor");
+  }
+  table.means = wide_numbers<std::int16_t>(reader.take(2 * tensor.channels));
+  table.directions = wide_numbers<std::int16_t>(reader.take(2 * tensor.channels * tensor.channels));
+  table.steps = wide_numbers<std::uint16_t>(reader.take(2 * tensor.channels * side * side));
+  if (!reader.good) return corrupt("cut short");
+  if (std::ranges::find(table.steps, 0) != table.steps.end()) {
+    return corrupt("a step of a transform that is 0");
+  }
+  CLEAVE_RETURN_IF_ERROR(check_directions(table.directions, tensor.channels));
+  return table;
+}
+
 Result<CodedTensorTable> read_tensor(Reader& reader, const BoundaryTensor& tensor) {
   CodedTensorTable table;
   table.step = reader.number<std::uint16_t>();
   table.rounding = reader.number<std::uint8_t>();
   const auto form = reader.number<std::uint8_t>();
-  table.has_sign = (form & 0x80) != 0;
-  table.channel_classes = form & 0x7F;
+  table.has_sign = (form & kSigned) != 0;
+  table.channel_classes = form & kClasses;
   const auto centroids = reader.take(kCentroids);
   if (!reader.good) return corrupt("cut short");
   std::ranges::transform(centroids, table.centroids.begin(), std::to_integer<std::uint8_t>);
   CLEAVE_RETURN_IF_ERROR(check_tensor(table));
-  table.channel_class = numbers(reader.take(tensor.channels));
+  if ((form & kTransformed) != 0) {
+    if (!table.has_sign) return corrupt("a transform without sign");
+    CLEAVE_ASSIGN_OR_RETURN(table.transform, read_transform(reader, tensor));
+  }
+  table.channel_class = numbers(reader.take(tensor.channels * table.side() * table.side()));
   table.probabilities = numbers(reader.take(table.channel_classes * kProbabilitiesPerClass));
   if (!reader.good) return corrupt("cut short");
   if (std::ranges::any_of(table.channel_class,
@@ -90,11 +149,25 @@ void append_number(std::vector<std::uint8_t>& bytes, T number) {
   }
 }
 
+template <std::integral T>
+void append_numbers(std::vector<std::uint8_t>& bytes, std::span<const T> more) {
+  for (const T number : more) {
+    append_number(bytes, static_cast<std::make_unsigned_t<T>>(number));
+  }
+}
+
 void append_tensor(std::vector<std::uint8_t>& bytes, const CodedTensorTable& table) {
   append_number(bytes, table.step);
   bytes.push_back(table.rounding);
-  bytes.push_back(static_cast<std::uint8_t>(table.channel_classes | (table.has_sign ? 0x80 : 0)));
+  bytes.push_back(static_cast<std::uint8_t>(table.channel_classes | (table.has_sign ? kSigned : 0) |
+                                            (table.transform ? kTransformed : 0)));
   append(bytes, table.centroids);
+  if (table.transform) {
+    bytes.push_back(table.transform->side);
+    append_numbers<std::int16_t>(bytes, table.transform->means);
+    append_numbers<std::int16_t>(bytes, table.transform->directions);
+    append_numbers<std::uint16_t>(bytes, table.transform->steps);
+  }
   append(bytes, table.channel_class);
   append(bytes, table.probabilities);
 }
@@ -106,7 +179,7 @@ Result<std::vector<CodedQuality>> read_coded_table(std::span<const std::uint8_t>
   Reader reader{std::as_bytes(data)};
   const auto version = reader.number<std::uint8_t>();
   const auto count = reader.number<std::uint8_t>();
-  if (!reader.good || version != kVersion) return corrupt("not a coded table of version 1");
+  if (!reader.good || version != kVersion) return corrupt("not a coded table of version 2");
   if (count < 1 || count > kMaxQualities) return corrupt("not 1 to 8 levels of quality");
   std::vector<CodedQuality> qualities(count);
   for (CodedQuality& quality : qualities) {

@@ -8,6 +8,7 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <span>
 #include <vector>
 
@@ -33,18 +34,41 @@ inline constexpr std::size_t kProbabilitiesPerClass = kNeighbourClasses * kQuest
 inline constexpr std::uint16_t kLeastCodedStep = 0x0880;
 inline constexpr std::uint16_t kMostCodedStep = 0x7900;
 
+// Sides of the blocks of positions that a transform takes together.
+inline constexpr std::uint8_t kTransformSides[] = {1, 2, 4};
+// A transform is for at most so many channels.
+inline constexpr std::size_t kMaxTransformChannels = 256;
+// Magnitudes in directions add up to less than this along each channel and direction, 16 in 2^-14:
+// orthonormal ones of 256 channels do, and sums of products then fit 32 bits.
+inline constexpr std::int32_t kMostDirectionSum = 1 << 18;
+
+// An f32 tensor is coded as something else than its values: at each position the channels are
+// turned to other directions, then the positions of a block are, to sums and differences, of which
+// each has a step of its own (coded_transform.h).
+struct CodedTransformTable {
+  std::uint8_t side = 1;                 // of a block, in positions
+  std::vector<std::int16_t> means;       // of each channel, in units
+  std::vector<std::int16_t> directions;  // [direction][channel], in 2^-14
+  std::vector<std::uint16_t> steps;      // [sum or difference][direction], in 1/8 unit
+};
+
 // Of one tensor that crosses the cut.
 struct CodedTensorTable {
-  std::uint16_t step = 0;  // the upper half of a positive f32
+  // The upper half of a positive f32. With a transform it is the unit of its integers.
+  std::uint16_t step = 0;
   // |level| = floor(|value| / step + rounding / 256): below 128 zero's interval is the widest.
   std::uint8_t rounding = 128;
   bool has_sign = false;  // else negative values become 0
   // Where in its interval the value of magnitude i + 1 stands, in 1/256 of a step.
   std::array<std::uint8_t, kCentroids> centroids{};
-  std::vector<std::uint8_t> channel_class;  // of each channel, below channel_classes
+  // Of each coded channel, below channel_classes: side * side times as many as channels.
+  std::vector<std::uint8_t> channel_class;
   std::uint8_t channel_classes = 1;
   // [channel class][neighbour class][question]: of "yes" at the beginning, (2 p + 1) / 512.
   std::vector<std::uint8_t> probabilities;
+  std::optional<CodedTransformTable> transform = std::nullopt;
+
+  [[nodiscard]] std::size_t side() const { return transform ? transform->side : 1; }
 };
 
 // One level of quality of a cut.

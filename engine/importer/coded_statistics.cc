@@ -9,14 +9,14 @@
 #include <numeric>
 #include <vector>
 
-#include "engine/codec/coded_quantizer.h"
+#include "engine/codec/coded_transform.h"
+#include "engine/codec/coded_values.h"
 #include "engine/codec/neighbour_classes.h"
 
 namespace cleave::importer {
 namespace {
 
 using codec::BoundaryTensor;
-using codec::CodedQuantizer;
 using codec::CodedTensorTable;
 using codec::kNeighbourClasses;
 using codec::kQuestions;
@@ -29,6 +29,17 @@ constexpr std::size_t kChannelClasses = 16;
 // counts as so many answers.
 constexpr double kPriorAnswers = 4;
 
+// As CodedTensorTable's centroids are: of `sums` of magnitudes in steps.
+void set_centroids(std::span<const double> sums, std::span<const double> counts,
+                   CodedTensorTable& table) {
+  for (std::size_t i = 0; i < codec::kCentroids; ++i) {
+    const double magnitude = static_cast<double>(i + 1);
+    const double mean = counts[i + 1] > 0 ? sums[i + 1] / counts[i + 1] : magnitude;
+    const double within = (mean - magnitude) * 256 + table.rounding;
+    table.centroids[i] = static_cast<std::uint8_t>(std::clamp(std::round(within), 0.0, 255.0));
+  }
+}
+
 float value_at(const BoundaryTensor& tensor, std::span<const std::byte> sample, std::size_t i) {
   if (!tensor.is_f32()) {
     const auto q = static_cast<std::int8_t>(sample[i]);
@@ -39,10 +50,9 @@ float value_at(const BoundaryTensor& tensor, std::span<const std::byte> sample, 
   return std::isfinite(value) ? value : 0;
 }
 
-std::vector<std::int8_t> levels_of(const BoundaryTensor& tensor, const CodedQuantizer& quantizer,
-                                   std::span<const std::byte> sample) {
-  std::vector<std::int8_t> levels(tensor.elements());
-  quantizer.quantize(sample, levels);
+std::vector<std::int8_t> levels_of(codec::CodedValues& values, std::span<const std::byte> sample) {
+  std::vector<std::int8_t> levels(values.elements());
+  values.quantize(sample, levels);
   return levels;
 }
 
@@ -155,11 +165,13 @@ ValueScale value_scale(const BoundaryTensor& tensor,
       const double value = value_at(tensor, sample, i);
       squares += value * value;
       scale.largest = std::max(scale.largest, std::abs(value));
+      scale.zeros += value == 0 ? 1 : 0;
       scale.has_negative = scale.has_negative || value < 0;
     }
   }
   const double count = static_cast<double>(samples.size()) * static_cast<double>(tensor.elements());
   scale.rms = std::sqrt(squares / std::max(count, 1.0));
+  scale.zeros /= std::max(count, 1.0);
   return scale;
 }
 
@@ -173,40 +185,76 @@ CodedTensorTable quantizer_table(const BoundaryTensor& tensor,
   table.rounding = kRounding;
   table.has_sign = has_sign;
   const double exact = std::bit_cast<float>(std::uint32_t{table.step} << 16);
-  const CodedQuantizer quantizer(table, tensor);
+  codec::CodedValues values(tensor, table);
   std::array<double, codec::kCentroids + 1> sums{}, counts{};
   for (const std::span<const std::byte> sample : samples) {
-    const std::vector<std::int8_t> levels = levels_of(tensor, quantizer, sample);
+    const std::vector<std::int8_t> levels = levels_of(values, sample);
     for (std::size_t i = 0; i < levels.size(); ++i) {
       const auto magnitude = static_cast<std::size_t>(std::abs(levels[i]));
       if (magnitude > codec::kCentroids) continue;
-      sums[magnitude] += std::abs(static_cast<double>(value_at(tensor, sample, i)));
+      sums[magnitude] += std::abs(static_cast<double>(value_at(tensor, sample, i))) / exact;
       counts[magnitude] += 1;
     }
   }
-  for (std::size_t i = 0; i < codec::kCentroids; ++i) {
-    const double mean =
-        counts[i + 1] > 0 ? sums[i + 1] / counts[i + 1] / exact : static_cast<double>(i + 1);
-    const double within = (mean - static_cast<double>(i + 1)) * 256 + table.rounding;
-    table.centroids[i] = static_cast<std::uint8_t>(std::clamp(std::round(within), 0.0, 255.0));
+  set_centroids(sums, counts, table);
+  return table;
+}
+
+CodedTensorTable transform_table(const BoundaryTensor& tensor,
+                                 std::span<const std::span<const std::byte>> samples,
+                                 const CodedDirections& directions, std::size_t side,
+                                 std::span<const double> steps) {
+  CodedTensorTable table;
+  table.step = directions.unit;
+  table.rounding = kRounding;
+  table.has_sign = true;
+  codec::CodedTransformTable& transform = table.transform.emplace();
+  transform.side = static_cast<std::uint8_t>(side);
+  transform.means = directions.means;
+  transform.directions = directions.directions;
+  const double unit = std::bit_cast<float>(std::uint32_t{table.step} << 16);
+  for (const double step : steps) {
+    // Sums over a block are `side` times what an orthonormal transform gives.
+    const double eighths = std::round(8 * step * static_cast<double>(side) / unit);
+    transform.steps.push_back(static_cast<std::uint16_t>(std::clamp(eighths, 1.0, 65535.0)));
   }
+  codec::CodedTransform way(table, tensor);
+  const std::size_t row = tensor.width * tensor.channels * side;
+  std::vector<std::int32_t> coefficients(row);
+  std::vector<std::int8_t> levels(row);
+  std::array<double, codec::kCentroids + 1> sums{}, counts{};
+  for (const std::span<const std::byte> sample : samples) {
+    for (std::size_t at = 0; at < tensor.elements(); at += row) {
+      const auto values = sample.subspan(4 * at, 4 * row);
+      way.quantize(values, levels);
+      way.coefficients(values, coefficients);
+      for (std::size_t i = 0; i < row; ++i) {
+        const auto magnitude = static_cast<std::size_t>(std::abs(levels[i]));
+        if (magnitude > codec::kCentroids) continue;
+        sums[magnitude] += 8.0 * std::abs(coefficients[i]) / transform.steps[i % steps.size()];
+        counts[magnitude] += 1;
+      }
+    }
+  }
+  set_centroids(sums, counts, table);
   return table;
 }
 
 void add_contexts(const BoundaryTensor& tensor, std::span<const std::span<const std::byte>> samples,
                   CodedTensorTable& table) {
-  const CodedQuantizer quantizer(table, tensor);
-  std::vector<std::uint64_t> magnitudes(tensor.channels);
+  codec::CodedValues values(tensor, table);
+  const BoundaryTensor shape = codec::coded_shape(tensor, table);
+  std::vector<std::uint64_t> magnitudes(shape.channels);
   for (const std::span<const std::byte> sample : samples) {
-    const std::vector<std::int8_t> levels = levels_of(tensor, quantizer, sample);
+    const std::vector<std::int8_t> levels = levels_of(values, sample);
     for (std::size_t i = 0; i < levels.size(); ++i) {
-      magnitudes[i % tensor.channels] += static_cast<std::uint64_t>(std::abs(levels[i]));
+      magnitudes[i % shape.channels] += static_cast<std::uint64_t>(std::abs(levels[i]));
     }
   }
   add_channel_classes(magnitudes, table);
-  ContextCounter counter(tensor, table);
+  ContextCounter counter(shape, table);
   for (const std::span<const std::byte> sample : samples) {
-    counter.count(levels_of(tensor, quantizer, sample));
+    counter.count(levels_of(values, sample));
   }
   table.probabilities = counter.probabilities();
 }

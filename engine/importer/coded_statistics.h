@@ -10,14 +10,17 @@
 
 #include "engine/codec/codec_factories.h"
 #include "engine/codec/coded_table.h"
+#include "engine/importer/coded_directions.h"
 
 namespace cleave::importer {
 
-// Of all values the root of the mean square, the largest magnitude, and whether one is negative.
+// Of all values the root of the mean square, the largest magnitude, the share of zeros, and whether
+// one is negative.
 // Values that are not finite count as 0. int8 values count as they are held, from their zero point.
 struct ValueScale {
   double rms = 0;
   double largest = 0;
+  double zeros = 0;
   bool has_negative = false;
 };
 [[nodiscard]] ValueScale value_scale(const codec::BoundaryTensor& tensor,
@@ -28,6 +31,12 @@ struct ValueScale {
 [[nodiscard]] codec::CodedTensorTable quantizer_table(
     const codec::BoundaryTensor& tensor, std::span<const std::span<const std::byte>> samples,
     double step, bool has_sign);
+
+// The same by way of a transform. REQUIRES: an f32 tensor to which a transform of this side
+// applies; directions found for it; `steps` of each sum and difference and each direction.
+[[nodiscard]] codec::CodedTensorTable transform_table(
+    const codec::BoundaryTensor& tensor, std::span<const std::span<const std::byte>> samples,
+    const CodedDirections& directions, std::size_t side, std::span<const double> steps);
 
 // Adds the contexts to such a table.
 void add_contexts(const codec::BoundaryTensor& tensor,

@@ -2,6 +2,7 @@
 #include "engine/importer/cut_walker.h"
 
 #include <algorithm>
+#include <cmath>
 #include <cstring>
 #include <utility>
 
@@ -10,6 +11,42 @@
 #include "engine/weights.h"
 
 namespace cleave::importer {
+namespace {
+
+// Scores that softmax made are likelihoods; others are what it would take. Less than e^-50 is
+// nothing, and a score that is no number is less than that.
+std::vector<double> log_likelihoods(std::span<const float> scores) {
+  constexpr double kNothing = -50;
+  const auto number = [](float score) { return score != score ? -1e30 : double{score}; };
+  double sum = 0, largest = -1e30;
+  bool all_positive = true;
+  for (const float score : scores) {
+    sum += number(score);
+    largest = std::max(largest, number(score));
+    all_positive = all_positive && score >= 0;
+  }
+  std::vector<double> result;
+  if (all_positive && std::abs(sum - 1) < 1e-3) {
+    for (const float score : scores) result.push_back(std::max(std::log(score + 1e-30), kNothing));
+    return result;
+  }
+  sum = 0;
+  for (const float score : scores) sum += std::exp(number(score) - largest);
+  for (const float score : scores) {
+    result.push_back(std::max(number(score) - largest - std::log(sum), kNothing));
+  }
+  return result;
+}
+
+double margin_of(std::span<const double> likelihoods, std::size_t best) {
+  double other = -1e30;
+  for (std::size_t i = 0; i < likelihoods.size(); ++i) {
+    if (i != best) other = std::max(other, likelihoods[i]);
+  }
+  return likelihoods[best] - other;
+}
+
+}  // namespace
 
 Result<std::unique_ptr<CutWalker>> CutWalker::create(
     std::shared_ptr<const ModelFile> model, std::uint32_t variant,
@@ -34,6 +71,7 @@ Result<std::unique_ptr<CutWalker>> CutWalker::create(
   for (std::size_t i = 0; i < pictures.size(); ++i) {
     CLEAVE_ASSIGN_OR_RETURN(const std::size_t best, walker->answer_with(walker->tensors(i)));
     walker->answers_.push_back(best);
+    walker->likelihoods_.push_back(log_likelihoods(walker->executor_->outputs()[0].f32()));
   }
   return walker;
 }
@@ -91,6 +129,20 @@ Result<std::size_t> CutWalker::answer_with(std::span<const std::span<const std::
   }
   CLEAVE_RETURN_IF_ERROR(executor_->run());
   return best_class();
+}
+
+Result<JudgedAnswer> CutWalker::judge(std::size_t picture,
+                                      std::span<const std::span<const std::byte>> tensors) {
+  CLEAVE_ASSIGN_OR_RETURN(const std::size_t best, answer_with(tensors));
+  const std::vector<double>& before = likelihoods_[picture];
+  const std::vector<double> now = log_likelihoods(executor_->outputs()[0].f32());
+  JudgedAnswer judged{.differs = best != answers_[picture],
+                      .margin_before = margin_of(before, answers_[picture]),
+                      .margin_now = margin_of(now, answers_[picture])};
+  for (std::size_t i = 0; i < now.size(); ++i) {
+    judged.divergence += std::exp(before[i]) * (before[i] - now[i]);
+  }
+  return judged;
 }
 
 // A score that is no number is no best one.

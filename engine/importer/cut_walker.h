@@ -17,6 +17,16 @@
 
 namespace cleave::importer {
 
+// What became of a picture's answer when something else crossed the cut.
+struct JudgedAnswer {
+  bool differs = false;  // another best class
+  // By how much the best class of before is more likely than every other one, as a logarithm:
+  // before, and now (negative: it is not).
+  double margin_before = 0;
+  double margin_now = 0;
+  double divergence = 0;  // of the likelihoods now from those before (Kullback and Leibler)
+};
+
 // Holds what crosses the cut at hand, of every picture. Used by one thread at a time.
 class CutWalker {
  public:
@@ -40,6 +50,10 @@ class CutWalker {
   [[nodiscard]] Result<std::size_t> answer_with(
       std::span<const std::span<const std::byte>> tensors);
 
+  // The same, compared with the answer of a picture as it is.
+  [[nodiscard]] Result<JudgedAnswer> judge(std::size_t picture,
+                                           std::span<const std::span<const std::byte>> tensors);
+
  private:
   using Crossing = std::vector<AlignedBuffer>;
 
@@ -56,6 +70,7 @@ class CutWalker {
   OpIndex cut_ = 0;
   std::vector<Crossing> crossings_;  // of each picture
   std::vector<std::size_t> answers_;
+  std::vector<std::vector<double>> likelihoods_;  // logarithms
 };
 
 }  // namespace cleave::importer

@@ -39,6 +39,18 @@ inline CodedQuality flat_quality() {
   return quality;
 }
 
+// The same, with the first tensor turned: to other channels' sums and differences.
+inline CodedQuality turned_quality() {
+  CodedQuality quality = flat_quality();
+  codec::CodedTransformTable& transform = quality.tensors[0].transform.emplace();
+  quality.tensors[0].step = 0x3C00;
+  transform.means = {5, -5, 0, 100, -100};
+  transform.directions.assign(25, 7327);
+  for (std::size_t c = 0; c < 5; ++c) transform.directions[6 * c] = -9057;
+  transform.steps = {800, 400, 200, 100, 50};
+  return quality;
+}
+
 // By the first byte of an input; 4: coded, as `quality` says.
 inline codec::Created make(std::uint8_t choice, const CodedQuality& quality) {
   return choice == 0   ? codec::make_raw_codec(kBoundary)

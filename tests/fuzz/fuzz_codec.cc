@@ -20,6 +20,8 @@ std::unique_ptr<BoundaryCodec> made(std::uint8_t choice, const CodedQuality& qua
   return std::move(created).value();
 }
 
+constexpr std::uint8_t kTable = 5;  // 6: coded with a transform
+
 struct Tensors {
   std::vector<std::vector<std::byte>> bytes;
 
@@ -67,13 +69,17 @@ void take_table(std::span<const std::uint8_t> data) {
 }  // namespace
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
-  static const std::unique_ptr<BoundaryCodec> codecs[] = {
-      made(0, {}), made(1, {}), made(2, {}), made(3, {}), made(4, fuzz::flat_quality())};
+  static const std::unique_ptr<BoundaryCodec> codecs[] = {made(0, {}),
+                                                          made(1, {}),
+                                                          made(2, {}),
+                                                          made(3, {}),
+                                                          made(4, fuzz::flat_quality()),
+                                                          made(4, fuzz::turned_quality())};
   if (size == 0) return 0;
-  const std::uint8_t choice = data[0] % 6;
+  const std::uint8_t choice = data[0] % 7;
   const std::vector<std::byte> rest = fuzz::aligned_copy(data + 1, size - 1);
-  if (choice < 5) {
-    take_stream(*codecs[choice], rest);
+  if (choice != kTable) {
+    take_stream(*codecs[std::min<std::size_t>(choice, 5)], rest);
   } else {
     take_table({reinterpret_cast<const std::uint8_t*>(rest.data()), rest.size()});
   }

@@ -114,21 +114,29 @@ void write_codec_seeds(const std::filesystem::path& tests) {
     }
   }
   const std::vector<std::span<const std::byte>> all(tensors.begin(), tensors.end());
-  const char* names[] = {"raw", "lossless", "f16", "int8", "coded"};
-  for (std::uint8_t choice = 0; choice < std::size(names); ++choice) {
-    auto codec = fuzz::make(choice, fuzz::flat_quality());
+  const auto write_stream = [&](const char* name, std::uint8_t choice, std::uint8_t codec_number,
+                                const codec::CodedQuality& quality) {
+    auto codec = fuzz::make(codec_number, quality);
     if (!codec.is_ok()) throw std::runtime_error(codec.status().message());
     Bytes seed(1 + (*codec)->max_encoded_bytes());
     seed[0] = std::byte{choice};
     seed.resize(1 + (*codec)->encode(all, std::span(seed).subspan(1)));
-    seeds.write(names[choice], seed);
+    seeds.write(name, seed);
+  };
+  const char* names[] = {"raw", "lossless", "f16", "int8", "coded"};
+  for (std::uint8_t choice = 0; choice < std::size(names); ++choice) {
+    write_stream(names[choice], choice, choice, fuzz::flat_quality());
   }
-  const codec::CodedQuality quality = fuzz::flat_quality();
-  Bytes table{std::byte{5}};
-  for (const std::uint8_t byte : codec::write_coded_table({&quality, 1})) {
-    table.push_back(std::byte{byte});
-  }
-  seeds.write("coded_table", table);
+  write_stream("coded_turned", 6, 4, fuzz::turned_quality());
+  const auto write_table = [&](const char* name, const codec::CodedQuality& quality) {
+    Bytes table{std::byte{5}};
+    for (const std::uint8_t byte : codec::write_coded_table({&quality, 1})) {
+      table.push_back(std::byte{byte});
+    }
+    seeds.write(name, table);
+  };
+  write_table("coded_table", fuzz::flat_quality());
+  write_table("coded_table_turned", fuzz::turned_quality());
 }
 
 // One segment of a spool, and a result log.

@@ -64,6 +64,29 @@ inline codec::CodedQuality sample_quality(const codec::Boundary& boundary, std::
   return quality;
 }
 
+// A table of that kind for one f32 tensor that is turned in blocks of `side`: orthonormal
+// directions (a reflection), steps that differ.
+inline codec::CodedQuality turned_quality(const codec::BoundaryTensor& tensor, std::uint8_t side) {
+  codec::CodedQuality quality = sample_quality({tensor}, 0x3C00);  // units of 1/128
+  codec::CodedTensorTable& table = quality.tensors[0];
+  table.has_sign = true;
+  table.channel_class.assign(tensor.channels * side * side, 1);
+  codec::CodedTransformTable& transform = table.transform.emplace();
+  transform.side = side;
+  const auto channels = static_cast<int>(tensor.channels);
+  for (int k = 0; k < channels; ++k) {
+    transform.means.push_back(static_cast<std::int16_t>(7 * k - 20));
+    for (int c = 0; c < channels; ++c) {
+      const int fraction = (k == c ? 16384 : 0) - 2 * 16384 / channels;
+      transform.directions.push_back(static_cast<std::int16_t>(fraction));
+    }
+  }
+  for (std::size_t i = 0; i < table.channel_class.size(); ++i) {
+    transform.steps.push_back(static_cast<std::uint16_t>(side * (60 + i % 7)));
+  }
+  return quality;
+}
+
 constexpr std::uint16_t kFineStep = 0x3E00;    // 0.125
 constexpr std::uint16_t kCoarseStep = 0x3F40;  // 0.75
 

@@ -68,7 +68,7 @@ TEST_CASE("what calibration never writes is refused") {
     const char* what;
   };
   for (const Spoilt& spoilt :
-       {Spoilt{0, 2, "version"}, Spoilt{1, 0, "levels"}, Spoilt{1, 9, "levels"},
+       {Spoilt{0, 1, "version"}, Spoilt{1, 0, "levels"}, Spoilt{1, 9, "levels"},
         Spoilt{kFigures + 4, 101, "compared"}, Spoilt{kFirstTensor + 1, 0x80, "step"},
         Spoilt{kFirstTensor + 1, 0x7F, "step"}, Spoilt{kFirstTensor + 1, 0, "step"},
         Spoilt{kFirstTensor + 2, 129, "rounding"}, Spoilt{kFirstTensor + 3, 0, "classes"},
@@ -98,6 +98,48 @@ TEST_CASE("for which disagreement levels were made is known of tables that say i
   CHECK(figures->at(1).allowed_ppm == 50'000);
   table.disagreement_ppm = {10'000};
   CHECK(coded_figures(*open_model(builder), 0, 1).status().code() == StatusCode::kCorrupt);
+}
+
+TEST_CASE("a transform is read as it was written") {
+  const codec::BoundaryTensor tensor = two_tensors()[0];
+  CodedQuality quality = turned_quality(tensor, 1);
+  const auto read = codec::read_coded_table(codec::write_coded_table({&quality, 1}), {tensor});
+  require_ok(read.status());
+  const codec::CodedTensorTable& table = read->front().tensors[0];
+  REQUIRE(table.transform);
+  CHECK(table.transform->side == 1);
+  CHECK(table.transform->means == quality.tensors[0].transform->means);
+  CHECK(table.transform->directions == quality.tensors[0].transform->directions);
+  CHECK(table.transform->steps == quality.tensors[0].transform->steps);
+  CHECK(table.channel_class == quality.tensors[0].channel_class);
+}
+
+TEST_CASE("a transform that calibration never writes is refused") {
+  const codec::BoundaryTensor tensor{
+      .dtype = fbs::DType::F32, .positions = 6, .width = 2, .channels = 300};
+  const auto refusal = [](const codec::BoundaryTensor& of, const CodedQuality& quality) {
+    const auto bytes = codec::write_coded_table({&quality, 1});
+    const Status status = codec::read_coded_table(bytes, {of}).status();
+    CHECK(status.code() == StatusCode::kCorrupt);
+    return status.message();
+  };
+  CHECK(refusal(tensor, turned_quality(tensor, 1)).find("apply") != std::string::npos);
+  codec::BoundaryTensor fewer = tensor;
+  fewer.channels = 20;
+  CHECK(refusal(fewer, turned_quality(fewer, 2)).find("apply") != std::string::npos);  // 3 rows
+  CHECK(refusal(fewer, turned_quality(fewer, 3)).find("blocks") != std::string::npos);
+  codec::BoundaryTensor int8 = fewer;
+  int8.dtype = fbs::DType::S8;
+  CHECK(refusal(int8, turned_quality(int8, 1)).find("apply") != std::string::npos);
+  CodedQuality quality = turned_quality(fewer, 1);
+  quality.tensors[0].transform->directions.assign(400, 16384);  // 20 along each
+  CHECK(refusal(fewer, quality).find("large") != std::string::npos);
+  quality = turned_quality(fewer, 1);
+  quality.tensors[0].transform->steps[3] = 0;
+  CHECK(refusal(fewer, quality).find("step") != std::string::npos);
+  quality = turned_quality(fewer, 1);
+  quality.tensors[0].has_sign = false;
+  CHECK(refusal(fewer, quality).find("sign") != std::string::npos);
 }
 
 TEST_CASE("a model with a table that does not check says so, and keeps its other codecs") {

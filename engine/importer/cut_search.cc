@@ -1,0 +1,325 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "engine/importer/cut_search.h"
+
+#include <algorithm>
+#include <cmath>
+#include <cstring>
+#include <random>
+#include <utility>
+
+#include "engine/codec/coded_values.h"
+
+namespace cleave::importer {
+namespace {
+
+using codec::Boundary;
+using codec::BoundaryTensor;
+using codec::CodedQuality;
+using codec::CodedTensorTable;
+
+// Steps are rms * 2^(i / kOctave) for i from kFinest to kCoarsest: 1/64 of the rms to 16 times.
+constexpr int kOctave = 4;
+constexpr int kFinest = -24;
+constexpr int kCoarsest = 16;
+// A turned form's step is looked for so far around that of the values as they are.
+constexpr int kTurnedFiner = 4, kTurnedCoarser = 8;
+
+// Steps go with these powers of how sensitive the answers are. Half of what would be best if bits
+// followed the logarithm of the step: coarse steps save less than that. (Of MobileNetV2's
+// bottlenecks, 0.25 took 4 % off the bytes of equal steps among directions, 0.4 half as much.)
+constexpr double kDirectionPower = 0.25, kSumPower = 0.4;
+constexpr std::size_t kMostGroups = 32;
+constexpr std::size_t kNoisyPictures = 8;
+
+// Of a tensor of zeros too.
+double positive_rms(const ValueScale& scale) { return std::max(scale.rms, 1e-30); }
+
+double step_size(const ValueScale& scale, int step) {
+  return positive_rms(scale) * std::exp2(static_cast<double>(step) / kOctave);
+}
+
+// The finest step with which no tensor's largest value is beyond the last level.
+int finest_without_clipping(std::span<const ValueScale> scales) {
+  double ratio = 0;
+  for (const ValueScale& scale : scales) {
+    ratio = std::max(ratio, scale.largest / positive_rms(scale));
+  }
+  if (ratio == 0) return kFinest;
+  const double step = std::ceil(kOctave * std::log2(ratio / codec::kMostLevel));
+  return std::max(kFinest, static_cast<int>(step));
+}
+
+// Of all pairs of a picture's margin and a picture's change of it, the share that changes the best
+// class.
+double expected_share(std::span<const JudgedAnswer> answers) {
+  std::vector<double> margins;
+  for (const JudgedAnswer& answer : answers) margins.push_back(answer.margin_before);
+  std::ranges::sort(margins);
+  double pairs = 0;
+  for (const JudgedAnswer& answer : answers) {
+    const double lost = answer.margin_before - answer.margin_now;
+    pairs += static_cast<double>(std::ranges::lower_bound(margins, lost) - margins.begin());
+  }
+  const auto count = static_cast<double>(answers.size());
+  return pairs / (count * count);
+}
+
+// Divided by their geometric mean.
+void normalize_mean(std::vector<double>& values) {
+  double sum = 0;
+  for (double& value : values) {
+    value = std::max(value, 1e-12);
+    sum += std::log(value) / static_cast<double>(values.size());
+  }
+  for (double& value : values) value /= std::exp(sum);
+}
+
+bool is_better(const CodedQuality& one, const CodedQuality& other, double allowed) {
+  const bool keeps = one.figures.differing_pictures <= allowed;
+  const bool other_keeps = other.figures.differing_pictures <= allowed;
+  if (keeps != other_keeps) return keeps;
+  return one.figures.median_bytes < other.figures.median_bytes;
+}
+
+}  // namespace
+
+CutSearch::CutSearch(CutWalker& walker, const Boundary& boundary)
+    : walker_(walker), boundary_(boundary) {
+  for (std::size_t i = 0; i < walker.pictures(); ++i) {
+    const auto tensors = walker.tensors(i);
+    samples_.resize(tensors.size());
+    for (std::size_t t = 0; t < tensors.size(); ++t) samples_[t].push_back(tensors[t]);
+  }
+  for (std::size_t t = 0; t < boundary.size(); ++t) {
+    scales_.push_back(value_scale(boundary[t], samples_[t]));
+  }
+  finest_ = finest_without_clipping(scales_);
+  coarsest_ = std::max(kCoarsest, finest_ + kOctave);
+  plain_.tensors.resize(boundary.size());
+}
+
+Result<CodedQuality> CutSearch::find(std::uint32_t disagreement_ppm) {
+  const auto pictures = static_cast<double>(walker_.pictures());
+  Allowed allowed{.count = disagreement_ppm * pictures / 1e6, .share = disagreement_ppm / 1e6};
+  // Less than half a picture can not be told.
+  allowed.share = std::max(allowed.share, 0.5 / pictures);
+  CLEAVE_ASSIGN_OR_RETURN(const int step, plain_step(allowed));
+  CLEAVE_ASSIGN_OR_RETURN(CodedQuality best, quality_at(plain_, step));
+  CLEAVE_RETURN_IF_ERROR(add_turned_forms(step));
+  for (Form& form : *turned_) {
+    const int finest = step - kTurnedFiner;
+    CLEAVE_ASSIGN_OR_RETURN(const int found,
+                            coarsest_step(form, allowed, finest, step + kTurnedCoarser));
+    if (found < finest) continue;
+    CLEAVE_ASSIGN_OR_RETURN(CodedQuality quality, quality_at(form, found));
+    if (is_better(quality, best, allowed.count)) best = std::move(quality);
+  }
+  return best;
+}
+
+Result<int> CutSearch::plain_step(const Allowed& allowed) {
+  CLEAVE_ASSIGN_OR_RETURN(const int step, coarsest_step(plain_, allowed, finest_, coarsest_));
+  return step >= finest_ ? Result<int>(step) : clipping_step(allowed);
+}
+
+Result<int> CutSearch::coarsest_step(Form& form, const Allowed& allowed, int finest, int coarsest) {
+  int step = finest - 1, breaks = coarsest + 1;
+  while (breaks - step > 1) {
+    const int middle = step + (breaks - step) / 2;
+    CLEAVE_ASSIGN_OR_RETURN(const Disagreement found, disagreement(form, middle));
+    const bool keeps = found.differing <= allowed.count && found.expected <= allowed.share;
+    (keeps ? step : breaks) = middle;
+  }
+  return step;
+}
+
+// To clip a few large values may cost less than a coarse step for all: the coarsest finer step
+// that keeps to the disagreement, else of all those tried the one with the fewest other answers,
+// the coarsest of equals.
+Result<int> CutSearch::clipping_step(const Allowed& allowed) {
+  for (int step = finest_; step >= kFinest; step -= kOctave) {
+    CLEAVE_ASSIGN_OR_RETURN(const Disagreement found, disagreement(plain_, step));
+    if (found.differing <= allowed.count) return step;
+  }
+  auto least = plain_.known.begin();
+  for (auto tried = plain_.known.begin(); tried != plain_.known.end(); ++tried) {
+    if (tried->second.differing <= least->second.differing) least = tried;
+  }
+  return least->first;
+}
+
+std::vector<CodedTensorTable> CutSearch::tables(const Form& form, int step) const {
+  std::vector<CodedTensorTable> result;
+  for (std::size_t t = 0; t < boundary_.size(); ++t) {
+    const double size = step_size(scales_[t], step);
+    if (!form.tensors[t]) {
+      result.push_back(quantizer_table(boundary_[t], samples_[t], size, scales_[t].has_negative));
+      continue;
+    }
+    std::vector<double> steps = form.tensors[t]->relative_steps;
+    for (double& one : steps) one *= size;
+    result.push_back(
+        transform_table(boundary_[t], samples_[t], form.tensors[t]->directions, form.side, steps));
+  }
+  return result;
+}
+
+Result<Disagreement> CutSearch::disagreement(Form& form, int step) {
+  if (const auto found = form.known.find(step); found != form.known.end()) return found->second;
+  const std::vector<CodedTensorTable> with = tables(form, step);
+  std::vector<codec::CodedValues> ways;
+  std::vector<std::vector<std::byte>> carried;
+  for (std::size_t t = 0; t < boundary_.size(); ++t) {
+    ways.emplace_back(boundary_[t], with[t]);
+    carried.emplace_back(boundary_[t].bytes());
+  }
+  const std::vector<std::span<const std::byte>> arrived(carried.begin(), carried.end());
+  std::vector<JudgedAnswer> answers;
+  Disagreement result;
+  for (std::size_t i = 0; i < walker_.pictures(); ++i) {
+    for (std::size_t t = 0; t < boundary_.size(); ++t) {
+      std::vector<std::int8_t> levels(boundary_[t].elements());
+      ways[t].quantize(samples_[t][i], levels);
+      ways[t].restore(levels, carried[t]);
+    }
+    CLEAVE_ASSIGN_OR_RETURN(const JudgedAnswer answer, walker_.judge(i, arrived));
+    result.differing += answer.differs ? 1 : 0;
+    answers.push_back(answer);
+  }
+  result.expected = expected_share(answers);
+  form.known[step] = result;
+  return result;
+}
+
+Result<CodedQuality> CutSearch::quality_at(Form& form, int step) {
+  CodedQuality quality;
+  quality.tensors = tables(form, step);
+  for (std::size_t t = 0; t < boundary_.size(); ++t) {
+    add_contexts(boundary_[t], samples_[t], quality.tensors[t]);
+  }
+  CLEAVE_RETURN_IF_ERROR(measure_bytes(quality));
+  CLEAVE_ASSIGN_OR_RETURN(const Disagreement found, disagreement(form, step));
+  quality.figures.differing_pictures = found.differing;
+  quality.figures.compared_pictures = static_cast<std::uint32_t>(walker_.pictures());
+  return quality;
+}
+
+Status CutSearch::measure_bytes(CodedQuality& quality) const {
+  CLEAVE_ASSIGN_OR_RETURN(const auto made, codec::make_coded_codec(boundary_, quality));
+  std::vector<std::byte> stream(made->max_encoded_bytes());
+  std::vector<std::uint32_t> lengths;
+  for (std::size_t i = 0; i < walker_.pictures(); ++i) {
+    lengths.push_back(static_cast<std::uint32_t>(made->encode(walker_.tensors(i), stream)));
+  }
+  std::ranges::sort(lengths);
+  const auto rank = [&](std::size_t percent) { return (lengths.size() * percent + 99) / 100 - 1; };
+  quality.figures.median_bytes = lengths[rank(50)];
+  quality.figures.p95_bytes = lengths[rank(95)];
+  return Status::ok();
+}
+
+// A tensor that is mostly zeros has no directions that say more than its channels; one of few
+// positions has not enough samples of them.
+bool CutSearch::may_turn(std::size_t tensor, std::size_t side) const {
+  constexpr double kMostZeros = 0.5;
+  constexpr std::size_t kFewestBlocks = 7;
+  constexpr std::size_t kSamplesPerChannel = 16;
+  const BoundaryTensor& shape = boundary_[tensor];
+  const std::size_t height = shape.positions / shape.width;
+  return shape.is_f32() && shape.channels <= codec::kMaxTransformChannels &&
+         scales_[tensor].zeros <= kMostZeros && shape.width % side == 0 && height % side == 0 &&
+         shape.width / side >= kFewestBlocks &&
+         shape.positions * walker_.pictures() >= kSamplesPerChannel * shape.channels;
+}
+
+Status CutSearch::add_turned_forms(int plain_step) {
+  if (turned_) return Status::ok();
+  turned_.emplace();
+  for (const std::size_t side : codec::kTransformSides) {
+    Form form{.side = side, .tensors = {}, .known = {}};
+    bool turns = false, turns_more = false;
+    for (std::size_t t = 0; t < boundary_.size(); ++t) {
+      form.tensors.emplace_back();
+      turns = turns || may_turn(t, side);
+      turns_more = turns_more || may_turn(t, 2 * side);
+    }
+    // Single positions are left to tensors that are too small for blocks.
+    if (!turns || (side == 1 && turns_more)) continue;
+    for (std::size_t t = 0; t < boundary_.size(); ++t) {
+      if (!may_turn(t, side)) continue;
+      CLEAVE_ASSIGN_OR_RETURN(form.tensors[t], turn(t, side, step_size(scales_[t], plain_step)));
+    }
+    turned_->push_back(std::move(form));
+  }
+  return Status::ok();
+}
+
+Result<CutSearch::Turned> CutSearch::turn(std::size_t tensor, std::size_t side, double step) {
+  const std::size_t channels = boundary_[tensor].channels;
+  const std::size_t sums = side * side;
+  const std::size_t groups = std::min(channels, kMostGroups);
+  Turned turned{.directions = find_directions(boundary_[tensor], samples_[tensor]),
+                .relative_steps = {}};
+  std::vector<std::size_t> by_direction, by_sum;
+  for (std::size_t i = 0; i < sums * channels; ++i) {
+    by_direction.push_back(i % channels * groups / channels);
+    by_sum.push_back(i / channels);
+  }
+  CLEAVE_ASSIGN_OR_RETURN(const auto of_direction,
+                          sensitivities(tensor, turned.directions, side, step, by_direction));
+  CLEAVE_ASSIGN_OR_RETURN(const auto of_sum,
+                          sensitivities(tensor, turned.directions, side, step, by_sum));
+  for (std::size_t i = 0; i < sums * channels; ++i) {
+    turned.relative_steps.push_back(std::pow(of_direction[by_direction[i]], -kDirectionPower) *
+                                    std::pow(of_sum[by_sum[i]], -kSumPower));
+  }
+  return turned;
+}
+
+// Each group's noise is as large as half a step's rounding of all would be: answers then change,
+// but are not lost.
+Result<std::vector<double>> CutSearch::sensitivities(std::size_t tensor,
+                                                     const CodedDirections& directions,
+                                                     std::size_t side, double step,
+                                                     std::span<const std::size_t> group) {
+  const std::size_t groups = *std::ranges::max_element(group) + 1;
+  std::vector<double> result;
+  for (std::size_t g = 0; g < groups; ++g) {
+    const auto members = static_cast<double>(std::ranges::count(group, g));
+    const double larger = std::sqrt(static_cast<double>(group.size()) / members) / 4;
+    const std::vector<double> steps(group.size(), step * larger);
+    const CodedTensorTable table = transform_table(boundary_[tensor], {}, directions, side, steps);
+    CLEAVE_ASSIGN_OR_RETURN(const double divergence, divergence_by(tensor, table, group, g));
+    result.push_back(divergence / (members * larger * larger));
+  }
+  normalize_mean(result);
+  return result;
+}
+
+// Noise is levels of 1 and -1 at random.
+Result<double> CutSearch::divergence_by(std::size_t tensor, const CodedTensorTable& table,
+                                        std::span<const std::size_t> group, std::size_t noisy) {
+  codec::CodedValues way(boundary_[tensor], table);
+  std::vector<std::int8_t> levels(way.elements());
+  std::vector<float> silence(levels.size()), noise(levels.size()), values(levels.size());
+  way.restore(levels, std::as_writable_bytes(std::span(silence)));
+  std::minstd_rand random(1);
+  double divergence = 0;
+  const std::size_t pictures = std::min(kNoisyPictures, walker_.pictures());
+  for (std::size_t i = 0; i < pictures; ++i) {
+    const std::size_t picture = i * walker_.pictures() / pictures;
+    for (std::size_t e = 0; e < levels.size(); ++e) {
+      if (group[e % group.size()] == noisy) levels[e] = random() / 4 % 2 == 0 ? 1 : -1;
+    }
+    way.restore(levels, std::as_writable_bytes(std::span(noise)));
+    std::vector<std::span<const std::byte>> carried = walker_.tensors(picture);
+    std::memcpy(values.data(), carried[tensor].data(), 4 * values.size());
+    for (std::size_t e = 0; e < values.size(); ++e) values[e] += noise[e] - silence[e];
+    carried[tensor] = std::as_bytes(std::span(values));
+    CLEAVE_ASSIGN_OR_RETURN(const JudgedAnswer answer, walker_.judge(picture, carried));
+    divergence += answer.divergence;
+  }
+  return divergence;
+}
+
+}  // namespace cleave::importer

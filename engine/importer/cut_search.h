@@ -1,0 +1,93 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The search for codec Coded's tables at one cut: the form of the table and the coarsest step whose
+// answers differ no more often than allowed.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <span>
+#include <vector>
+
+#include "engine/codec/codec_factories.h"
+#include "engine/codec/coded_table.h"
+#include "engine/importer/coded_directions.h"
+#include "engine/importer/coded_statistics.h"
+#include "engine/importer/cut_walker.h"
+#include "schemas/status.h"
+
+namespace cleave::importer {
+
+// How often answers differ with a table, of all pictures of a walker.
+struct Disagreement {
+  std::uint32_t differing = 0;
+  // The share expected of pictures like these: as if the change of any picture's margin could
+  // happen to any other one. Few pictures tell it more exactly than the count does.
+  double expected = 0;
+};
+
+// Works at the cut that its walker stands at. Used by one thread at a time.
+class CutSearch {
+ public:
+  // Keeps both references; the walker goes nowhere meanwhile.
+  CutSearch(CutWalker& walker, const codec::Boundary& boundary);
+
+  // The table with the fewest bytes of those that keep to the disagreement, each with the coarsest
+  // step that does: values as they are, and turned by blocks of 1, 2 or 4 positions a side where
+  // that applies. Where none keeps to it, the one with the fewest other answers.
+  [[nodiscard]] Result<codec::CodedQuality> find(std::uint32_t disagreement_ppm);
+
+ private:
+  // A transform of one tensor, with its steps in relation to each other.
+  struct Turned {
+    CodedDirections directions;
+    std::vector<double> relative_steps;
+  };
+  // Of each tensor; none: its values as they are.
+  struct Form {
+    std::size_t side = 0;  // 0: no tensor is turned
+    std::vector<std::optional<Turned>> tensors;
+    std::map<int, Disagreement> known;  // by step
+  };
+  struct Allowed {
+    double count = 0, share = 0;
+  };
+
+  [[nodiscard]] std::vector<codec::CodedTensorTable> tables(const Form& form, int step) const;
+  [[nodiscard]] Result<Disagreement> disagreement(Form& form, int step);
+  // Between finest and coarsest, by halving; finest - 1: none does.
+  [[nodiscard]] Result<int> coarsest_step(Form& form, const Allowed& allowed, int finest,
+                                          int coarsest);
+  [[nodiscard]] Result<int> plain_step(const Allowed& allowed);
+  [[nodiscard]] Result<int> clipping_step(const Allowed& allowed);
+  [[nodiscard]] Result<codec::CodedQuality> quality_at(Form& form, int step);
+  [[nodiscard]] Status measure_bytes(codec::CodedQuality& quality) const;
+
+  // Makes the turned forms once the plain one's step is known.
+  [[nodiscard]] Status add_turned_forms(int plain_step);
+  [[nodiscard]] bool may_turn(std::size_t tensor, std::size_t side) const;
+  [[nodiscard]] Result<Turned> turn(std::size_t tensor, std::size_t side, double step);
+  // How much the answers diverge by noise in each group of what a block comes to, `group` being the
+  // number of each; geometrically on the mean 1.
+  [[nodiscard]] Result<std::vector<double>> sensitivities(std::size_t tensor,
+                                                          const CodedDirections& directions,
+                                                          std::size_t side, double step,
+                                                          std::span<const std::size_t> group);
+  // By noise of one step of `table` in the group `noisy`: the sum over some pictures.
+  [[nodiscard]] Result<double> divergence_by(std::size_t tensor,
+                                             const codec::CodedTensorTable& table,
+                                             std::span<const std::size_t> group, std::size_t noisy);
+
+  CutWalker& walker_;
+  const codec::Boundary& boundary_;
+  std::vector<std::vector<std::span<const std::byte>>> samples_;  // of each tensor
+  std::vector<ValueScale> scales_;
+  int finest_ = 0;  // without clipping
+  int coarsest_ = 0;
+  Form plain_;
+  std::optional<std::vector<Form>> turned_;
+};
+
+}  // namespace cleave::importer
