@@ -94,6 +94,25 @@ TEST_CASE("bounds that were expected to be broken are named, and only then") {
         std::string::npos);
 }
 
+TEST_CASE("a picture that waits says as what, and how much of it is in the spool") {
+  const auto model = labelled_model();
+  Record record;
+  record.image = "a.jpg";
+  record.request_id = 5;
+  record.status = Status(StatusCode::kUnavailable, "no server");
+  CHECK_FALSE(
+      nlohmann::json::parse(record_json(record, model->header(), {})).contains("spooled_as"));
+  record.spooled = true;
+  record.spooled_as = kWaitsAsActivation;
+  record.spooled_bytes = 1234;
+  const auto json = nlohmann::json::parse(record_json(record, model->header(), {}));
+  CHECK(json.at("spooled") == true);
+  CHECK(json.at("spooled_as") == "activation");
+  CHECK(json.at("spooled_bytes") == 1234);
+  CHECK(record_text(record, model->header(), {}) ==
+        "a.jpg: waits in the spool (activation, 1234 bytes): no server\n");
+}
+
 TEST_CASE("a file name that is not UTF-8 does not stop the report") {
   const auto model = labelled_model();
   Record record = answered();
