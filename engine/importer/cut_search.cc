@@ -49,19 +49,25 @@ int finest_without_clipping(std::span<const ValueScale> scales) {
   return std::max(kFinest, static_cast<int>(step));
 }
 
-// Of all pairs of a picture's margin and a picture's change of it, the share that changes the best
-// class.
-double expected_share(std::span<const JudgedAnswer> answers) {
-  std::vector<double> margins;
-  for (const JudgedAnswer& answer : answers) margins.push_back(answer.margin_before);
-  std::ranges::sort(margins);
-  double pairs = 0;
-  for (const JudgedAnswer& answer : answers) {
-    const double lost = answer.margin_before - answer.margin_now;
-    pairs += static_cast<double>(std::ranges::lower_bound(margins, lost) - margins.begin());
+// Of all pairs of a picture's margin and the change of one that is nearly as large, the share that
+// changes the best class. Of any two pictures it would be too much: where scores are large, margins
+// are, and change by more.
+double expected_share(std::vector<JudgedAnswer> answers) {
+  const std::size_t count = answers.size();
+  const std::size_t around = std::max<std::size_t>(count / 8, 1);  // pictures on either side
+  std::ranges::sort(answers, {}, &JudgedAnswer::margin_before);
+  double share = 0;
+  for (std::size_t i = 0; i < count; ++i) {
+    const std::size_t first = i - std::min(i, around);
+    const std::size_t last = std::min(i + around + 1, count);
+    std::size_t lost = 0;
+    for (std::size_t near = first; near < last; ++near) {
+      const double change = answers[near].margin_now - answers[near].margin_before;
+      lost += answers[i].margin_before + change < 0 ? 1 : 0;
+    }
+    share += static_cast<double>(lost) / static_cast<double>(last - first);
   }
-  const auto count = static_cast<double>(answers.size());
-  return pairs / (count * count);
+  return share / static_cast<double>(count);
 }
 
 // Divided by their geometric mean.
@@ -186,7 +192,7 @@ Result<Disagreement> CutSearch::disagreement(Form& form, int step) {
     result.differing += answer.differs ? 1 : 0;
     answers.push_back(answer);
   }
-  result.expected = expected_share(answers);
+  result.expected = expected_share(std::move(answers));
   form.known[step] = result;
   return result;
 }

@@ -23,8 +23,8 @@ namespace cleave::importer {
 // How often answers differ with a table, of all pictures of a walker.
 struct Disagreement {
   std::uint32_t differing = 0;
-  // The share expected of pictures like these: as if the change of any picture's margin could
-  // happen to any other one. Few pictures tell it more exactly than the count does.
+  // The share expected of pictures like these: as if the change of a picture's margin could happen
+  // to any other one of about that margin. Few pictures tell it more exactly than the count does.
   double expected = 0;
 };
 
