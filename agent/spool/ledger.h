@@ -35,7 +35,7 @@ inline constexpr const char* kDroppedDamaged = "damaged";  // its copy no longer
 inline constexpr const char* kDroppedModelChanged =
     "model_changed";                                             // an activation of another model
 inline constexpr const char* kDroppedUnanswered = "unanswered";  // no server, no room, no spool
-inline constexpr const char* kDroppedQueueFull = "queue_full";  // it came faster than it was taken
+inline constexpr const char* kDroppedQueueFull = "queue_full";   // it came faster than it was taken
 inline constexpr const char* kDroppedRefused = "refused";        // it cannot be used as a picture
 
 enum class SpoolFull : std::uint8_t { kDropOldest, kDropNewest };
