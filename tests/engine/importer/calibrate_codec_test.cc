@@ -106,6 +106,8 @@ TEST_CASE("a calibrated model is the model, with levels of coded at its cuts") {
       CHECK(figures[0].compared_pictures == 8);   // mirrored ones too
       CHECK(figures[0].differing_pictures == 0);  // 0.8 of 8 allowed
       CHECK(figures[1].differing_pictures <= 3);  // 3.2 of 8
+      CHECK(figures[0].allowed_ppm == 100'000);
+      CHECK(figures[1].allowed_ppm == 400'000);
       CHECK(figures[1].median_bytes <= figures[0].median_bytes);
       CHECK(figures[0].median_bytes <= figures[0].p95_bytes);
     }

@@ -44,6 +44,8 @@ TEST_CASE("a model is calibrated at the cuts and for the disagreements that are 
   for (const nlohmann::json& cut : summary["cuts"]) {
     REQUIRE(cut["qualities"].size() == 2);
     CHECK(cut["qualities"][0]["compared_pictures"] == 6);
+    CHECK(cut["qualities"][0]["disagreement_ppm"] == 50'000);
+    CHECK(cut["qualities"][1]["disagreement_ppm"] == 200'000);
     // The smaller disagreement comes first, whatever the order of the flag.
     CHECK(cut["qualities"][0]["median_bytes"] >= cut["qualities"][1]["median_bytes"]);
   }
