@@ -25,7 +25,7 @@ asio::awaitable<Status> receive(ServerLink& link, ServerLink::Incoming& frame,
       status = co_await link.send(pong, latest);
       if (!status.is_ok()) co_return status;
     } else if (frame.envelope->message_as_Goodbye() != nullptr) {
-      server.says_goodbye = true;  // the answer to what is under way still comes
+      server.says_goodbye = true;
     } else {
       co_return Status::ok();
     }

@@ -20,7 +20,7 @@ struct ServerFacts {
   std::uint32_t max_inflight = 1;       // requests of one connection before Busy
   std::uint64_t rtt_ns = 0;             // the shortest of three
   std::optional<ProfileData> profile;
-  bool says_goodbye = false;  // already
+  bool says_goodbye = false;  // it ends already
 };
 
 // Shakes hands on a link that is connected, until `latest`. Errors: as Connection::ensure_ready.

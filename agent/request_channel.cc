@@ -12,6 +12,7 @@ namespace cleave::agent {
 namespace {
 
 constexpr std::chrono::seconds kGoodbyeTurn{1};
+constexpr const char* kSaidGoodbye = "the server said Goodbye";
 
 // A server that asks faster than its answers can be sent is no server.
 constexpr std::size_t kMostControlFrames = 64;
@@ -43,13 +44,15 @@ asio::awaitable<Status> RequestChannel::open(Clock::time_point latest) {
   if (status.is_ok()) {
     status = co_await shake_hands(link_, *options_, *state_, latest, server_);
   }
+  if (status.is_ok() && server_.says_goodbye) {
+    status = Status(StatusCode::kUnavailable, kSaidGoodbye);
+  }
   if (!status.is_ok()) {
     ended_by_ = status;
     link_.close();
     co_return status;
   }
   is_open_ = true;
-  draining_ = server_.says_goodbye;
   places_.emplace(executor_,
                   std::clamp<std::size_t>(server_.max_inflight, 1,
                                           std::max<std::size_t>(options_->max_in_flight, 1)));
@@ -231,7 +234,7 @@ Status RequestChannel::take(const fbs::Envelope& envelope) {
       return Status::ok();
     case fbs::Message::Goodbye:
       draining_ = true;  // the answers to what is under way still come
-      ended_by_ = Status(StatusCode::kUnavailable, "the server said Goodbye");
+      ended_by_ = Status(StatusCode::kUnavailable, kSaidGoodbye);
       end_if_drained();
       return Status::ok();
     default:

@@ -21,7 +21,8 @@ using Urgency = ComputeThread::Urgency;
 TEST_CASE("work is done in turn on the other thread, and what is urgent before what waits") {
   asio::io_context io(1);
   ComputeThread compute(/*own_thread=*/true);
-  std::promise<void> may_begin;
+  std::promise<void> has_begun;
+  std::promise<void> may_end;
   std::string log;  // written by the compute thread, read when all is done
   std::thread::id where;
   const auto give = [&](char name, Urgency urgency) {
@@ -37,17 +38,19 @@ TEST_CASE("work is done in turn on the other thread, and what is urgent before w
       [&]() -> asio::awaitable<void> {
         co_await compute.run([&] {
           where = std::this_thread::get_id();
-          may_begin.get_future().wait();
+          has_begun.set_value();
+          may_end.get_future().wait();
           log += 'a';
         });
       },
       asio::detached);
+  io.poll();
+  has_begun.get_future().wait();
   give('b', Urgency::kInTurn);
   give('c', Urgency::kInTurn);
   give('d', Urgency::kFirst);
   io.poll();  // all are given, while the first is done
-  may_begin.set_value();
-  io.restart();
+  may_end.set_value();
   io.run();
   CHECK(log == "adbc");
   CHECK(where != std::this_thread::get_id());

@@ -387,19 +387,9 @@ TEST_CASE("a server that drips its bytes wins no time") {
 TEST_CASE("a server's Pings are answered, and its Goodbye ends the connection after the answer") {
   std::atomic<std::uint64_t> pong{0};
   const ScriptedServer server([&](ScriptedPeer& peer, int number) {
-    if (number == 0) {  // already in the handshake
-      if (peer.receive() == nullptr) return;
-      peer.send(test::make_test_welcome(kIdentity, 1 << 20));
-      peer.send(make_goodbye("soon"));
-      for (int i = 0; i < 3; ++i) {
-        const fbs::Envelope* ping = peer.receive();
-        if (ping == nullptr || ping->message_as_Ping() == nullptr) return;
-        peer.send(make_pong(ping->message_as_Ping()->nonce()));
-      }
-    } else {
-      peer.greet(kIdentity);
-    }
+    peer.greet(kIdentity);
     if (peer.receive() == nullptr) return;
+    if (number == 0) peer.send(make_goodbye("soon"));
     peer.send(make_ping(77));
     const fbs::Envelope* reply = peer.receive();
     if (reply == nullptr || reply->message_as_Pong() == nullptr) return;
@@ -417,6 +407,26 @@ TEST_CASE("a server's Pings are answered, and its Goodbye ends the connection af
   CHECK(connection.is_open());
   CHECK(server.connections() == 2);
   CHECK(connection.handshakes() == 2);
+}
+
+TEST_CASE("a server that says Goodbye in the handshake already is asked nothing") {
+  std::atomic<bool> asked{false};
+  const ScriptedServer server([&](ScriptedPeer& peer, int) {
+    if (peer.receive() == nullptr) return;
+    peer.send(test::make_test_welcome(kIdentity, 1 << 20));
+    peer.send(make_goodbye("soon"));
+    while (const fbs::Envelope* message = peer.receive()) {
+      if (const fbs::Ping* ping = message->message_as_Ping()) {
+        peer.send(make_pong(ping->nonce()));
+      } else if (message->message_as_Request() != nullptr) {
+        asked = true;
+      }
+    }
+  });
+  const Status status = exchange_once(server).status;
+  CHECK(status.code() == StatusCode::kUnavailable);
+  CHECK(status.message().find("Goodbye") != std::string::npos);
+  CHECK_FALSE(asked);
 }
 
 TEST_CASE(
