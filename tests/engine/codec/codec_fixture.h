@@ -82,7 +82,7 @@ inline codec::CodedQuality turned_quality(const codec::BoundaryTensor& tensor, s
     }
   }
   for (std::size_t i = 0; i < table.channel_class.size(); ++i) {
-    transform.steps.push_back(static_cast<std::uint16_t>(side * (60 + i % 7)));
+    transform.steps.push_back(static_cast<std::uint16_t>(side * (240 + i % 7)));
   }
   return quality;
 }

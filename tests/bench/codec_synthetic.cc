@@ -1,0 +1,113 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "tests/bench/codec_synthetic.h"
+
+#include <cmath>
+#include <cstring>
+#include <random>
+#include <span>
+
+#include "engine/codec/codec_factories.h"
+#include "engine/importer/coded_statistics.h"
+
+namespace cleave::bench {
+namespace {
+
+using codec::BoundaryTensor;
+using Samples = std::vector<std::vector<std::byte>>;
+
+constexpr std::size_t kSide = 28, kChannels = 24;
+constexpr std::size_t kForTables = 12, kMeasured = 6;
+constexpr BoundaryTensor kTensor{
+    .dtype = fbs::DType::F32, .positions = kSide * kSide, .width = kSide, .channels = kChannels};
+
+// Noise that is much like its left and top neighbours and the channel before it, larger in later
+// channels; of variance about 1 in the middle one.
+std::vector<std::byte> synthetic_tensor(std::uint32_t seed, bool relu) {
+  std::minstd_rand random(seed + 1);
+  std::vector<int> field(kTensor.elements());
+  for (std::size_t i = 0; i < field.size(); ++i) {
+    const auto noise = static_cast<int>(random() / 8 % 2001) - 1000;
+    const std::size_t c = i % kChannels, x = i / kChannels % kSide, y = i / kChannels / kSide;
+    const int left = x > 0 ? field[i - kChannels] : 0;
+    const int top = y > 0 ? field[i - kChannels * kSide] : 0;
+    const int before = c > 0 ? field[i - 1] : 0;
+    field[i] = (6 * left + 6 * top + 3 * before) / 16 + noise;
+  }
+  std::vector<std::byte> bytes(kTensor.bytes());
+  for (std::size_t i = 0; i < field.size(); ++i) {
+    const int scaled = field[i] * static_cast<int>(8 + i % kChannels);
+    const float value = static_cast<float>(relu && scaled < 0 ? 0 : scaled) / 16384;
+    std::memcpy(bytes.data() + 4 * i, &value, 4);
+  }
+  return bytes;
+}
+
+double square_error(std::span<const std::byte> one, std::span<const std::byte> other) {
+  double sum = 0;
+  for (std::size_t at = 0; at < one.size(); at += 4) {
+    float a = 0, b = 0;
+    std::memcpy(&a, one.data() + at, 4);
+    std::memcpy(&b, other.data() + at, 4);
+    sum += (double{a} - b) * (double{a} - b);
+  }
+  return sum;
+}
+
+Status measure(const codec::CodedTensorTable& table, bool relu, SyntheticLine& line) {
+  const codec::CodedQuality quality{.figures = {}, .tensors = {table}};
+  CLEAVE_ASSIGN_OR_RETURN(const auto codec, codec::make_coded_codec({kTensor}, quality));
+  std::vector<std::byte> stream(codec->max_encoded_bytes()), arrived(kTensor.bytes());
+  constexpr auto kElements = static_cast<double>(kMeasured * kSide * kSide * kChannels);
+  double squares = 0;
+  for (std::uint32_t i = 0; i < kMeasured; ++i) {
+    const auto sent = synthetic_tensor(1000 + i, relu);
+    const std::span<const std::byte> from[] = {sent};
+    const std::span<std::byte> to[] = {arrived};
+    const std::size_t length = codec->encode(from, stream);
+    const Status decoded = codec->decode(std::span(stream).first(length), to);
+    if (!decoded.is_ok()) return {StatusCode::kInternal, line.form + ": " + decoded.message()};
+    line.bits += 8 * static_cast<double>(length) / kElements;
+    squares += square_error(sent, arrived);
+  }
+  line.error = std::sqrt(squares / kElements);
+  return Status::ok();
+}
+
+}  // namespace
+
+Result<std::vector<SyntheticLine>> bench_synthetic() {
+  struct Wanted {
+    const char* form;
+    std::size_t side;  // 0: as they are
+    bool relu;
+    double step, bits, error;
+  };
+  constexpr Wanted kWanted[] = {{"ReLU, as they are", 0, true, 1.0, 9, 9},
+                                {"as they are", 0, false, 1.0, 9, 9},
+                                {"turned", 1, false, 1.0, 9, 9},
+                                {"turned, 2 x 2", 2, false, 1.0, 9, 9},
+                                {"turned, 4 x 4", 4, false, 1.0, 9, 9}};
+  std::vector<SyntheticLine> lines;
+  for (const Wanted& wanted : kWanted) {
+    Samples tensors;
+    for (std::uint32_t i = 0; i < kForTables; ++i) {
+      tensors.push_back(synthetic_tensor(i, wanted.relu));
+    }
+    const std::vector<std::span<const std::byte>> samples(tensors.begin(), tensors.end());
+    const std::vector<double> steps(wanted.side * wanted.side * kChannels, wanted.step);
+    codec::CodedTensorTable table =
+        wanted.side == 0 ? importer::quantizer_table(kTensor, samples, wanted.step, !wanted.relu)
+                         : importer::transform_table(kTensor, samples,
+                                                     importer::find_directions(kTensor, samples),
+                                                     wanted.side, steps);
+    importer::add_contexts(kTensor, samples, table);
+    SyntheticLine& line = lines.emplace_back();
+    line.form = wanted.form;
+    line.most_bits = 1.02 * wanted.bits;
+    line.most_error = 1.02 * wanted.error;
+    CLEAVE_RETURN_IF_ERROR(measure(table, wanted.relu, line));
+  }
+  return lines;
+}
+
+}  // namespace cleave::bench
