@@ -23,7 +23,8 @@ namespace {
 using test::ScriptedPeer;
 using test::ScriptedServer;
 
-constexpr std::size_t kCrossingBytes = 8 * 8 * 4 * sizeof(float);
+constexpr std::uint32_t kChannels = 96;
+constexpr std::size_t kCrossingBytes = std::size_t{8} * 8 * kChannels * sizeof(float);
 
 std::vector<std::byte> joined(const Activation& activation) {
   std::vector<std::byte> bytes;
@@ -35,6 +36,7 @@ std::vector<std::byte> joined(const Activation& activation) {
 struct ActivationBench {
   test::TemporaryFolder folder;
   std::string picture = folder / "picture.jpg";
+  std::size_t file_bytes = 0;
   std::shared_ptr<const ModelFile> model;
   std::optional<SplitPlanner> planner;
   PipelineOptions options;
@@ -44,10 +46,11 @@ struct ActivationBench {
     for (std::size_t i = 0; i < rgb.size(); ++i) rgb[i] = static_cast<std::uint8_t>(i * 7 % 251);
     const auto jpeg = encode_jpeg(rgb, 64, 48, 90);
     REQUIRE(jpeg.is_ok());
+    file_bytes = jpeg->size();
     REQUIRE(write_file_atomically(picture, std::as_bytes(std::span(*jpeg))).is_ok());
     test::ModelBuilder builder({8, 8, 3});
-    const test::Tensor x =
-        builder.conv2d(builder.input(), 4, test::WindowSpec{.window = 3, .stride = 1, .pad = 1});
+    const test::Tensor x = builder.conv2d(builder.input(), kChannels,
+                                          test::WindowSpec{.window = 3, .stride = 1, .pad = 1});
     builder.fully_connected(x, 3);
     auto file = ModelFile::from_bytes(builder.build());
     REQUIRE(file.is_ok());
@@ -60,7 +63,9 @@ struct ActivationBench {
   }
 
   // Room for the head and its picture alone: without a server there is no answer.
-  void allow_head_alone() { options.caps.ram_bytes = planner->cost_at(1).edge_ram_bytes + 20'000; }
+  void allow_head_alone() {
+    options.caps.ram_bytes = planner->cost_at(1).edge_ram_bytes + file_bytes;
+  }
 
   [[nodiscard]] ConnectionOptions link_to(const ScriptedServer& server) const {
     ConnectionOptions link;
