@@ -102,6 +102,34 @@ TEST_CASE("an exchange over mutual TLS") {
   CHECK(answer.attachment_bytes_up == tensors.size() * sizeof(float));
 }
 
+TEST_CASE("several exchanges at a time over TLS: what is read and what is written do not meet") {
+  Bench bench;
+  asio::io_context io(1);
+  Connection connection(io.get_executor(), bench.device("gate 2"));
+  constexpr std::size_t kRequests = 24;
+  std::vector<std::vector<float>> tensors;
+  std::vector<agent::ServerAnswer> answers(kRequests);
+  std::vector<Status> statuses(kRequests);
+  std::size_t left = kRequests;
+  const auto one = [&](std::size_t i) -> asio::awaitable<void> {
+    agent::Outgoing request;
+    request.request_id = i + 1;
+    request.cut = 2;
+    request.attachment.push_back(std::as_bytes(std::span(tensors[i])));
+    statuses[i] = co_await connection.exchange(request, answers[i]);
+    if (--left == 0) co_await connection.close();
+  };
+  for (std::size_t i = 0; i < kRequests; ++i) {
+    tensors.push_back(bench.fixture.boundary(2, static_cast<unsigned>(i)));
+  }
+  for (std::size_t i = 0; i < kRequests; ++i) asio::co_spawn(io, one(i), asio::detached);
+  io.run();
+  for (std::size_t i = 0; i < kRequests; ++i) {
+    REQUIRE_MESSAGE(statuses[i].is_ok(), statuses[i].message());
+    CHECK(answers[i].scores == bench.fixture.expected(2, tensors[i]));
+  }
+}
+
 TEST_CASE("a distrust is final, and says whose it is") {
   Bench bench;
   ConnectionOptions options = bench.device("gate 2");
