@@ -6,158 +6,66 @@
 #include <utility>
 
 #include "agent/codec_option.h"
+#include "agent/trace_fields.h"
 
 namespace cleave::agent {
 namespace {
 
-using Json = nlohmann::ordered_json;
+using Json = TraceJson;
 
 constexpr std::uint64_t kTraceVersion = 3;
 constexpr std::uint64_t kOldestTraceVersion = 2;
 
-// What is written of a struct, and read back: a name and where it belongs.
-template <class T>
-struct Number {
-  const char* name;
-  std::uint64_t T::*member;
-};
-template <class T>
-struct Flag {
-  const char* name;
-  bool T::*member;
-};
-
-constexpr Number<HandshakeSeen> kHandshakeNumbers[] = {{"rtt_ns", &HandshakeSeen::rtt_ns},
-                                                       {"input_ns", &HandshakeSeen::input_ns}};
-constexpr Number<Situation> kSituationNumbers[] = {{"now_ns", &Situation::now_ns},
-                                                   {"file_bytes", &Situation::file_bytes}};
-constexpr Flag<Situation> kSituationFlags[] = {{"has_server", &Situation::has_server},
-                                               {"reached", &Situation::reached}};
-constexpr Number<PictureCost> kPictureNumbers[] = {{"sent_file_bytes", &PictureCost::file_bytes}};
-constexpr Flag<PictureCost> kPictureFlags[] = {{"is_jpeg", &PictureCost::is_jpeg}};
-constexpr Number<planner::Caps> kCapNumbers[] = {
+constexpr TraceNumber<HandshakeSeen> kHandshakeNumbers[] = {{"rtt_ns", &HandshakeSeen::rtt_ns},
+                                                            {"input_ns", &HandshakeSeen::input_ns}};
+constexpr TraceNumber<Situation> kSituationNumbers[] = {{"now_ns", &Situation::now_ns},
+                                                        {"file_bytes", &Situation::file_bytes}};
+constexpr TraceFlag<Situation> kSituationFlags[] = {{"has_server", &Situation::has_server},
+                                                    {"reached", &Situation::reached}};
+constexpr TraceNumber<PictureCost> kPictureNumbers[] = {
+    {"sent_file_bytes", &PictureCost::file_bytes}};
+constexpr TraceFlag<PictureCost> kPictureFlags[] = {{"is_jpeg", &PictureCost::is_jpeg}};
+constexpr TraceNumber<planner::Caps> kCapNumbers[] = {
     {"ram_bytes", &planner::Caps::ram_bytes},
     {"storage_bytes", &planner::Caps::storage_bytes},
     {"deadline_ns", &planner::Caps::deadline_ns},
     {"energy_budget_uj", &planner::Caps::energy_budget_uj},
     {"cost_bound_ueur", &planner::Caps::cost_bound_ueur}};
-constexpr Flag<planner::Caps> kCapFlags[] = {{"server_refused", &planner::Caps::server_refused}};
-constexpr Number<Outcome> kOutcomeNumbers[] = {
+constexpr TraceFlag<planner::Caps> kCapFlags[] = {
+    {"server_refused", &planner::Caps::server_refused}};
+constexpr TraceNumber<Outcome> kOutcomeNumbers[] = {
     {"now_ns", &Outcome::now_ns},        {"file_bytes", &Outcome::file_bytes},
     {"input_ns", &Outcome::input_ns},    {"head_ns", &Outcome::head_ns},
     {"bytes_up", &Outcome::bytes_up},    {"link_ns", &Outcome::link_ns},
     {"decode_ns", &Outcome::decode_ns},  {"residence_ns", &Outcome::residence_ns},
     {"compute_ns", &Outcome::compute_ns}};
-constexpr Flag<Outcome> kOutcomeFlags[] = {{"decoded", &Outcome::decoded},
-                                           {"sent_jpeg", &Outcome::sent_jpeg}};
-constexpr Number<PartTimes> kPartNumbers[] = {{"edge_ns", &PartTimes::edge_ns},
-                                              {"link_ns", &PartTimes::link_ns},
-                                              {"server_ns", &PartTimes::server_ns}};
-constexpr Number<TraceStart> kStartNumbers[] = {{"overhead_bytes", &TraceStart::overhead_bytes}};
-constexpr Number<EdgeTable> kTableNumbers[] = {{"input_ns", &EdgeTable::input_ns}};
-constexpr Flag<TraceStart> kStartFlags[] = {{"has_weight_cache", &TraceStart::has_weight_cache}};
-constexpr Number<OnlineOptions> kOptionNumbers[] = {
+constexpr TraceFlag<Outcome> kOutcomeFlags[] = {{"decoded", &Outcome::decoded},
+                                                {"sent_jpeg", &Outcome::sent_jpeg}};
+constexpr TraceNumber<PartTimes> kPartNumbers[] = {{"edge_ns", &PartTimes::edge_ns},
+                                                   {"link_ns", &PartTimes::link_ns},
+                                                   {"server_ns", &PartTimes::server_ns}};
+constexpr TraceNumber<TraceStart> kStartNumbers[] = {
+    {"overhead_bytes", &TraceStart::overhead_bytes}};
+constexpr TraceNumber<EdgeTable> kTableNumbers[] = {{"input_ns", &EdgeTable::input_ns}};
+constexpr TraceFlag<TraceStart> kStartFlags[] = {
+    {"has_weight_cache", &TraceStart::has_weight_cache}};
+constexpr TraceNumber<OnlineOptions> kOptionNumbers[] = {
     {"timeout_ns", &OnlineOptions::timeout_ns}, {"link_drift_ns", &OnlineOptions::link_drift_ns}};
-constexpr Flag<OnlineOptions> kOptionFlags[] = {{"keep_link", &OnlineOptions::keep_link},
-                                                {"keep_rtt", &OnlineOptions::keep_rtt}};
-constexpr Number<planner::Link> kLinkNumbers[] = {{"bandwidth_bps", &planner::Link::bandwidth_bps},
-                                                  {"rtt_ns", &planner::Link::rtt_ns}};
-constexpr Number<planner::EnergyModel> kEnergyNumbers[] = {
+constexpr TraceFlag<OnlineOptions> kOptionFlags[] = {{"keep_link", &OnlineOptions::keep_link},
+                                                     {"keep_rtt", &OnlineOptions::keep_rtt}};
+constexpr TraceNumber<planner::Link> kLinkNumbers[] = {
+    {"bandwidth_bps", &planner::Link::bandwidth_bps}, {"rtt_ns", &planner::Link::rtt_ns}};
+constexpr TraceNumber<planner::EnergyModel> kEnergyNumbers[] = {
     {"compute_uw", &planner::EnergyModel::compute_uw},
     {"radio_pj_per_byte", &planner::EnergyModel::radio_pj_per_byte},
     {"idle_uw", &planner::EnergyModel::idle_uw}};
-constexpr Number<planner::Prices> kPriceNumbers[] = {
+constexpr TraceNumber<planner::Prices> kPriceNumbers[] = {
     {"requests", &planner::Prices::requests},
     {"server_ueur_per_hour", &planner::Prices::server_ueur_per_hour},
     {"egress_ueur_per_gb", &planner::Prices::egress_ueur_per_gb},
     {"energy_ueur_per_kwh", &planner::Prices::energy_ueur_per_kwh}};
-constexpr Number<planner::Request> kRequestNumbers[] = {{"budget", &planner::Request::budget},
-                                                        {"seed", &planner::Request::seed}};
-
-template <class T, std::size_t kCount>
-void put(Json& json, const T& value, const Number<T> (&fields)[kCount]) {
-  for (const Number<T>& field : fields) json[field.name] = value.*field.member;
-}
-
-template <class T, std::size_t kCount>
-void put(Json& json, const T& value, const Flag<T> (&fields)[kCount]) {
-  for (const Flag<T>& field : fields) json[field.name] = value.*field.member;
-}
-
-// Reads one line's fields; remembers whether all were there and of the right kind.
-class Fields {
- public:
-  explicit Fields(Json json) : json_(std::move(json)), good_(json_.is_object()) {}
-
-  [[nodiscard]] bool good() const { return good_; }
-
-  std::uint64_t number(const char* name, std::uint64_t most = UINT64_MAX) {
-    const Json* value = find(name);
-    good_ = good_ && value != nullptr && value->is_number_unsigned() &&
-            value->get<std::uint64_t>() <= most;
-    return good_ ? value->get<std::uint64_t>() : 0;
-  }
-  [[nodiscard]] bool has(const char* name) { return find(name) != nullptr; }
-  bool flag(const char* name) {
-    const Json* value = find(name);
-    good_ = good_ && value != nullptr && value->is_boolean();
-    return good_ && value->get<bool>();
-  }
-  std::string text(const char* name) {
-    const Json* value = find(name);
-    good_ = good_ && value != nullptr && value->is_string();
-    return good_ ? value->get<std::string>() : std::string();
-  }
-  // At most `most`, none over an hour of nanoseconds.
-  std::vector<std::uint64_t> numbers(const char* name, std::size_t most = kMaxProfileOps) {
-    std::vector<std::uint64_t> read;
-    const Json* value = find(name);
-    if (value == nullptr || !value->is_array() || value->size() > most) {
-      good_ = false;
-      return read;
-    }
-    for (const Json& entry : *value) {
-      if (!entry.is_number_unsigned() || entry.get<std::uint64_t>() > kMaxProfileNs) {
-        good_ = false;
-        return {};
-      }
-      read.push_back(entry.get<std::uint64_t>());
-    }
-    return read;
-  }
-
-  // Those of an array; what is none spoils the line.
-  std::vector<Json> entries(const char* name, std::size_t most) {
-    const Json* value = find(name);
-    good_ = good_ && value != nullptr && value->is_array() && value->size() <= most;
-    return good_ ? std::vector<Json>(value->begin(), value->end()) : std::vector<Json>();
-  }
-  Json object(const char* name) {
-    const Json* value = find(name);
-    good_ = good_ && value != nullptr && value->is_object();
-    return good_ ? *value : Json::object();
-  }
-  void require(bool condition) { good_ = good_ && condition; }
-
-  template <class T, std::size_t kCount>
-  void get(T& value, const Number<T> (&fields)[kCount]) {
-    for (const Number<T>& field : fields) value.*field.member = number(field.name);
-  }
-  template <class T, std::size_t kCount>
-  void get(T& value, const Flag<T> (&fields)[kCount]) {
-    for (const Flag<T>& field : fields) value.*field.member = flag(field.name);
-  }
-
- private:
-  const Json* find(const char* name) {
-    if (!json_.is_object()) return nullptr;
-    const auto found = json_.find(name);
-    return found == json_.end() ? nullptr : &*found;
-  }
-
-  const Json json_;
-  bool good_;
-};
+constexpr TraceNumber<planner::Request> kRequestNumbers[] = {{"budget", &planner::Request::budget},
+                                                             {"seed", &planner::Request::seed}};
 
 // Names and messages are bytes, JSON is UTF-8: what is not is replaced, never a reason to fail.
 std::string line_of(const Json& json) {
@@ -168,14 +76,14 @@ Json speed_json(const DeviceSpeed& speed) {
   return {{"clock_khz", speed.clock_khz}, {"cores", speed.cores}};
 }
 
-DeviceSpeed read_speed(Fields& fields) {
+DeviceSpeed read_speed(TraceFields& fields) {
   return {.clock_khz = static_cast<std::uint32_t>(fields.number("clock_khz", UINT32_MAX)),
           .cores = static_cast<std::uint32_t>(fields.number("cores", UINT32_MAX))};
 }
 
 // The speed in the object called `name`; what is none spoils `fields`.
-DeviceSpeed read_speed(Fields& fields, const char* name) {
-  Fields inner(fields.object(name));
+DeviceSpeed read_speed(TraceFields& fields, const char* name) {
+  TraceFields inner(fields.object(name));
   const DeviceSpeed speed = read_speed(inner);
   fields.require(inner.good());
   return speed;
@@ -222,7 +130,7 @@ bool read_codec(const Json& json, std::vector<CodecsAtCut>& cuts) {
   return true;
 }
 
-CutCodecs read_codecs(Fields& fields) {
+CutCodecs read_codecs(TraceFields& fields) {
   std::vector<CodecsAtCut> cuts;
   for (const Json& entry : fields.entries("codecs", planner::kMaxCandidates)) {
     fields.require(read_codec(entry, cuts));
@@ -237,22 +145,22 @@ Json start_json(const TraceStart& start) {
             {"variant", start.variant},
             {"prefer", preference_name(start.preference)}};
   json["codecs"] = codecs_json(start.codecs);
-  put(json, start, kStartNumbers);
-  put(json, start, kStartFlags);
-  put(json, start.options, kOptionNumbers);
-  put(json, start.options, kOptionFlags);
-  put(json, start.options.initial_link, kLinkNumbers);
-  put(json, start.options.energy, kEnergyNumbers);
-  put(json, start.options.prices, kPriceNumbers);
+  put_fields(json, start, kStartNumbers);
+  put_fields(json, start, kStartFlags);
+  put_fields(json, start.options, kOptionNumbers);
+  put_fields(json, start.options, kOptionFlags);
+  put_fields(json, start.options.initial_link, kLinkNumbers);
+  put_fields(json, start.options.energy, kEnergyNumbers);
+  put_fields(json, start.options.prices, kPriceNumbers);
   json["pick"] = static_cast<unsigned>(start.options.pick);
   const planner::Request& request = start.options.request;
-  put(json, request, kRequestNumbers);
+  put_fields(json, request, kRequestNumbers);
   json["policy"] = static_cast<unsigned>(request.policy);
   json["rank"] = static_cast<unsigned>(request.rank);
   json["optimized"] = static_cast<unsigned>(request.objectives.optimized);
   json["constrained"] = static_cast<unsigned>(request.objectives.constrained);
   json["factor"] = {request.factor.numerator, request.factor.denominator};
-  put(json, start.table, kTableNumbers);
+  put_fields(json, start.table, kTableNumbers);
   json["threads"] = start.table.threads;
   json["measured_at"] = speed_json(start.table.speed);
   json["speed"] = speed_json(start.speed);
@@ -260,7 +168,7 @@ Json start_json(const TraceStart& start) {
   return json;
 }
 
-planner::Request read_request(Fields& fields) {
+planner::Request read_request(TraceFields& fields) {
   planner::Request request;
   fields.get(request, kRequestNumbers);
   // The planner itself refuses enumerators that it does not know.
@@ -279,7 +187,8 @@ planner::Request read_request(Fields& fields) {
 }
 
 // Of version 2: the codec that was named.
-Result<CutCodecs> read_named_codec(Fields& fields, const ModelFile& model, std::uint32_t variant) {
+Result<CutCodecs> read_named_codec(TraceFields& fields, const ModelFile& model,
+                                   std::uint32_t variant) {
   if (!fields.has("codec")) return CutCodecs();
   const auto codec = find_codec(fields.text("codec"));
   fields.require(codec.has_value());
@@ -287,7 +196,7 @@ Result<CutCodecs> read_named_codec(Fields& fields, const ModelFile& model, std::
   return CutCodecs::of_one(model, variant, *codec);
 }
 
-TraceStart read_start(Fields& fields) {
+TraceStart read_start(TraceFields& fields) {
   TraceStart start;
   start.variant = static_cast<std::uint32_t>(fields.number("variant", UINT32_MAX));
   const std::string prefer = fields.text("prefer");
@@ -320,11 +229,11 @@ Json choice_json(const Result<Choice>& choice, std::uint64_t version = kTraceVer
   if (choice->split.op_boundary == 0) json["sends_file"] = choice->sends_file;
   if (version >= 3 && choice->codec != CodecChoice{}) json["codec"] = codec_name(choice->codec);
   if (!choice->bounds_missed.empty()) json["bounds_missed"] = choice->bounds_missed;
-  put(json, choice->predicted, kPartNumbers);
+  put_fields(json, choice->predicted, kPartNumbers);
   return json;
 }
 
-HandshakeSeen read_handshake(Fields& fields, std::uint64_t version) {
+HandshakeSeen read_handshake(TraceFields& fields, std::uint64_t version) {
   HandshakeSeen seen;
   fields.get(seen, kHandshakeNumbers);
   seen.op_ns = fields.numbers("op_ns");
@@ -334,7 +243,7 @@ HandshakeSeen read_handshake(Fields& fields, std::uint64_t version) {
   return seen;
 }
 
-Situation read_situation(Fields& fields) {
+Situation read_situation(TraceFields& fields) {
   Situation situation;
   fields.get(situation, kSituationNumbers);
   fields.get(situation, kSituationFlags);
@@ -349,7 +258,7 @@ Situation read_situation(Fields& fields) {
   return situation;
 }
 
-Outcome read_outcome(Fields& fields, std::size_t ops) {
+Outcome read_outcome(TraceFields& fields, std::size_t ops) {
   Outcome outcome;
   fields.get(outcome, kOutcomeNumbers);
   fields.get(outcome, kOutcomeFlags);
@@ -369,7 +278,7 @@ class Replayer {
 
   // False: the line is not one of a trace.
   bool take(const Json& json, std::size_t line) {
-    Fields fields(json);
+    TraceFields fields(json);
     const std::string event = fields.text("event");
     if (event == "handshake") {
       const HandshakeSeen seen = read_handshake(fields, version_);
@@ -442,7 +351,7 @@ struct CheckedStart {
 
 Result<CheckedStart> check_start(const Json& json, const std::string& path,
                                  const ModelFile& model) {
-  Fields fields(json);
+  TraceFields fields(json);
   const bool is_start = fields.text("event") == "start";
   const std::uint64_t version = fields.number("version");
   if (!is_start || version < kOldestTraceVersion || version > kTraceVersion) {
@@ -489,7 +398,7 @@ Result<DecisionTrace> DecisionTrace::create(const std::string& path, const Trace
 
 void DecisionTrace::write(const HandshakeSeen& seen) {
   Json json{{"event", "handshake"}};
-  put(json, seen, kHandshakeNumbers);
+  put_fields(json, seen, kHandshakeNumbers);
   json["op_ns"] = seen.op_ns;
   json["decode_ns"] = seen.decode_ns;
   json["takes_codecs"] = seen.takes_codecs;
@@ -504,12 +413,12 @@ void DecisionTrace::write(const DeviceSpeed& now) {
 
 void DecisionTrace::write(const Situation& situation, const Result<Choice>& choice) {
   Json json{{"event", "choice"}};
-  put(json, situation, kSituationNumbers);
-  put(json, situation, kSituationFlags);
-  put(json, situation.picture, kPictureNumbers);
-  put(json, situation.picture, kPictureFlags);
-  put(json, situation.caps, kCapNumbers);
-  put(json, situation.caps, kCapFlags);
+  put_fields(json, situation, kSituationNumbers);
+  put_fields(json, situation, kSituationFlags);
+  put_fields(json, situation.picture, kPictureNumbers);
+  put_fields(json, situation.picture, kPictureFlags);
+  put_fields(json, situation.caps, kCapNumbers);
+  put_fields(json, situation.caps, kCapFlags);
   json["disagreement_ppm"] = situation.caps.disagreement_ppm;
   json["min_split"] = situation.caps.min_split;
   json["unreached_why"] = situation.unreached_why;
@@ -519,8 +428,8 @@ void DecisionTrace::write(const Situation& situation, const Result<Choice>& choi
 
 void DecisionTrace::write(const Outcome& outcome) {
   Json json{{"event", "outcome"}, {"op", outcome.op_boundary}};
-  put(json, outcome, kOutcomeNumbers);
-  put(json, outcome, kOutcomeFlags);
+  put_fields(json, outcome, kOutcomeNumbers);
+  put_fields(json, outcome, kOutcomeFlags);
   if (outcome.codec != CodecChoice{}) json["codec"] = codec_name(outcome.codec);
   file_ << line_of(json);
 }
