@@ -141,11 +141,15 @@ asio::awaitable<Status> Pipeline::try_server(Work& work, ServerAnswer& answer) {
   co_return status;
 }
 
-// The server may have closed an idle connection: one try more, on a new one, before giving up.
+// The server may have closed an idle connection, or one broke that had worked: one try more, on a
+// new one, before giving up.
 asio::awaitable<Status> Pipeline::try_twice(Work& work, ServerAnswer& answer) {
   const bool was_open = connection_->is_open();
   Status status = co_await try_server(work, answer);
-  if (status.code() != StatusCode::kUnavailable || !was_open) co_return status;
+  // Others may have been answered on it since this one began to connect.
+  const bool had_worked =
+      was_open || (answered_handshake_ > 0 && answered_handshake_ == connection_->handshakes());
+  if (status.code() != StatusCode::kUnavailable || !had_worked) co_return status;
   if (answer.frame_bytes_up > 0) ++counters_.retries;
   co_return co_await try_server(work, answer);
 }
