@@ -107,23 +107,22 @@ void PictureRun::go_on(std::size_t places_held) {
 }
 
 asio::awaitable<void> PictureRun::answer_and_tell(PictureTask task, std::uint64_t number) {
-  const bool hopeless = !mismatch_.is_ok();
   Record record = co_await answer(std::move(task));
   if (record.spooled) outage_ = true;
   if (delivery_ != nullptr && outage_ && record.status.is_ok() && !record.sent.empty()) {
     drain_due_ = true;
   }
-  untold_.emplace(number, Told{std::move(record), hopeless});
+  untold_.emplace(number, std::move(record));
   tell_in_order();
   places_.leave();
 }
 
 void PictureRun::tell_in_order() {
   while (!untold_.empty() && untold_.begin()->first == next_told_) {
-    const Told next = std::move(untold_.begin()->second);
+    const Record next = std::move(untold_.begin()->second);
     untold_.erase(untold_.begin());
     ++next_told_;
-    tell(next.record, next.hopeless);
+    tell(next);
     if (progress_ != nullptr) progress_->advance();
   }
   told_.set();
@@ -157,7 +156,7 @@ asio::awaitable<void> PictureRun::drain() {
     if (!task) break;
     const std::uint64_t id = task->request_id;
     const Record record = co_await answer(std::move(*task));
-    tell(record, false);
+    tell(record);
     if (!record.spooled) continue;
     outage_ = true;
     delivery_->pass_over(id);
@@ -200,14 +199,16 @@ void PictureRun::print(const std::string& line) {
   if (!written) tally_.output_broken = true;
 }
 
-void PictureRun::tell(const Record& record, bool hopeless) {
+void PictureRun::tell(const Record& record) {
   if (progress_ != nullptr) progress_->clear();
   record.status.is_ok() ? ++tally_.answered : ++tally_.failed;
   if (!record.status.is_ok() && tally_.first_failure.is_ok()) tally_.first_failure = record.status;
   errors_.observe(record);
   print(report_.json ? record_json(record, model_, report_, errors_.median()) + "\n"
                      : record_text(record, model_, report_));
-  if (!record.status.is_ok() && !hopeless) {
+  const bool is_mismatch = record.status.code() == StatusCode::kMismatch;
+  const bool is_told = is_mismatch && std::exchange(told_of_mismatch_, true);
+  if (!record.status.is_ok() && !is_told) {
     std::fprintf(stderr, "cleave-agent: %s\n", record.status.message().c_str());
   }
   if (const std::string notice = watch_.take_notice(); !notice.empty()) {

@@ -47,12 +47,6 @@ class PictureRun {
   void note_dropped(const Dropped& dropped);
 
  private:
-  // What was in work and waits until those before it are told.
-  struct Told {
-    Record record;
-    bool hopeless = false;
-  };
-
   asio::awaitable<void> take_all(PictureQueue& pictures);
   asio::awaitable<void> rest(std::size_t places_held);
   void go_on(std::size_t places_held);
@@ -62,7 +56,7 @@ class PictureRun {
   void tell_in_order();
   asio::awaitable<void> drain();
   asio::awaitable<void> drain_after_outage();
-  void tell(const Record& record, bool hopeless);
+  void tell(const Record& record);
   void print(const std::string& line);
   [[nodiscard]] bool ended() const { return stopping_ || tally_.output_broken; }
 
@@ -80,11 +74,12 @@ class PictureRun {
   ProgressBar* progress_ = nullptr;   // likewise
   std::uint64_t begun_ = 0;
   std::uint64_t next_told_ = 0;
-  std::map<std::uint64_t, Told> untold_;  // by number
+  std::map<std::uint64_t, Record> untold_;  // by number: those before them are in work
   PredictionErrors errors_;
   Tally tally_;
   Status
       mismatch_;  // the other model will not appear by waiting: every further picture ends so too
+  bool told_of_mismatch_ = false;  // once is enough
   bool stopping_ = false;
   bool outage_ = false;     // a picture had to wait, and the server has not answered since
   bool drain_due_ = false;  // now it has
