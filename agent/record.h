@@ -53,7 +53,7 @@ struct Record {
   std::string codec;            // of tensors that were sent: raw, lossless, f16, int8, coded:N
   std::uint64_t bytes_up = 0;   // attachment bytes that travelled, also to no answer
   std::uint64_t edge_ns = 0;    // read, decode, resize, normalize, ops on the device
-  std::uint64_t encode_ns = 0;  // boundary tensors to bytes, and the request
+  std::uint64_t encode_ns = 0;  // boundary tensors to a codec's bytes; raw: 0
   std::uint64_t tx_ns = 0;      // estimate: wait - residence - rx
   std::uint64_t server_ns = 0;  // residence, by the server's clock
   std::uint64_t rx_ns = 0;      // estimate: half a round trip, at most wait - residence

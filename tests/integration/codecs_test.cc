@@ -126,7 +126,7 @@ TEST_CASE("each codec at several cuts: bytes on the wire, and scores") {
       CHECK_FALSE(record.contains("fallback"));
       CHECK(record.at("sent") == "tensors");
       CHECK(record.at("codec") == codec);
-      CHECK(record.at("encode_ns") > 0);
+      CHECK((record.at("encode_ns") > 0) == (codec != std::string("raw")));
       const std::uint64_t bytes = record.at("bytes_up");
       const double off = furthest(record.at("scores"), exact);
       if (codec == "raw") CHECK(bytes == raw);
@@ -312,7 +312,10 @@ TEST_CASE("--codec auto: plan shows a row for each codec, a trace replays, what-
   const AgentRun changed = bench.agent("plan", otherwise);
   REQUIRE_MESSAGE(changed.exit_code == 0, changed.err);
   CHECK(changed.records.at(0).at("choice").at("codec") == "raw");
-  CHECK(changed.records.at(0).at("why_without_what_if") == why);
+  // The round trip is measured by each: the figures differ in their last digits.
+  const std::string choice = why.substr(0, why.find(", "));
+  const std::string without = changed.records.at(0).at("why_without_what_if");
+  CHECK(without.substr(0, without.find(", ")) == choice);
 }
 
 TEST_CASE("--codec refuses what it cannot keep") {

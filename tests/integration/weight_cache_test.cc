@@ -113,7 +113,8 @@ TEST_CASE("a second agent packs nothing; a deeper cut only adds files") {
   const nlohmann::json& used = profiled.records.at(0).at("weight_cache");
   CHECK(used.at("ops_packed") == 0);
   CHECK(used.at("files_written") == 0);
-  CHECK(used.at("ops_mapped") == more.size());
+  // Once for the time of each op, once for what the codecs make of what crosses the cuts.
+  CHECK(used.at("ops_mapped") == 2 * more.size());
   CHECK(files_of(cache) == more);
   const AgentRun without = run_agent(
       {"run", "--model", model, "--split", "all", "--no-cache", "--json", "--scores", picture});
