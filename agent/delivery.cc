@@ -83,11 +83,12 @@ Result<std::unique_ptr<Delivery>> Delivery::open(const DeliveryTexts& texts,
 
 std::uint64_t Delivery::accept(const std::string& image, std::span<const std::byte> file) {
   std::error_code error;
-  const std::filesystem::path path = std::filesystem::absolute(image, error);
+  std::string path = std::filesystem::absolute(image, error).string();
+  if (error || path.size() > kMaxSourceNameBytes) path = image.substr(0, kMaxSourceNameBytes);
   return ledger_->accept({.file_bytes = file.size(),
                           .file_crc = crc_of(file),
                           .name = image.substr(0, kMaxSourceNameBytes),
-                          .path = error ? std::string() : path.string()});
+                          .path = std::move(path)});
 }
 
 void Delivery::drop_unread(const std::string& image) {

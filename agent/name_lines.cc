@@ -14,9 +14,11 @@
 namespace cleave::agent {
 namespace {
 
-bool is_plain_file(int descriptor) {
+// Only of these the system tells when there is more; the others, as /dev/null, are read at once.
+bool tells_of_more(int descriptor) {
   struct stat info {};
-  return fstat(descriptor, &info) == 0 && S_ISREG(info.st_mode);
+  if (fstat(descriptor, &info) != 0) return false;
+  return S_ISFIFO(info.st_mode) || S_ISSOCK(info.st_mode) || isatty(descriptor) == 1;
 }
 
 }  // namespace
@@ -25,7 +27,7 @@ NameLines::NameLines(const asio::any_io_executor& executor, int descriptor) : in
   const int copy = fcntl(descriptor, F_DUPFD_CLOEXEC, 0);
   flags_ = fcntl(copy, F_GETFL);
   error_code failed;
-  if (copy >= 0 && !is_plain_file(copy)) input_.assign(copy, failed);
+  if (copy >= 0 && tells_of_more(copy)) input_.assign(copy, failed);
   if (!input_.is_open()) file_ = copy;
 }
 
@@ -71,6 +73,9 @@ asio::awaitable<Status> NameLines::read_all(PictureQueue& queue) {
       co_return Status(StatusCode::kIo, std::string("standard input: ") + std::strerror(errno));
     }
     if (count == 0 && !unfinished_.empty()) unfinished_ += '\n';
+    if (std::memchr(bytes.data(), 0, static_cast<std::size_t>(count)) != nullptr) {
+      co_return Status(StatusCode::kOutOfRange, "standard input: a line is no name of a file");
+    }
     unfinished_.append(bytes.data(), static_cast<std::size_t>(count));
     const bool taken = co_await put_lines(queue);
     if (!taken || count == 0) co_return Status::ok();
@@ -88,8 +93,12 @@ asio::awaitable<bool> NameLines::put_lines(PictureQueue& queue) {
     std::string line = unfinished_.substr(begin, end - begin);
     begin = end + 1;
     if (line.empty()) continue;
+    const std::uint64_t dropped = queue.dropped();
     const bool taken = co_await queue.put(std::move(line));
     if (!taken) co_return false;
+    // A drop is written and perhaps synced: what is sent and received comes in between.
+    if (queue.dropped() == dropped) continue;
+    co_await asio::post(input_.get_executor(), asio::use_awaitable);
   }
   unfinished_.erase(0, begin);
   co_return true;

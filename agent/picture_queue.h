@@ -66,12 +66,13 @@ class PictureQueue {
     arrived_.set();
   }
 
-  // The next, when it has come; nothing after the last, and after close().
+  // The next, when it has come; nothing after the last, after close(), and when it was woken.
   asio::awaitable<std::optional<std::string>> take() {
-    while (!closed_ && !finished_ && waiting_.empty()) {
+    while (!closed_ && !finished_ && !woken_ && waiting_.empty()) {
       arrived_.reset();
       (void)co_await arrived_.wait();
     }
+    woken_ = false;
     if (closed_ || waiting_.empty()) co_return std::nullopt;
     std::optional<std::string> image(std::move(waiting_.front()));
     waiting_.pop_front();
@@ -85,6 +86,14 @@ class PictureQueue {
     taken_.set();
   }
 
+  // Whoever waits in take() has something else to do first.
+  void wake() {
+    woken_ = true;
+    arrived_.set();
+  }
+
+  // take() gives nothing any more.
+  [[nodiscard]] bool is_over() const { return closed_ || (finished_ && waiting_.empty()); }
   [[nodiscard]] std::size_t waiting() const { return waiting_.size(); }
   [[nodiscard]] std::uint64_t dropped() const { return dropped_; }
 
@@ -102,6 +111,7 @@ class PictureQueue {
   Signal taken_;
   bool finished_ = false;
   bool closed_ = false;
+  bool woken_ = false;
   std::uint64_t dropped_ = 0;
 };
 

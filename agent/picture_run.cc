@@ -80,10 +80,15 @@ asio::awaitable<void> PictureRun::take_all(PictureQueue& pictures) {
     }
     std::optional<std::string> picture;
     if (!ended()) picture = co_await pictures.take();
+    if (!ended() && !picture && !pictures.is_over()) {  // woken: what waited comes first
+      places_.leave();
+      continue;
+    }
     if (!picture || ended()) {
       places_.leave();
       break;
     }
+    if (drain_due_) co_await drain_after_outage();
     begin(std::move(*picture));
   }
 }
@@ -111,6 +116,7 @@ asio::awaitable<void> PictureRun::answer_and_tell(PictureTask task, std::uint64_
   if (record.spooled) outage_ = true;
   if (delivery_ != nullptr && outage_ && record.status.is_ok() && !record.sent.empty()) {
     drain_due_ = true;
+    if (pictures_ != nullptr) pictures_->wake();
   }
   untold_.emplace(number, std::move(record));
   tell_in_order();

@@ -60,7 +60,12 @@ asio::awaitable<Processed> Pipeline::process(PictureTask task) {
   in_work_.push_back(&work);
   counters_.most_in_work = std::max<std::uint64_t>(counters_.most_in_work, in_work_.size());
   front_.leave();  // its head is given to the compute thread before the next picture begins
-  if (status.is_ok() && !work.waited_as) status = co_await compute_head(work);
+  if (status.is_ok() && !work.waited_as) {
+    status = co_await compute_head(work);
+    const bool for_others =
+        status.code() == StatusCode::kResourceExhausted && work.room.beside_bytes > 0;
+    if (for_others) status = co_await compute_head_alone(work);
+  }
   work.record.edge_ns =
       ns_between(work.started, Clock::now()) - work.record.waited_ns - work.record.encode_ns;
   if (status.is_ok() && (work.waited_as || work.split.op_boundary < op_count_)) {
@@ -250,6 +255,25 @@ asio::awaitable<Status> Pipeline::compute_head(Work& work) {
   });
   work.record.waited_ns += ns_between(given, begun);
   last_head_ns_ = ns_between(begun, Clock::now());
+  co_return status;
+}
+
+// What the others in work hold left too little, as for a picture that is decoded whole. Nothing new
+// begins until they are done; those that wait for the same hold no more than their files.
+asio::awaitable<Status> Pipeline::compute_head_alone(Work& work) {
+  const auto start = Clock::now();
+  work.buffers = PictureBuffers();
+  work.buffer_bytes = 0;
+  work.waits_alone = true;
+  one_done_.set();  // for one that is at the front already
+  (void)co_await front_.enter();
+  const auto is_busy = [&](const Work* each) { return each != &work && !each->waits_alone; };
+  while (std::ranges::any_of(in_work_, is_busy)) co_await one_is_done();
+  work.waits_alone = false;
+  work.buffer_bytes = planned_buffer_bytes(work);
+  work.record.waited_ns += ns_between(start, Clock::now());
+  const Status status = co_await compute_head(work);
+  front_.leave();
   co_return status;
 }
 

@@ -109,6 +109,8 @@ class Pipeline {
     std::unique_ptr<BoundaryCodec> its_codec;  // of that
     std::uint64_t crossing_bytes = 0;          // of that, decoded
     PictureBuffers buffers;
+    bool has_crossing = false;       // the head has run: what crosses is in them
+    bool waits_alone = false;        // for the others in work to end
     std::uint64_t buffer_bytes = 0;  // that they take or will take; the executor's thread reads it
     Room room;
     bool is_jpeg = false;
@@ -159,6 +161,7 @@ class Pipeline {
 
   // The compute thread's.
   asio::awaitable<Status> compute_head(Work& work);
+  asio::awaitable<Status> compute_head_alone(Work& work);
   Status run_head(Work& work);
   void make_room_for(const Work& work);
   Status compute_input(Work& work);

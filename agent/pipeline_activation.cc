@@ -96,8 +96,8 @@ Status Pipeline::restore_tensors(Work& work) const {
 
 // In the form that was sent or, when no server was reached yet, in the one that would be.
 std::optional<Activation> Pipeline::activation_of(const Work& work) const {
-  const bool has_one = options_.offers_activations && !work.waited_as &&
-                       !work.buffers.boundary_bytes.empty() && work.split.op_boundary < op_count_;
+  const bool has_one =
+      options_.offers_activations && work.has_crossing && work.split.op_boundary < op_count_;
   if (!has_one) return std::nullopt;
   const bool never_reached = connection_ == nullptr || connection_->handshakes() == 0;
   const bool coded = work.encoded_bytes > 0 && (never_reached || connection_->takes_codecs());

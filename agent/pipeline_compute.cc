@@ -45,6 +45,11 @@ Status Pipeline::prepare_input(Work& work, std::uint64_t ram_bytes, std::span<fl
     work.buffers.pixels.resize(element_count(input_shape_));
     const Status decoded =
         decode_to_model_size(work.file, preprocessing, input_shape_, limits, work.buffers.pixels);
+    // Alone it may have room.
+    if (decoded.code() == StatusCode::kOutOfRange && work.room.beside_bytes > 0) {
+      return {StatusCode::kResourceExhausted, work.record.image + ": " + decoded.message() +
+                                                  ", beside the pictures that are in work"};
+    }
     if (!decoded.is_ok()) return decoded.with_context(work.record.image);
     work.has_pixels = true;
   }
@@ -79,6 +84,7 @@ Status Pipeline::run_head_ops(Work& work) {
   const auto start = Clock::now();
   CLEAVE_RETURN_IF_ERROR(head_.executor().run());
   work.head_ns = ns_between(start, Clock::now());
+  work.has_crossing = true;
   if (range.last == op_count_) {
     const BoundaryBuffer& scores = head_.executor().outputs()[0];
     work.record.scores.assign(scores.f32().begin(), scores.f32().end());

@@ -76,7 +76,10 @@ Clock::time_point Pipeline::ask_until(const Work& work) const {
   if (with_spare >= timeout_ns) return work.latest;
   const Clock::time_point until =
       work.latest - std::chrono::nanoseconds(with_spare) - kFinishMargin;
-  return until > Clock::now() ? until : work.latest;
+  const auto now = Clock::now();
+  if (until > now) return until;
+  // Without the spare: at once it may still be in time.
+  return now + std::chrono::nanoseconds(rest_ns) < work.latest ? now : work.latest;
 }
 
 // A picture is in one form of several, but never at several levels.

@@ -3,7 +3,7 @@
 
 #include <algorithm>
 #include <boost/asio/co_spawn.hpp>
-#include <boost/asio/detached.hpp>
+#include <exception>
 #include <utility>
 
 #include "schemas/protocol.h"
@@ -21,6 +21,18 @@ constexpr std::size_t kMostControlFrames = 64;
 bool is_of_one_request(fbs::ErrorCode code) {
   return code == fbs::ErrorCode::Busy || code == fbs::ErrorCode::BadPicture ||
          code == fbs::ErrorCode::DeadlineExceeded || code == fbs::ErrorCode::Cancelled;
+}
+
+// What one request's refusal, or a deadline, that ends the connection is to the others on it.
+Status broken_by(const Status& why) {
+  switch (why.code()) {
+    case StatusCode::kMismatch:
+    case StatusCode::kCorrupt:
+    case StatusCode::kUnavailable:
+      return why;
+    default:
+      return {StatusCode::kUnavailable, why.message()};
+  }
 }
 
 }  // namespace
@@ -178,7 +190,7 @@ Status RequestChannel::give_up(const Outgoing& request) {
   Status status = over_time("waiting for the server: no answer in time");
   ++state_->counters.cancelled;
   const bool can_cancel = (server_.features & kFeatureCancel) != 0;
-  if (can_cancel || pending_.size() > 1) {
+  if (can_cancel || pending_.size() > 1 || places_->waiting() > 0) {
     pending_.give_up(request.request_id);
     if (can_cancel) send_soon(make_cancel(request.request_id));
   } else {
@@ -203,7 +215,9 @@ void RequestChannel::begin_waiting() {
 void RequestChannel::spawn(asio::awaitable<void> (RequestChannel::*coroutine)()) {
   asio::co_spawn(
       executor_, [self = shared_from_this(), coroutine] { return ((*self).*coroutine)(); },
-      asio::detached);
+      [self = shared_from_this()](std::exception_ptr error) {
+        if (error != nullptr) self->close({StatusCode::kUnavailable, "no memory for the link"});
+      });
 }
 
 asio::awaitable<void> RequestChannel::read() {
@@ -265,7 +279,7 @@ Status RequestChannel::take_error(const fbs::Error& error) {
   if (error.request_id() == 0) return refusal;
   if (!is_of_one_request(error.code())) {
     draining_ = true;
-    ended_by_ = refusal;
+    ended_by_ = broken_by(refusal);
   }
   if (PendingRequest* pending = pending_.find(error.request_id())) {
     pending->end(refusal);
@@ -343,7 +357,7 @@ void RequestChannel::end_if_drained() {
 }
 
 void RequestChannel::close(const Status& why) {
-  const Status reason = why;  // it may be ended_by_
+  const Status reason = broken_by(why);
   if (is_open_ && !draining_) ended_by_ = reason;
   is_open_ = false;
   link_.close();

@@ -7,7 +7,9 @@
 //
 // While a request is pending the server is watched (liveness.h): one that went silent is asked with
 // a Ping, and the connection dropped when nothing comes. Coroutines of its own read and watch; they
-// hold the object until the link is closed, so that the owner may leave at any time.
+// hold the object until the link is closed, so that the owner may leave at any time. What they
+// await without a deadline of their own, the first byte of a frame and their turn to send, the
+// watch and the deadline of the frame that is being sent end.
 #pragma once
 
 #include <cstdint>

@@ -264,6 +264,9 @@ int run_command(const CommandOptions& options) {
   }
   const auto codec = wanted_codec(options);
   if (!codec.is_ok()) return fail(ExitCode::kUsage, codec.status().message());
+  // One heap for both threads: what one gives back, the other may take, as the plan counts it.
+  (void)mallopt(M_ARENA_MAX, 1);
+  asio::io_context io(1);  // the first: what has sockets and timers of it goes before it
   auto inputs = RunInputs::from(options);
   if (!inputs.is_ok()) {
     const bool usage = inputs.status().code() == StatusCode::kInvalidArgument;
@@ -295,9 +298,6 @@ int run_command(const CommandOptions& options) {
   auto trace = open_trace(options, *device, *planner, pipeline_options);
   if (!trace.is_ok()) return fail(ExitCode::kIo, trace.status().message());
   pipeline_options.trace = trace->get();
-  // One heap for both threads: what one gives back, the other may take, as the plan counts it.
-  (void)mallopt(M_ARENA_MAX, 1);
-  asio::io_context io(1);
   std::unique_ptr<Connection> connection;
   if (*remote) connection = std::make_unique<Connection>(io.get_executor(), **remote);
   std::function<void(const Dropped&)> told_of_drops = [](const Dropped& dropped) {

@@ -45,6 +45,7 @@ asio::awaitable<Status> RunInputs::feed() {
 }
 
 void RunInputs::stop() {
+  queue_->close();  // whoever waits for room in it
   if (names_ != nullptr) names_->stop();
 }
 

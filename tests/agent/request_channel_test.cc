@@ -14,6 +14,7 @@
 #include <future>
 #include <map>
 #include <memory>
+#include <thread>
 #include <vector>
 
 #include "agent/connection.h"
@@ -109,6 +110,7 @@ TEST_CASE("requests in flight are matched to their answers, in whatever order th
 
 TEST_CASE("no more requests are in flight than the agent and the server allow") {
   std::atomic<int> at_once{0};
+  std::atomic<bool> further_came{false};
   const ScriptedServer server([&](ScriptedPeer& peer, int) {
     peer.greet(kChannelIdentity);  // allows 4
     std::vector<std::uint64_t> ids;
@@ -117,6 +119,7 @@ TEST_CASE("no more requests are in flight than the agent and the server allow") 
       at_once = std::max(at_once.load(), static_cast<int>(ids.size()));
       const bool more_come = answered + static_cast<int>(ids.size()) < 6 && ids.size() < 2;
       if (more_come) continue;
+      if (!peer.is_quiet_for(milliseconds(50))) further_came = true;
       for (const std::uint64_t id : ids) peer.send(make_answer(id, scores_of(id), {}));
       answered += static_cast<int>(ids.size());
       ids.clear();
@@ -128,6 +131,26 @@ TEST_CASE("no more requests are in flight than the agent and the server allow") 
   bench.exchange(6);
   for (const Status& status : bench.statuses) CHECK_MESSAGE(status.is_ok(), status.message());
   CHECK(at_once == 2);
+  CHECK_FALSE(further_came);
+}
+
+TEST_CASE("one request's refusal that ends the connection is no refusal of the others") {
+  bool names_request = false;
+  SUBCASE("of a request") { names_request = true; }
+  SUBCASE("of the connection") {}
+  const ScriptedServer server([&](ScriptedPeer& peer, int) {
+    peer.greet(kChannelIdentity);
+    const std::uint64_t first = peer.next_request();
+    (void)peer.next_request();
+    peer.send(make_error(names_request ? first : 0, fbs::ErrorCode::BadRequest, "no such cut"));
+  });
+  ChannelBench bench(server);
+  bench.options.max_in_flight = 2;  // the third waits for its place
+  bench.exchange(3);
+  CHECK(bench.statuses[0].code() ==
+        (names_request ? StatusCode::kInvalidArgument : StatusCode::kUnavailable));
+  CHECK(bench.statuses[1].code() == StatusCode::kUnavailable);
+  CHECK(bench.statuses[2].code() == StatusCode::kUnavailable);
 }
 
 TEST_CASE("one whose time is over is cancelled, the others go on, and its late answer is counted") {
@@ -241,7 +264,26 @@ TEST_CASE("a slow uplink is not taken for a dead server") {
   CHECK(bench.counters.heartbeats_missed == 0);
 }
 
-TEST_CASE("time behind other requests is not the link's, and what is ahead of it is known") {
+TEST_CASE("bytes that are still on their way when a request begins are known") {
+  const ScriptedServer server(
+      [](ScriptedPeer& peer, int) {
+        peer.greet(kChannelIdentity);
+        std::this_thread::sleep_for(milliseconds(200));
+        while (const std::uint64_t id = peer.next_request()) {
+          peer.send(make_answer(id, scores_of(id), {}));
+        }
+      },
+      4096);
+  ChannelBench bench(server);
+  bench.payload.resize(60'000);
+  bench.exchange(2);
+  REQUIRE_MESSAGE(bench.statuses[0].is_ok(), bench.statuses[0].message());
+  REQUIRE_MESSAGE(bench.statuses[1].is_ok(), bench.statuses[1].message());
+  CHECK(bench.answers[0].bytes_ahead == 0);
+  CHECK(bench.answers[1].bytes_ahead > 10'000);
+}
+
+TEST_CASE("time behind other requests is not the link's") {
   // 20 KB at 400 kbit/s take 400 ms each.
   const ScriptedServer server([](ScriptedPeer& peer, int) {
     peer.greet(kChannelIdentity);
@@ -277,9 +319,10 @@ TEST_CASE(
   });
   ChannelBench bench(server);
   bench.options.max_in_flight = 1;
-  bench.exchange(1);
+  bench.exchange(2);  // the second waits for its place when the first is answered
   CHECK(bench.statuses[0].is_ok());
-  CHECK_FALSE(bench.stayed_open);
+  CHECK_MESSAGE(bench.statuses[1].is_ok(), bench.statuses[1].message());
+  CHECK(server.connections() == 2);
 }
 
 }  // namespace cleave::agent

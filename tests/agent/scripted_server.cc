@@ -52,6 +52,11 @@ bool ScriptedPeer::send(std::span<const std::byte> bytes) const {
   return ::send(socket_, bytes.data(), bytes.size(), MSG_NOSIGNAL) >= 0;
 }
 
+bool ScriptedPeer::is_quiet_for(std::chrono::milliseconds time) const {
+  pollfd wanted{.fd = socket_, .events = POLLIN, .revents = 0};
+  return poll(&wanted, 1, static_cast<int>(time.count())) == 0;
+}
+
 bool ScriptedPeer::receive_exactly(std::span<std::byte> bytes) const {
   while (!bytes.empty()) {
     const ssize_t count = recv(socket_, bytes.data(), bytes.size(), 0);

@@ -36,6 +36,9 @@ class ScriptedPeer {
   // before.
   bool drain(std::size_t bytes, std::size_t step, std::chrono::milliseconds pause) const;
 
+  // Nothing comes for so long.
+  [[nodiscard]] bool is_quiet_for(std::chrono::milliseconds time) const;
+
   // Hello, Welcome, three Pings and their Pongs.
   void greet(const ModelIdentity& identity, std::uint64_t max_picture_bytes = 1 << 20,
              std::size_t ops = 1, std::uint64_t features = 0);

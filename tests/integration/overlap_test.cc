@@ -12,6 +12,7 @@
 #include <string>
 #include <vector>
 
+#include "schemas/exit_code.h"
 #include "tests/support/programs.h"
 #include "tests/support/tcp_relay.h"
 
@@ -163,6 +164,26 @@ TEST_CASE("standard input beside other names is a usage error") {
   const AgentRun run = bench.run({"-"});
   CHECK(run.exit_code == 2);
   CHECK(run.err.find("standard input") != std::string::npos);
+}
+
+TEST_CASE(
+    "standard input without names ends the run, and broken output does so with a full queue") {
+  const OverlapBench bench(30);
+  const auto run = [&](const std::string& shell, std::vector<std::string> more) {
+    std::vector<std::string> all{"run", "--model", bench.model, "--json", "--split", "all"};
+    all.insert(all.end(), more.begin(), more.end());
+    all.emplace_back("-");
+    return run_agent(all, {"sh", "-c", shell, agent_program()});
+  };
+  const AgentRun nothing = run("\"$0\" \"$@\" </dev/null", {});
+  CHECK_MESSAGE(nothing.exit_code == 0, nothing.err);
+  CHECK(nothing.records.empty());
+  std::string lines;
+  for (const std::string& picture : bench.pictures) lines += picture + "\n";
+  const std::string names = bench.workshop.file("many.txt", lines);
+  const AgentRun broken =
+      run("cat '" + names + "' | timeout 60 \"$0\" \"$@\" >/dev/full", {"--queue", "2"});
+  CHECK(broken.exit_code == static_cast<int>(ExitCode::kIo));
 }
 
 }  // namespace cleave::test
