@@ -201,11 +201,9 @@ Status fold_gather(OnnxImport& import, const onnx::NodeProto& node) {
 
 Status fold_concat(OnnxImport& import, const onnx::NodeProto& node) {
   std::vector<OnnxTensor> parts;
-  std::size_t elements = 0;
   for (int i = 0; i < node.input_size(); ++i) {
     CLEAVE_ASSIGN_OR_RETURN(OnnxTensor part, import.constant(node, i));
     CLEAVE_RETURN_IF_ERROR(import.take_constant_budget(part.elements(), part.is_float));
-    elements += part.elements();
     parts.push_back(std::move(part));
   }
   const OnnxTensor& first = parts[0];
