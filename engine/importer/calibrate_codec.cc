@@ -21,10 +21,10 @@ Result<std::vector<CodedQuality>> find_qualities(CutWalker& walker, const Bounda
   std::vector<CodedQuality> qualities;
   for (const std::uint32_t allowed : disagreement_ppm) {
     CLEAVE_ASSIGN_OR_RETURN(CodedQuality quality, search.find(allowed));
-    // What keeps to less keeps to more.
-    const bool is_shorter =
-        qualities.empty() || quality.figures.median_bytes <= qualities.back().figures.median_bytes;
-    if (!is_shorter) quality = qualities.back();
+    // What keeps to less keeps to more; but a level may be there that keeps to nothing.
+    if (!qualities.empty() && is_better(qualities.back().figures, quality.figures, allowed)) {
+      quality = qualities.back();
+    }
     qualities.push_back(std::move(quality));
   }
   return qualities;

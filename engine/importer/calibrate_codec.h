@@ -41,8 +41,9 @@ struct CodecCalibration {
 // apply, each with the coarsest step that keeps to it, the one with the fewest bytes is taken.
 // Where none does, large values are clipped: by the coarsest step that keeps to it then, or else
 // the one with the fewest other answers: `done` sees by the figures that they are more than
-// allowed. The same arguments give the same tables on the same kernels. Errors: those of
-// Weights::create and Executor::prepare, kResourceExhausted, kInvalidArgument (no picture).
+// allowed. A level is that of a smaller disagreement where that one keeps to it with fewer bytes.
+// The same arguments give the same tables on the same kernels. Errors: those of Weights::create and
+// Executor::prepare, kResourceExhausted, kInvalidArgument (no picture).
 [[nodiscard]] Result<std::vector<CodedCutTable>> calibrate_codec(
     const std::shared_ptr<const ModelFile>& model, const CodecCalibration& options,
     std::span<const std::vector<std::uint8_t>> pictures);

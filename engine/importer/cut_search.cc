@@ -80,14 +80,17 @@ void normalize_mean(std::vector<double>& values) {
   for (double& value : values) value /= std::exp(sum);
 }
 
-bool is_better(const CodedQuality& one, const CodedQuality& other, double allowed) {
-  const bool keeps = one.figures.differing_pictures <= allowed;
-  const bool other_keeps = other.figures.differing_pictures <= allowed;
-  if (keeps != other_keeps) return keeps;
-  return one.figures.median_bytes < other.figures.median_bytes;
+bool keeps_to(const CodedFigures& figures, std::uint32_t disagreement_ppm) {
+  return std::uint64_t{figures.differing_pictures} * 1'000'000 <=
+         std::uint64_t{disagreement_ppm} * figures.compared_pictures;
 }
 
 }  // namespace
+
+bool is_better(const CodedFigures& one, const CodedFigures& other, std::uint32_t disagreement_ppm) {
+  if (!keeps_to(one, disagreement_ppm)) return false;
+  return !keeps_to(other, disagreement_ppm) || one.median_bytes < other.median_bytes;
+}
 
 CutSearch::CutSearch(CutWalker& walker, const Boundary& boundary)
     : walker_(walker), boundary_(boundary) {
@@ -118,7 +121,7 @@ Result<CodedQuality> CutSearch::find(std::uint32_t disagreement_ppm) {
                             coarsest_step(form, allowed, finest, step + kTurnedCoarser));
     if (found < finest) continue;
     CLEAVE_ASSIGN_OR_RETURN(CodedQuality quality, quality_at(form, found));
-    if (is_better(quality, best, allowed.count)) best = std::move(quality);
+    if (is_better(quality.figures, best.figures, disagreement_ppm)) best = std::move(quality);
   }
   return best;
 }

@@ -28,6 +28,10 @@ struct Disagreement {
   double expected = 0;
 };
 
+// Whether `one` keeps to the disagreement, and `other` does not, or only with more bytes.
+[[nodiscard]] bool is_better(const CodedFigures& one, const CodedFigures& other,
+                             std::uint32_t disagreement_ppm);
+
 // Works at the cut that its walker stands at. Used by one thread at a time.
 class CutSearch {
  public:

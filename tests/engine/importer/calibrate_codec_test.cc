@@ -7,6 +7,7 @@
 #include <memory>
 #include <random>
 
+#include "engine/importer/cut_search.h"
 #include "engine/importer/cut_walker.h"
 #include "engine/importer/importer.h"
 #include "engine/importer/model_pixels.h"
@@ -132,6 +133,23 @@ TEST_CASE("the step is as coarse as the answers allow, and no coarser") {
   CHECK(figures[2].differing_pictures > 0);
   CHECK(figures[2].median_bytes < figures[0].median_bytes);
   CHECK(figures[1].median_bytes <= figures[0].median_bytes);
+}
+
+TEST_CASE("of two levels the shorter one is better that keeps to the disagreement") {
+  const auto figures = [](std::uint32_t differing, std::uint32_t bytes) {
+    return CodedFigures{.compared_pictures = 20,
+                        .differing_pictures = differing,
+                        .median_bytes = bytes,
+                        .p95_bytes = bytes};
+  };
+  CHECK(is_better(figures(2, 100), figures(1, 101), 100'000));
+  CHECK_FALSE(is_better(figures(2, 101), figures(1, 100), 100'000));
+  CHECK_FALSE(is_better(figures(2, 100), figures(1, 100), 100'000));
+  // What does not keep to it is never taken, however short; what does, however long.
+  CHECK_FALSE(is_better(figures(3, 10), figures(2, 100), 149'999));
+  CHECK(is_better(figures(2, 100), figures(3, 10), 149'999));
+  CHECK_FALSE(is_better(figures(4, 10), figures(3, 100), 0));
+  CHECK(is_better(figures(3, 10), figures(2, 100), 150'000));
 }
 
 TEST_CASE("a value far beyond all others is clipped rather than the others lost") {
