@@ -54,8 +54,17 @@ Result<std::vector<CodedQuality>> qualities_at(const fbs::Model& model, std::uin
   if (table == nullptr) return std::vector<CodedQuality>{};
   auto qualities =
       codec::read_coded_table({table->data()->data(), table->data()->size()}, boundary);
-  if (qualities.is_ok()) return qualities;
-  return qualities.status().with_context("the coded table of cut " + std::to_string(cut));
+  const std::string which = "the coded table of cut " + std::to_string(cut);
+  if (!qualities.is_ok()) return qualities.status().with_context(which);
+  const auto* allowed = table->disagreement_ppm();
+  if (allowed == nullptr) return qualities;
+  if (allowed->size() != qualities->size()) {
+    return Status(StatusCode::kCorrupt, which + " has not one disagreement for each of its levels");
+  }
+  for (std::uint32_t i = 0; i < allowed->size(); ++i) {
+    (*qualities)[i].figures.allowed_ppm = allowed->Get(i);
+  }
+  return qualities;
 }
 
 Created make_coded(const fbs::Model& model, std::uint32_t variant, OpIndex cut,
@@ -83,14 +92,6 @@ Result<std::vector<CodedFigures>> coded_figures(const ModelFile& model, std::uin
                           qualities_at(model.header(), variant, cut, boundary));
   std::vector<CodedFigures> figures;
   for (const CodedQuality& quality : qualities) figures.push_back(quality.figures);
-  const fbs::CodecTable* table = find_coded_table(model.header(), variant, cut);
-  const auto* allowed = table == nullptr ? nullptr : table->disagreement_ppm();
-  if (allowed == nullptr) return figures;
-  if (allowed->size() != figures.size()) {
-    return Status(StatusCode::kCorrupt, "the coded table of cut " + std::to_string(cut) +
-                                            " has not one disagreement for each of its levels");
-  }
-  for (std::uint32_t i = 0; i < figures.size(); ++i) figures[i].allowed_ppm = allowed->Get(i);
   return figures;
 }
 

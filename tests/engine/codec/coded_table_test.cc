@@ -3,6 +3,10 @@
 
 #include <doctest/doctest.h>
 
+#include <algorithm>
+#include <string>
+#include <vector>
+
 #include "tests/engine/codec/codec_fixture.h"
 
 namespace cleave::test {
@@ -96,8 +100,24 @@ TEST_CASE("for which disagreement levels were made is known of tables that say i
   REQUIRE(figures.is_ok());
   CHECK(figures->at(0).allowed_ppm == 10'000);
   CHECK(figures->at(1).allowed_ppm == 50'000);
-  table.disagreement_ppm = {10'000};
-  CHECK(coded_figures(*open_model(builder), 0, 1).status().code() == StatusCode::kCorrupt);
+}
+
+TEST_CASE("a table that says its disagreement of some levels alone does not check, for any use") {
+  ModelBuilder builder({4, 4, 2});
+  builder.softmax(builder.conv2d(builder.input(), 3, WindowSpec{}));
+  open_calibrated(builder);
+  const std::vector<std::uint32_t> others[] = {{10'000}, {10'000, 50'000, 90'000}};
+  for (const std::vector<std::uint32_t>& disagreement_ppm : others) {
+    CAPTURE(disagreement_ppm.size());
+    builder.draft().codec_tables.back()->disagreement_ppm = disagreement_ppm;
+    const auto model = open_model(builder);
+    CHECK(coded_figures(*model, 0, 1).status().code() == StatusCode::kCorrupt);
+    const auto made = BoundaryCodec::create(*model, 0, 1, {.codec = fbs::Codec::Coded});
+    CHECK(made.status().code() == StatusCode::kCorrupt);
+    CHECK(made.status().message().find("disagreement") != std::string::npos);
+    // As with every table that does not check, the first level is listed, and no other.
+    CHECK(std::ranges::count(codecs_at(*model, 0, 1), fbs::Codec::Coded, &CodecChoice::codec) == 1);
+  }
 }
 
 TEST_CASE("a transform is read as it was written") {
