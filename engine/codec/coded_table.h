@@ -39,7 +39,7 @@ inline constexpr std::uint8_t kTransformSides[] = {1, 2, 4};
 // A transform is for at most so many channels.
 inline constexpr std::size_t kMaxTransformChannels = 256;
 // Magnitudes in directions add up to less than this along each channel and direction, 16 in 2^-14:
-// orthonormal ones of 256 channels do, and sums of products then fit 32 bits.
+// sums of products then fit 32 bits. Orthonormal ones of 256 channels come to it at most.
 inline constexpr std::int32_t kMostDirectionSum = 1 << 18;
 
 // An f32 tensor is coded as something else than its values: at each position the channels are

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <bit>
 #include <cmath>
+#include <cstdlib>
 #include <cstring>
 #include <functional>
 #include <numeric>
@@ -130,6 +131,20 @@ std::uint16_t unit_for(const codec::BoundaryTensor& tensor,
                     codec::kMostCodedStep);
 }
 
+// Of 256 channels magnitudes come to the bound of a table where all are alike, and beyond it where
+// most were rounded up: then each gives a unit in turn.
+void keep_below_bound(std::span<std::int16_t> directions, std::size_t first, std::size_t apart,
+                      std::size_t channels) {
+  std::int32_t sum = 0;
+  for (std::size_t i = 0; i < channels; ++i) sum += std::abs(directions[first + i * apart]);
+  for (std::size_t i = 0; i < channels && sum >= codec::kMostDirectionSum; ++i) {
+    std::int16_t& one = directions[first + i * apart];
+    if (one == 0) continue;
+    one = static_cast<std::int16_t>(one > 0 ? one - 1 : one + 1);
+    --sum;
+  }
+}
+
 }  // namespace
 
 CodedDirections find_directions(const codec::BoundaryTensor& tensor,
@@ -151,6 +166,10 @@ CodedDirections find_directions(const codec::BoundaryTensor& tensor,
     for (const double along : found.vector(i)) {
       result.directions.push_back(static_cast<std::int16_t>(std::lround(along * (1 << 14))));
     }
+  }
+  for (std::size_t i = 0; i < channels; ++i) {
+    keep_below_bound(result.directions, i * channels, 1, channels);
+    keep_below_bound(result.directions, i, channels, channels);
   }
   return result;
 }

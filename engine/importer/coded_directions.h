@@ -13,7 +13,7 @@
 
 namespace cleave::importer {
 
-// As in CodedTransformTable; the direction of the largest variance first.
+// As in CodedTransformTable, and within its bounds; the direction of the largest variance first.
 struct CodedDirections {
   std::uint16_t unit = 0;  // the upper half of an f32: values so far seen fit the integers
   std::vector<std::int16_t> means = {};
