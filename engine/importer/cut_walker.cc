@@ -14,11 +14,14 @@ namespace cleave::importer {
 namespace {
 
 // Scores that softmax made are likelihoods; others are what it would take. Less than e^-50 is
-// nothing, and a score that is no number is less than that.
+// nothing, and a score that is no number is less than that; infinite ones are cut off, for their
+// differences would be no numbers.
 std::vector<double> log_likelihoods(std::span<const float> scores) {
-  constexpr double kNothing = -50;
-  const auto number = [](float score) { return score != score ? -1e30 : double{score}; };
-  double sum = 0, largest = -1e30;
+  static constexpr double kNothing = -50, kMost = 1e30;
+  const auto number = [](float score) {
+    return score != score ? -kMost : std::clamp(double{score}, -kMost, kMost);
+  };
+  double sum = 0, largest = -kMost;
   bool all_positive = true;
   for (const float score : scores) {
     sum += number(score);

@@ -4,6 +4,7 @@
 #include <doctest/doctest.h>
 
 #include <algorithm>
+#include <limits>
 #include <memory>
 #include <random>
 
@@ -43,8 +44,8 @@ std::vector<std::vector<std::uint8_t>> pictures_for(const ModelFile& model, std:
 }
 
 // Answers with the channel of a picture that is brightest on the mean. Where the first channel is
-// 255, a fourth one that no answer depends on is 100,000.
-std::shared_ptr<const ModelFile> brightest_channel() {
+// 255, a fourth one that no answer depends on is 100,000. `factors`: of the three scores.
+std::shared_ptr<const ModelFile> brightest_channel(const std::vector<float>& factors = {1, 1, 1}) {
   cleave::test::GraphBuilder b({8, 8, 3});
   const ValueId copied = b.relu(b.conv2d(b.input(), 4, 1));
   const ValueId means = b.node(NodeKind::kGlobalAveragePool, std::vector<ValueId>{copied});
@@ -56,7 +57,8 @@ std::shared_ptr<const ModelFile> brightest_channel() {
       node.kernel = {1, 0, 0, 0, 1, 0, 0, 0, 1, 200'000, 0, 0};
       node.bias = {0, 0, 0, -254.5F * 200'000};
     } else {
-      node.kernel = {1, 0, 0, 0, 0, 1, 0, 0, 0, 0, 1, 0};
+      node.kernel.assign(12, 0);
+      for (std::size_t c = 0; c < 3; ++c) node.kernel[c * 4 + c] = factors[c];
       node.bias.assign(3, 0);
     }
   }
@@ -232,6 +234,26 @@ TEST_CASE("pictures stop at each cut, and go on from there to the same answers")
     REQUIRE(walker->go_to(cut).is_ok());
     for (std::size_t i = 0; i < pictures.size(); ++i) {
       CHECK(value_of(walker->answer_with(walker->tensors(i))) == walker->answer(i));
+    }
+  }
+}
+
+TEST_CASE("margins of infinite scores, and of scores that are no numbers, are numbers") {
+  const auto pictures = tinged_pictures(3);
+  constexpr float kNan = std::numeric_limits<float>::quiet_NaN();
+  const std::vector<float> score_factors[] = {{3e38F, 3e38F, 1}, {-3e38F, 1, 1}, {kNan, 1, 1}};
+  for (const std::vector<float>& factors : score_factors) {
+    CAPTURE(factors[0]);
+    const auto model = brightest_channel(factors);
+    const auto walker = value_of(CutWalker::create(model, 0, pictures, 1));
+    REQUIRE(walker->go_to(1).is_ok());
+    for (std::size_t i = 0; i < pictures.size(); ++i) {
+      const JudgedAnswer judged = value_of(walker->judge(i, walker->tensors(i)));
+      CHECK_FALSE(judged.differs);
+      CHECK(judged.margin_before >= 0);
+      CHECK(judged.margin_before <= 50);
+      CHECK(judged.margin_now == judged.margin_before);
+      CHECK(judged.divergence == 0);
     }
   }
 }
