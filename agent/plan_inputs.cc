@@ -25,23 +25,15 @@ void append_name(std::string& names, const std::string& name) {
   names += (names.empty() ? "" : ", ") + name;
 }
 
-// How often answers differ is told by the device's own profile. Those that have no times are
-// dropped.
-Status set_edge_tables(const CommandOptions& options, const fbs::Model& model,
-                       const ProfileData& profile, std::vector<SplitPlanner>& planners,
+// Those that have no times are dropped.
+Status set_edge_tables(const ProfileData& profile, std::vector<SplitPlanner>& planners,
                        PlanInputs& inputs) {
   CLEAVE_RETURN_IF_ERROR(planners.front().set_edge_profile(profile));
   std::string dropped;
   std::erase_if(planners, [&](SplitPlanner& planner) {
-    const VariantProfile* table = find_variant(profile, planner.variant_name());
-    if (table == nullptr || !planner.set_edge_profile(profile).is_ok()) {
-      append_name(dropped, planner.variant_name());
-      return true;
-    }
-    // Of a precision that is named, auto bounds what codecs add.
-    const bool is_given = options.codec == kCodecAuto && !options.variant.empty();
-    planner.set_disagreement_ppm(is_given ? 0 : disagreement_ppm(model, *table));
-    return false;
+    if (planner.set_edge_profile(profile).is_ok()) return false;
+    append_name(dropped, planner.variant_name());
+    return true;
   });
   if (!dropped.empty()) {
     inputs.variants_note =
@@ -129,6 +121,14 @@ Result<PictureForms> picture_forms(const CommandOptions& options, const Device& 
   return measure_forms(names, *model.preprocessing(), input);
 }
 
+// How often the precision's answers differ, by the device's own profile. Where it is named, auto
+// bounds only what codecs add. REQUIRES: the profile has its times.
+std::uint32_t precision_ppm(const CommandOptions& options, const fbs::Model& model,
+                            const ProfileData& profile, const std::string& variant) {
+  if (options.codec == kCodecAuto && !options.variant.empty()) return 0;
+  return disagreement_ppm(model, *find_variant(profile, variant));
+}
+
 // Those of the options at hand, with what both profiles say of them.
 Status settle_codecs(const CommandOptions& options, const Device& device,
                      std::vector<SplitPlanner>& planners, PlanInputs& inputs) {
@@ -137,6 +137,8 @@ Status settle_codecs(const CommandOptions& options, const Device& device,
         const CutCodecs codecs,
         codecs_to_plan(options, *device.model, planner.variant(), &inputs.edge_profile));
     CLEAVE_RETURN_IF_ERROR(planner.use_codecs(codecs));
+    planner.set_disagreement_ppm(precision_ppm(options, device.model->header(), inputs.edge_profile,
+                                               planner.variant_name()));
     planner.set_server_takes_codecs(inputs.server_takes_codecs);
     // A precision that the server has no times of stays without.
     if (inputs.server_profile) (void)planner.set_server_profile(*inputs.server_profile);
@@ -226,8 +228,7 @@ Status gather_plan_inputs(const CommandOptions& options, const Device& device,
   inputs.edge_profile = times.table;
   inputs.times_source = times.source;
   inputs.times_note = times.note;
-  CLEAVE_RETURN_IF_ERROR(
-      set_edge_tables(options, device.model->header(), times.table, planners, inputs));
+  CLEAVE_RETURN_IF_ERROR(set_edge_tables(times.table, planners, inputs));
   CLEAVE_ASSIGN_OR_RETURN(const auto remote, connection_options(options, device));
   CLEAVE_ASSIGN_OR_RETURN(const auto timeout, request_timeout(options));
   if (remote) CLEAVE_RETURN_IF_ERROR(consult_server(*remote, timeout, planners, inputs));

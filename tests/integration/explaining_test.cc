@@ -158,6 +158,14 @@ TEST_CASE("--disagreement: the precisions of a file in one plan, and the run tak
   const nlohmann::json named = plan({"--variant", "int8"});
   CHECK(named.at("bounds").at("disagreement_ppm").is_null());
   CHECK(named.at("choice").at("disagreement_ppm").get<std::uint32_t>() >= 200'000);
+  // With auto the bound is on what codecs add, whether a plan or only its what-if says so.
+  const nlohmann::json with_auto = plan({"--variant", "int8", "--what-if", "codec=auto"});
+  REQUIRE(with_auto.at("choice").is_object());
+  CHECK(with_auto.at("bounds").at("disagreement_ppm") == 0);
+  CHECK(with_auto.at("choice").at("disagreement_ppm") == 0);
+  const nlohmann::json with_raw =
+      plan({"--variant", "int8", "--codec", "auto", "--what-if", "codec=raw"});
+  CHECK(with_raw.at("choice").at("disagreement_ppm") == named.at("choice").at("disagreement_ppm"));
   CHECK(plan({"--disagreement", "0%"}).at("choice").at("variant") == "f32");
   const nlohmann::json asked = plan({"--policy", "loa", "--what-if", "disagreement=100%"});
   CHECK(asked.at("choice").at("variant") == chosen);
