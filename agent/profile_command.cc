@@ -273,14 +273,18 @@ int profile_command(const CommandOptions& options) {
   if (!device.is_ok()) return fail(exit_code_of(device.status()), device.status().message());
   auto profile = measure_all(options, *device);
   if (!profile.is_ok()) return fail(exit_code_of(profile.status()), profile.status().message());
-  // The times are as good without pictures: they are written whatever becomes of these.
+  const std::string path =
+      options.output.empty() ? default_profile_path(options.model_path) : options.output;
+  // The times are as good without pictures: they are written whatever becomes of these. Trying
+  // codecs may take hours, and who ends it keeps what was measured by then.
   std::size_t used = 0;
   Status looked = look_at_pictures(options, *device, pictures, *profile, used);
+  if (const Status status = write_profile(path, *profile); !status.is_ok()) {
+    return fail(ExitCode::kIo, status.message());
+  }
   const Status surveyed = look_at_codecs(options, *device, pictures, *profile);
   if (looked.is_ok()) looked = surveyed;
   warn_of_cache(*device);
-  const std::string path =
-      options.output.empty() ? default_profile_path(options.model_path) : options.output;
   if (const Status status = write_profile(path, *profile); !status.is_ok()) {
     return fail(ExitCode::kIo, status.message());
   }

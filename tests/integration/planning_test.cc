@@ -4,8 +4,11 @@
 #include <doctest/doctest.h>
 
 #include <algorithm>
+#include <chrono>
+#include <csignal>
 #include <filesystem>
 #include <map>
+#include <thread>
 
 #include "engine/image/jpeg_encoder.h"
 #include "tests/support/programs.h"
@@ -49,6 +52,27 @@ TEST_CASE("a profile is measured, kept and used") {
   const AgentRun other = run_agent({"plan", "--model", bench.model, "--threads", "2", "--json"});
   CHECK(other.err.find("no profile") != std::string::npos);
   CHECK(other.err.find("was measured with 1 threads") != std::string::npos);
+}
+
+TEST_CASE("a profile that is ended while it tries codecs keeps the times") {
+  const PlanningBench bench;
+  const std::string output = bench.workshop.path("ended.profile");
+  std::vector<std::string> command{agent_program(),    "profile", "--model",  bench.model,
+                                   "--runs",           "1",       "--output", output,
+                                   "--codec-pictures", "1000"};
+  // A minute's work for the codecs, and next to nothing before them.
+  command.insert(command.end(), 1000, bench.workshop.jpeg("again.jpg", 1));
+  BackgroundProgram profiling(command);
+  const auto end = std::chrono::steady_clock::now() + std::chrono::seconds(60);
+  while (!std::filesystem::exists(output) && std::chrono::steady_clock::now() < end) {
+    std::this_thread::sleep_for(std::chrono::milliseconds(10));
+  }
+  profiling.signal(SIGINT);
+  REQUIRE(profiling.wait() == 128 + SIGINT);
+  const AgentRun plan = run_agent({"plan", "--model", bench.model, "--profile", output, "--json"});
+  REQUIRE_MESSAGE(plan.exit_code == 0, plan.err);
+  CHECK(plan.err.empty());
+  CHECK(plan.records.at(0).at("edge_times").at("source") == "profile");
 }
 
 TEST_CASE("without a profile the times are multiply-adds / (cores x clock), and the plan says so") {
