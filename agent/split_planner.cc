@@ -310,8 +310,10 @@ void SplitPlanner::append_codecs(std::uint32_t index, std::vector<planner::Codin
   }
 }
 
-// k = 0 has two, and the device alone one.
-std::size_t SplitPlanner::most_rows() const { return splits_.size() + 1 + count_codecs(codecs_); }
+// k = 0 has two, the device alone one, and a cut that no codecs were given for one as raw.
+std::size_t SplitPlanner::most_rows() const {
+  return splits_.size() - codecs_.cuts().size() + 1 + count_codecs(codecs_);
+}
 
 // Appends this variant's splits with their candidates; scores come later.
 void SplitPlanner::append_rows(const PictureCost& picture, bool server,

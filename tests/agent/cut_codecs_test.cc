@@ -143,6 +143,26 @@ TEST_CASE("with a server that takes no codecs everything is planned raw") {
   CHECK(plan.splits.size() == 5);
 }
 
+TEST_CASE("codecs that use all of the planner's room have a row each") {
+  const OnlineBench bench;
+  // The picture as pixels and as it is, and the device alone.
+  const std::size_t room = planner::kMaxCandidates - 3;
+  std::vector<CodecsAtCut> cuts;
+  for (const OpIndex cut : {OpIndex{1}, OpIndex{2}, OpIndex{3}}) {
+    const std::size_t here = cut < 3 ? room / 3 : room - 2 * (room / 3);
+    cuts.push_back({.op_boundary = cut,
+                    .codecs = std::vector<CutCodec>(here, {.choice = kRaw, .bytes = 1'000})});
+  }
+  REQUIRE(bench.splits->use_codecs(CutCodecs(std::move(cuts))).is_ok());
+  REQUIRE(bench.splits->set_server_table(bench.server_op_ns, 0).is_ok());
+  planner::Conditions conditions;
+  conditions.link = {.bandwidth_bps = 1'000'000, .rtt_ns = 0, .available = true};
+  const Plan plan = bench.splits->decide({.is_jpeg = true, .file_bytes = 1'000}, conditions,
+                                         {.policy = planner::Policy::kLatencyOnly});
+  CHECK(plan.splits.size() == planner::kMaxCandidates);
+  CHECK(plan.chosen.has_value());
+}
+
 TEST_CASE("codecs of a cut where no layer ends, and times of other codecs, are refused") {
   const OnlineBench bench;
   for (const OpIndex cut : {OpIndex{0}, OpIndex{4}, OpIndex{9}}) {
