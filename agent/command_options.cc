@@ -352,9 +352,10 @@ bool chooses_variant(const CommandOptions& options) {
 }
 
 Result<CutCodecs> codecs_to_plan(const CommandOptions& options, const ModelFile& model,
-                                 std::uint32_t variant, const ProfileData* profile) {
+                                 std::uint32_t variant, const ProfileData* profile,
+                                 const EncodeRates* rates) {
   CLEAVE_ASSIGN_OR_RETURN(const auto wanted, wanted_codec(options));
-  CodecKnowledge known{.profile = profile};
+  CodecKnowledge known{.profile = profile, .rates = rates};
   if (wanted) return CutCodecs::of_one(model, variant, *wanted, known);
   const std::string name = model.header().variants()->Get(variant)->name()->str();
   const VariantProfile* table = profile == nullptr ? nullptr : find_variant(*profile, name);

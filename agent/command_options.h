@@ -145,10 +145,12 @@ Result<std::chrono::nanoseconds> request_timeout(const CommandOptions& options);
 // --disagreement was given and no precision named: others than the device's may be chosen.
 [[nodiscard]] bool chooses_variant(const CommandOptions& options);
 // The codecs that may cross a cut of `variant`, as --codec says. `profile` is the device's; of a
-// split that is fixed it is not needed. Errors: as wanted_codec(), and CutCodecs::of_one().
+// split that is fixed it is not needed. `rates` are for auto, where the profile does not time
+// codecs. Errors: as wanted_codec(), and CutCodecs::of_one().
 [[nodiscard]] Result<CutCodecs> codecs_to_plan(const CommandOptions& options,
                                                const ModelFile& model, std::uint32_t variant,
-                                               const ProfileData* profile);
+                                               const ProfileData* profile,
+                                               const EncodeRates* rates);
 
 // The device's own times: --profile, else the file beside the model, else measured now with
 // --measure, else computed. What is not from a file is said on standard error, with why.

@@ -6,7 +6,6 @@
 #include <utility>
 
 #include "agent/codec_option.h"
-#include "agent/codec_timing.h"
 #include "planner/fixed_point.h"
 #include "planner/planner.h"
 
@@ -135,38 +134,52 @@ bool is_better_to_time(const ListedCut& one, const ListedCut& other) {
                        : one.boundary_bytes > other.boundary_bytes;
 }
 
-// Null when no cut has it. REQUIRES: `cuts` are those of `inner`.
-const ListedCut* best_to_time(std::span<const ListedCut> inner, std::span<const CodecsAtCut> cuts,
-                              const CodecChoice& choice) {
+// Of one codec, over all cuts where it applies.
+struct ToTime {
   const ListedCut* best = nullptr;
-  for (std::size_t i = 0; i < cuts.size(); ++i) {
-    const auto& codecs = cuts[i].codecs;
-    if (std::ranges::find(codecs, choice, &CutCodec::choice) == codecs.end()) continue;
-    if (best == nullptr || is_better_to_time(inner[i], *best)) best = &inner[i];
-  }
-  return best;
+  bool is_needed = false;  // somewhere the profile does not time it
+};
+
+bool is_profiled(const ListedCut& at, const CodecChoice& choice) {
+  const ProfiledCodec profiled = find_profiled(at.known, at.variant_name(), at.cut, choice);
+  return profiled.coded != nullptr && !profiled.coded->encode_ns.empty() &&
+         profiled.coded->encode_ns[profiled.index] > 0;
 }
 
-// Of each codec that is not timed in the profile: as long for each byte of tensors as at one cut
-// where it is timed now.
-Status estimate_encoding(std::span<const ListedCut> inner, std::vector<CodecsAtCut>& cuts) {
-  std::map<std::uint8_t, EncodeRate> rates;
-  for (std::size_t i = 0; i < cuts.size(); ++i) {
-    for (CutCodec& codec : cuts[i].codecs) {
-      if (codec.choice.codec == fbs::Codec::Raw || codec.encode_ns > 0) continue;
-      const auto [rate, is_new] = rates.try_emplace(pack_codec(codec.choice));
-      if (is_new) {
-        const ListedCut& at = *best_to_time(inner, cuts, codec.choice);
-        CLEAVE_ASSIGN_OR_RETURN(rate->second,
-                                measure_encode_rate(at.model, at.variant, at.cut, codec.choice));
-      }
-      codec.encode_ns = rate->second.ns_for(inner[i].boundary_bytes);
-    }
-  }
-  return Status::ok();
+void estimate_encoding(std::uint64_t boundary_bytes, const EncodeRates& rates, CutCodec& codec) {
+  if (codec.choice.codec == fbs::Codec::Raw || codec.encode_ns > 0) return;
+  const auto rate = rates.find(pack_codec(codec.choice));
+  if (rate != rates.end()) codec.encode_ns = rate->second.ns_for(boundary_bytes);
 }
 
 }  // namespace
+
+Result<EncodeRates> measure_encode_rates(const ModelFile& model, std::uint32_t variant,
+                                         const ProfileData* profile, const DeviceSpeed& now) {
+  const CodecKnowledge known{.profile = profile};
+  const std::vector<ListedCut> inner = inner_cuts(model, variant, known);
+  std::map<std::uint8_t, ToTime> codecs;
+  for (const ListedCut& at : inner) {
+    for (const CodecChoice& choice : codecs_at(model, variant, at.cut)) {
+      if (choice.codec == fbs::Codec::Raw) continue;
+      ToTime& codec = codecs[pack_codec(choice)];
+      if (codec.best == nullptr || is_better_to_time(at, *codec.best)) codec.best = &at;
+      codec.is_needed = codec.is_needed || !is_profiled(at, choice);
+    }
+  }
+  DeviceSpeed of_table;
+  if (profile != nullptr) of_table = {.clock_khz = profile->clock_khz, .cores = profile->cores};
+  const TimeScale scale = time_scale(now, of_table, 1);  // one thread encodes
+  EncodeRates rates;
+  for (const auto& [packed, codec] : codecs) {
+    if (!codec.is_needed) continue;
+    CLEAVE_ASSIGN_OR_RETURN(EncodeRate rate, measure_encode_rate(model, variant, codec.best->cut,
+                                                                 unpack_codec(packed)));
+    rate.ns = scale.apply(rate.ns);
+    rates.emplace(packed, rate);
+  }
+  return rates;
+}
 
 Result<CutCodecs> CutCodecs::of_one(const ModelFile& model, std::uint32_t variant,
                                     const CodecChoice& choice, const CodecKnowledge& known) {
@@ -199,11 +212,11 @@ Result<CutCodecs> CutCodecs::of_all(const ModelFile& model, std::uint32_t varian
     for (const CodecChoice& choice : codecs_at(model, variant, at.cut)) {
       if (!here.codecs.empty() && room == 0) break;
       if (!here.codecs.empty()) --room;
-      CLEAVE_ASSIGN_OR_RETURN(const CutCodec listed, list_codec(at, choice));
+      CLEAVE_ASSIGN_OR_RETURN(CutCodec listed, list_codec(at, choice));
+      if (known.rates != nullptr) estimate_encoding(at.boundary_bytes, *known.rates, listed);
       here.codecs.push_back(listed);
     }
   }
-  CLEAVE_RETURN_IF_ERROR(estimate_encoding(inner, cuts));
   return CutCodecs(std::move(cuts));
 }
 

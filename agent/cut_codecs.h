@@ -5,11 +5,14 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <span>
 #include <string_view>
 #include <utility>
 #include <vector>
 
+#include "agent/codec_timing.h"
+#include "agent/time_scale.h"
 #include "engine/codec/boundary_codec.h"
 #include "engine/cuts.h"
 #include "schemas/model_reader.h"
@@ -36,10 +39,24 @@ struct CodecsAtCut {
   friend bool operator==(const CodecsAtCut&, const CodecsAtCut&) = default;
 };
 
+// How fast codecs encode here, at the speed at which the device's table was measured; by
+// pack_codec().
+using EncodeRates = std::map<std::uint8_t, EncodeRate>;
+
+// Of every codec that applies at some cut of `variant` where `profile` does not time it (null: it
+// times nothing): each is timed once, at the cut that suits best. The device is as fast as `now`
+// says meanwhile; the rates are scaled to the speed of the profile's table. Errors: those of
+// measure_encode_rate().
+[[nodiscard]] Result<EncodeRates> measure_encode_rates(const ModelFile& model,
+                                                       std::uint32_t variant,
+                                                       const ProfileData* profile,
+                                                       const DeviceSpeed& now);
+
 // What is known besides the model.
 struct CodecKnowledge {
   const ProfileData* profile = nullptr;        // of this device; null: none
   std::uint32_t variant_disagreement_ppm = 0;  // that lossy codecs add to
+  const EncodeRates* rates = nullptr;          // for what the profile does not time; null: none
 };
 
 // At the cuts where a layer ends, ascending: an empty list is raw everywhere.
@@ -59,7 +76,7 @@ class CutCodecs {
   // Every codec that applies at each cut, raw first. How often answers differ is what the profile
   // counted, (differing + 1) / (compared + 1) as for precisions; else of Coded what its table was
   // made for, or what calibration counted where that is more; else not known. Time to encode is the
-  // profile's, else estimated from a codec of the kind that is timed here and now.
+  // profile's, else as long for each byte of tensors as the rates say, else not known.
   // Errors: those of BoundaryCodec::create().
   static Result<CutCodecs> of_all(const ModelFile& model, std::uint32_t variant,
                                   const CodecKnowledge& known);

@@ -16,6 +16,7 @@
 #include "agent/disagreement.h"
 #include "agent/online_planner.h"
 #include "agent/picture_source.h"
+#include "agent/what_if.h"
 #include "planner/fixed_point.h"
 
 namespace cleave::agent {
@@ -129,13 +130,28 @@ std::uint32_t precision_ppm(const CommandOptions& options, const fbs::Model& mod
   return disagreement_ppm(model, *find_variant(profile, variant));
 }
 
+// For auto alone, also where only the what-if asks for it: its plan measures nothing itself.
+Status gather_encode_rates(const CommandOptions& options, const Device& device,
+                           std::span<const SplitPlanner> planners, PlanInputs& inputs) {
+  CLEAVE_ASSIGN_OR_RETURN(const CommandOptions changed, apply_what_if(options, options.what_if));
+  if (options.codec != kCodecAuto && changed.codec != kCodecAuto) return Status::ok();
+  for (const SplitPlanner& planner : planners) {
+    CLEAVE_ASSIGN_OR_RETURN(
+        inputs.encode_rates[planner.variant()],
+        measure_encode_rates(*device.model, planner.variant(), &inputs.edge_profile,
+                             speed_now(device.caps.processor)));
+  }
+  return Status::ok();
+}
+
 // Those of the options at hand, with what both profiles say of them.
 Status settle_codecs(const CommandOptions& options, const Device& device,
                      std::vector<SplitPlanner>& planners, PlanInputs& inputs) {
   for (SplitPlanner& planner : planners) {
     CLEAVE_ASSIGN_OR_RETURN(
         const CutCodecs codecs,
-        codecs_to_plan(options, *device.model, planner.variant(), &inputs.edge_profile));
+        codecs_to_plan(options, *device.model, planner.variant(), &inputs.edge_profile,
+                       &inputs.encode_rates[planner.variant()]));
     CLEAVE_RETURN_IF_ERROR(planner.use_codecs(codecs));
     planner.set_disagreement_ppm(precision_ppm(options, device.model->header(), inputs.edge_profile,
                                                planner.variant_name()));
@@ -229,6 +245,7 @@ Status gather_plan_inputs(const CommandOptions& options, const Device& device,
   inputs.times_source = times.source;
   inputs.times_note = times.note;
   CLEAVE_RETURN_IF_ERROR(set_edge_tables(times.table, planners, inputs));
+  CLEAVE_RETURN_IF_ERROR(gather_encode_rates(options, device, planners, inputs));
   CLEAVE_ASSIGN_OR_RETURN(const auto remote, connection_options(options, device));
   CLEAVE_ASSIGN_OR_RETURN(const auto timeout, request_timeout(options));
   if (remote) CLEAVE_RETURN_IF_ERROR(consult_server(*remote, timeout, planners, inputs));

@@ -4,6 +4,7 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <optional>
 #include <span>
 #include <string>
@@ -11,6 +12,7 @@
 
 #include "agent/baselines.h"
 #include "agent/command_options.h"
+#include "agent/cut_codecs.h"
 #include "agent/edge_times.h"
 #include "agent/split_planner.h"
 #include "schemas/status.h"
@@ -35,7 +37,8 @@ struct PlanInputs {
   PictureForms forms;
   std::uint64_t max_picture_bytes = UINT64_MAX;  // of the server; without one nothing is refused
   ProfileData edge_profile;                      // what codecs take here
-  std::optional<ProfileData> server_profile;     // of a server that was reached
+  std::map<std::uint32_t, EncodeRates> encode_rates;  // of each variant, where auto may ask
+  std::optional<ProfileData> server_profile;          // of a server that was reached
   bool server_takes_codecs = true;
   std::string codecs_note;  // one sentence; empty for none
 
@@ -63,10 +66,11 @@ struct PlanInputs {
 // measured for a plan that cannot be made. Errors: kInvalidArgument too.
 [[nodiscard]] Result<EdgeTimes> plan_times(const CommandOptions& options, const Device& device);
 
-// Gathers the rest into `inputs` and gives `planners` their tables. Of those but the first, one
-// that the device has no times of is dropped, and one that the server has none of is left with the
-// split that needs no server: variants_note says so. Errors: of a picture; kMismatch (the server
-// holds another model). A server that is not there is no error: server_note says so.
+// Gathers the rest into `inputs` and gives `planners` their tables. Where --codec auto is asked
+// for, be it by the what-if alone, codecs that the table does not time are timed here. Of those but
+// the first, one that the device has no times of is dropped, and one that the server has none of is
+// left with the split that needs no server: variants_note says so. Errors: of a picture; kMismatch
+// (the server holds another model). A server that is not there is no error: server_note says so.
 Status gather_plan_inputs(const CommandOptions& options, const Device& device,
                           const EdgeTimes& times, std::vector<SplitPlanner>& planners,
                           PlanInputs& inputs);

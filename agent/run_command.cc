@@ -15,6 +15,7 @@
 #include <utility>
 
 #include "agent/code_pages.h"
+#include "agent/codec_option.h"
 #include "agent/commands.h"
 #include "agent/decision_trace.h"
 #include "agent/picture_run.h"
@@ -190,8 +191,13 @@ Status settle_times(const CommandOptions& options, Device& device, EdgeTimes& ti
 Status use_codecs(const CommandOptions& options, const Device& device, const EdgeTimes& times,
                   SplitPlanner& planner) {
   const ProfileData* profile = options.split == "auto" ? &times.table : nullptr;
+  EncodeRates rates;
+  if (options.codec == kCodecAuto && profile != nullptr) {
+    CLEAVE_ASSIGN_OR_RETURN(rates, measure_encode_rates(*device.model, device.variant, profile,
+                                                        speed_now(device.caps.processor)));
+  }
   CLEAVE_ASSIGN_OR_RETURN(const CutCodecs codecs,
-                          codecs_to_plan(options, *device.model, device.variant, profile));
+                          codecs_to_plan(options, *device.model, device.variant, profile, &rates));
   return planner.use_codecs(codecs);
 }
 

@@ -232,7 +232,8 @@ TEST_CASE("one codec: where it applies, with the most it makes, or what calibrat
 }
 
 TEST_CASE("all codecs: coded counts as its table was made, unless the table does not say") {
-  const auto all = CutCodecs::of_all(*calibrated(true), 0, {});
+  const EncodeRates rates{{pack_codec(kLossless), {.ns = 3, .tensor_bytes = 2}}};
+  const auto all = CutCodecs::of_all(*calibrated(true), 0, {.rates = &rates});
   REQUIRE(all.is_ok());
   CHECK(all->chooses());
   CHECK(codec_at(*all, 1, kRaw).disagreement_ppm == 0);
@@ -244,12 +245,35 @@ TEST_CASE("all codecs: coded counts as its table was made, unless the table does
   CHECK(codec_at(*all, 1, kCoarse).bytes == 500);
   for (const CodecsAtCut& cut : all->cuts()) {
     for (const CutCodec& codec : cut.codecs) {
-      CHECK((codec.encode_ns > 0) == (codec.choice != kRaw));  // estimated here
+      CHECK((codec.encode_ns > 0) == (codec.choice == kLossless));  // of others not known
     }
   }
   const auto unknown = CutCodecs::of_all(*calibrated(false), 0, {});
   REQUIRE(unknown.is_ok());
   CHECK(codec_at(*unknown, 1, kFine).disagreement_ppm == UINT32_MAX);
+}
+
+TEST_CASE("what the profile does not time is timed once, and scaled to the speed of its table") {
+  const auto model = calibrated(true);
+  const auto all = measure_encode_rates(*model, 0, nullptr, {});
+  REQUIRE(all.is_ok());
+  for (const CodecChoice& choice : {kLossless, kF16, kFine, kCoarse}) {
+    CHECK(all->contains(pack_codec(choice)));
+  }
+  CHECK_FALSE(all->contains(pack_codec(kRaw)));
+  ProfileData profile;
+  profile.coded.push_back(measured(kFine, {1, 2, 3}, {1, 1, 1}));
+  profile.coded.push_back(measured(kF16, {2}, {1}));  // not at the others
+  profile.clock_khz = UINT32_MAX;
+  const auto slow = measure_encode_rates(*model, 0, &profile, {.clock_khz = 1});
+  REQUIRE(slow.is_ok());
+  CHECK_FALSE(slow->contains(pack_codec(kFine)));
+  REQUIRE(slow->contains(pack_codec(kF16)));
+  CHECK(slow->at(pack_codec(kF16)).ns == 1);  // of less than 4 s, at the fastest clock there is
+  profile.clock_khz = 1;
+  const auto fast = measure_encode_rates(*model, 0, &profile, {.clock_khz = UINT32_MAX});
+  REQUIRE(fast.is_ok());
+  CHECK(fast->at(pack_codec(kF16)).ns >= UINT32_MAX);
 }
 
 TEST_CASE("what a profile measured goes before tables and bounds") {
