@@ -269,25 +269,37 @@ Pixels made_up_picture(const fbs::Shape& shape) {
   return pixels;
 }
 
+bool is_for_room(const Status& status) {
+  return status.code() == StatusCode::kOutOfRange ||
+         status.code() == StatusCode::kResourceExhausted;
+}
+
 // Those of the first `most` that can be decoded in a quarter of the room, at model size.
+// `lacks_room`: one or more could not for want of it.
 std::vector<Pixels> decode_all(const ModelFile& model, std::span<const std::string> names,
-                               std::size_t most, std::uint64_t room_bytes) {
+                               std::size_t most, std::uint64_t room_bytes, bool& lacks_room) {
   const fbs::Variant& first = *model.header().variants()->Get(0);
   const fbs::Shape& shape = *first.tensors()->Get(first.input())->shape();
   const std::size_t each = element_count(shape);
-  most = static_cast<std::size_t>(std::min<std::uint64_t>(most, room_bytes / 4 / each));
+  const std::uint64_t fitting = room_bytes / 4 / each;
+  lacks_room = most > 0 && !names.empty() && fitting == 0;
+  most = static_cast<std::size_t>(std::min<std::uint64_t>(most, fitting));
   std::vector<Pixels> pictures;
   for (const std::string& name : names) {
     if (pictures.size() >= most) break;
     const std::uint64_t room = room_bytes - pictures.size() * each;
     PictureLimits limits;
     const auto file = read_picture_within(name, limits, room / 2);
-    if (!file.is_ok()) continue;
+    if (!file.is_ok()) {
+      lacks_room = lacks_room || is_for_room(file.status());
+      continue;
+    }
     limits.max_whole_picture_bytes = std::min(limits.max_whole_picture_bytes, room / 2);
     Pixels pixels(each);
     const Status decoded =
         decode_to_model_size(*file, *model.header().preprocessing(), shape, limits, pixels);
     if (decoded.is_ok()) pictures.push_back(std::move(pixels));
+    lacks_room = lacks_room || is_for_room(decoded);
   }
   return pictures;
 }
@@ -303,8 +315,9 @@ Status survey_codecs(const std::shared_ptr<const ModelFile>& model,
                      std::span<const std::string> pictures, const CodecSurveyOptions& options,
                      ProfileData& profile, std::string& note) {
   const fbs::Model& header = model->header();
-  const std::vector<Pixels> decoded =
-      decode_all(*model, pictures, options.most_pictures, room_within(options.ram_bytes));
+  bool lacks_room = false;
+  const std::vector<Pixels> decoded = decode_all(*model, pictures, options.most_pictures,
+                                                 room_within(options.ram_bytes), lacks_room);
   const fbs::Variant& first = *header.variants()->Get(0);
   const std::vector<Pixels> made_up{made_up_picture(*first.tensors()->Get(first.input())->shape())};
   for (std::uint32_t v = 0; v < header.variants()->size(); ++v) {
@@ -325,7 +338,9 @@ Status survey_codecs(const std::shared_ptr<const ModelFile>& model,
     }
     survey.note(compare ? decoded.size() : 0, compare, profile);
   }
-  if (!note.empty()) {
+  if (decoded.empty() && lacks_room) {
+    note = "no picture has the room to be decoded in, so codecs were only timed";
+  } else if (!note.empty()) {
     note +=
         ": the whole network does not fit --ram beside what is compared, so codecs were only "
         "timed";

@@ -32,7 +32,8 @@ struct CodecSurveyOptions {
 // cut where a layer ends. Each of the first `most_pictures` that can be decoded is taken through
 // the network; at each cut it is encoded, decoded, and finished from what was decoded. Without a
 // picture, or where the whole network does not fit `ram_bytes`, a made-up one is encoded at each
-// cut, for the time alone: `note` then says why, if there were pictures.
+// cut, for the time alone: `note` then says why, if there were pictures and want of room is the
+// reason.
 // Errors: those of Weights::create, Executor::prepare and BoundaryCodec::create;
 // kResourceExhausted.
 [[nodiscard]] Status survey_codecs(const std::shared_ptr<const ModelFile>& model,

@@ -2,10 +2,13 @@
 #include "agent/codec_survey.h"
 
 #include <doctest/doctest.h>
+#include <malloc.h>
 
 #include <fstream>
 
 #include "agent/codec_option.h"
+#include "agent/device_caps.h"
+#include "engine/head_memory.h"
 #include "engine/image/jpeg_encoder.h"
 #include "tests/engine/codec/codec_fixture.h"
 #include "tests/support/temporary_folder.h"
@@ -92,21 +95,28 @@ TEST_CASE("with pictures every codec has bytes, times and changed answers at eve
 TEST_CASE("without pictures, or without room for the whole network, codecs are only timed") {
   const test::TemporaryFolder folder;
   const auto model = surveyed_model();
-  for (const bool has_room : {true, false}) {
-    const std::vector<std::string> pictures = some_jpegs(folder, has_room ? 0 : 1);
+  const auto check = [&](int count, std::uint64_t ram_bytes, const std::string& words) {
+    CAPTURE(words);
+    const std::vector<std::string> pictures = some_jpegs(folder, count);
     CodecSurveyOptions options;
-    // Enough for a picture; kHeadOtherBytes alone is more than is left.
-    if (!has_room) options.ram_bytes = 1;
+    options.ram_bytes = ram_bytes;
     ProfileData profile = table_of(*model);
     std::string note;
     REQUIRE(survey_codecs(model, pictures, options, profile, note).is_ok());
+    CHECK(note.empty() == words.empty());
+    CHECK(note.starts_with(words));
     REQUIRE(profile.coded.size() == 5);
     for (const CodedBytes& coded : profile.coded) {
       CHECK(coded.pictures == 0);
       CHECK(coded.encode_ns.size() == 2);
       CHECK(coded.differing_pictures.empty());
     }
-  }
+  };
+  check(0, UINT64_MAX, "");
+  check(1, 1, "no picture has the room to be decoded in");
+  // Enough for a picture, and half of what a network takes besides weights and tensors.
+  ::malloc_trim(0);
+  check(1, resident_bytes() + kHeadOtherBytes / 2, "f32: the whole network does not fit --ram");
 }
 
 TEST_CASE("variants that the profile does not have are left out") {
