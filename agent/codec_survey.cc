@@ -60,7 +60,8 @@ class VariantSurvey {
 
  private:
   Status enter(const Pixels& pixels);
-  Status advance(OpIndex cut, bool keep_weights);
+  Status advance(OpIndex cut);
+  void release_network();
   Status survey_cut(OpIndex cut, bool compare);
   Status survey_codec(OpIndex cut, const CodecChoice& choice, bool compare);
   Result<std::size_t> answer(const Crossing& crossing);
@@ -128,13 +129,8 @@ Status VariantSurvey::enter(const Pixels& pixels) {
 }
 
 // The executor's arena may hold its inputs and outputs in one place: they are copied.
-Status VariantSurvey::advance(OpIndex cut, bool keep_weights) {
-  const OpRange range{at_, cut};
-  if (!keep_weights && whole_.must_pack(range)) {
-    whole_.release();
-    ::malloc_trim(0);  // or the heap keeps the pieces resident beside what comes next
-  }
-  CLEAVE_RETURN_IF_ERROR(whole_.prepare(range));
+Status VariantSurvey::advance(OpIndex cut) {
+  CLEAVE_RETURN_IF_ERROR(whole_.prepare({at_, cut}));
   const auto inputs = whole_.executor().inputs();
   for (std::size_t i = 0; i < inputs.size(); ++i) {
     std::memcpy(inputs[i].data, crossing_[i].data(), inputs[i].bytes());
@@ -148,6 +144,11 @@ Status VariantSurvey::advance(OpIndex cut, bool keep_weights) {
   }
   at_ = cut;
   return Status::ok();
+}
+
+void VariantSurvey::release_network() {
+  whole_.release();
+  ::malloc_trim(0);  // or the heap keeps the pieces resident beside what comes next
 }
 
 // From the cut where the picture is.
@@ -169,7 +170,10 @@ Status VariantSurvey::take(const Pixels& pixels, bool compare,
     CLEAVE_ASSIGN_OR_RETURN(expected_, answer(crossing_));
   }
   for (const OpIndex cut : cuts_) {
-    CLEAVE_RETURN_IF_ERROR(advance(cut, compare));
+    CLEAVE_RETURN_IF_ERROR(advance(cut));
+    // Where the whole does not fit, codecs have the room that the head had: the next one's weights
+    // are packed anew anyway.
+    if (!compare) release_network();
     CLEAVE_RETURN_IF_ERROR(survey_cut(cut, compare));
     cut_done();
   }

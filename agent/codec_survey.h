@@ -20,7 +20,7 @@ namespace cleave::agent {
 
 struct CodecSurveyOptions {
   unsigned threads = 1;                  // of the network; codecs have one
-  std::uint64_t ram_bytes = UINT64_MAX;  // what the whole process may hold
+  std::uint64_t ram_bytes = UINT64_MAX;  // what the whole process may hold: see survey_codecs()
   std::size_t most_pictures = 64;        // that are looked at
   WeightsOptions weights = {};
   // May be empty: called with the cuts that were looked at so far, of all pictures, and their
@@ -34,6 +34,9 @@ struct CodecSurveyOptions {
 // picture, or where the whole network does not fit `ram_bytes`, a made-up one is encoded at each
 // cut, for the time alone: `note` then says why, if there were pictures and want of room is the
 // reason.
+// Nothing of the network is held then beside what crosses and the codec, so that this takes no more
+// than the largest of: what runs from one cut to the next, and what crosses with a codec and its
+// output. That is not held to `ram_bytes`.
 // Errors: those of Weights::create, Executor::prepare and BoundaryCodec::create;
 // kResourceExhausted.
 [[nodiscard]] Status survey_codecs(const std::shared_ptr<const ModelFile>& model,
