@@ -136,12 +136,16 @@ TEST_CASE("the head of a payload is read as it was written, and no other") {
   CHECK(*read == head);
   CHECK_FALSE(read_payload_head(bytes, bytes.size()).is_ok());  // of nothing
   CHECK_FALSE(read_payload_head(std::span(bytes).first(kFileHeadBytes), 1000).is_ok());
-  for (const auto& [at, value] : std::vector<std::pair<std::size_t, int>>{
+  struct Spoiled {
+    std::size_t at;
+    int value;
+  };
+  for (const Spoiled& spoiled : std::vector<Spoiled>{
            {0, 0}, {0, 2}, {1, 1}, {1, 2}, {1, 3}, {1, 7}, {3, 1}, {8, 0}, {12, 1}}) {
-    CAPTURE(at);
-    CAPTURE(value);
+    CAPTURE(spoiled.at);
+    CAPTURE(spoiled.value);
     std::vector<std::byte> other = bytes;
-    other[at] = static_cast<std::byte>(value);
+    other[spoiled.at] = static_cast<std::byte>(spoiled.value);
     CHECK_FALSE(read_payload_head(other, 1000).is_ok());
   }
 }
