@@ -23,15 +23,15 @@ bool is_of_one_request(fbs::ErrorCode code) {
          code == fbs::ErrorCode::DeadlineExceeded || code == fbs::ErrorCode::Cancelled;
 }
 
-// What one request's refusal, or a deadline, that ends the connection is to the others on it.
+// What one request's refusal that ends the connection is to the others on it.
 Status broken_by(const Status& why) {
   switch (why.code()) {
-    case StatusCode::kMismatch:
-    case StatusCode::kCorrupt:
-    case StatusCode::kUnavailable:
-      return why;
-    default:
+    case StatusCode::kInvalidArgument:
+    case StatusCode::kResourceExhausted:
+    case StatusCode::kNotFound:
       return {StatusCode::kUnavailable, why.message()};
+    default:
+      return why;
   }
 }
 
@@ -194,7 +194,7 @@ Status RequestChannel::give_up(const Outgoing& request) {
     pending_.give_up(request.request_id);
     if (can_cancel) send_soon(make_cancel(request.request_id));
   } else {
-    close(status);  // else the server would work on for nobody
+    close({StatusCode::kUnavailable, status.message()});  // else the server works on for nobody
   }
   return status;
 }
