@@ -108,8 +108,10 @@ std::uint64_t peak_of_run(const std::string& model, const Form& form, unsigned s
   return run.peak_rss_bytes;
 }
 
-// Pages that are reclaimed while it runs only make a peak smaller.
-void check_peak(const std::string& what, std::uint64_t said,
+// Never more than was said; less by no more than the tolerance, and `unused` bytes that were
+// counted for what this run perhaps does not do. Pages that are reclaimed while it runs only make a
+// peak smaller.
+void check_peak(const std::string& what, std::uint64_t said, std::uint64_t unused,
                 const std::function<std::uint64_t()>& measure) {
   const std::uint64_t tolerance = std::max<std::uint64_t>(said / 20, 1 << 20);
   const Verdict verdict = judge_residency([&] {
@@ -118,7 +120,7 @@ void check_peak(const std::string& what, std::uint64_t said,
                 static_cast<double>(said) / 1e6, static_cast<double>(peak) / 1e6,
                 (static_cast<double>(peak) - static_cast<double>(said)) / 1e6);
     CHECK(peak <= said + tolerance);
-    return peak + tolerance >= said;
+    return peak + tolerance + unused >= said;
   });
   CHECK(verdict != Verdict::kFails);
   if (verdict == Verdict::kPagesWereReclaimed) {
@@ -165,7 +167,10 @@ void check_form(const Network& network, const std::string& model, const Form& fo
     if (!all_splits() && !form.some_splits.contains(split)) continue;
     const std::string what = std::string(network.name) + " " + form.variant + " " + form.prefer +
                              " split " + std::to_string(split);
-    check_peak(what, said, [&] {
+    // A JPEG that travels as it is takes no pixels, no rows of a decoder and no code to compute
+    // with, which split 0 counts for the pictures that do not.
+    const std::uint64_t unused = split == 0 ? 512 << 10 : 0;
+    check_peak(what, said, unused, [&] {
       std::uint64_t peak = peak_of_run(model, form, split, server, pictures);
       // What the kernel maps around the code that is used differs by what it has at hand: some
       // hundred kB from one run to the next.
