@@ -14,7 +14,6 @@
 #include <future>
 #include <map>
 #include <memory>
-#include <thread>
 #include <vector>
 
 #include "agent/connection.h"
@@ -262,25 +261,6 @@ TEST_CASE("a slow uplink is not taken for a dead server") {
   CHECK_MESSAGE(bench.statuses[0].is_ok(), bench.statuses[0].message());
   CHECK(Clock::now() - start > milliseconds(2'000));
   CHECK(bench.counters.heartbeats_missed == 0);
-}
-
-TEST_CASE("bytes that are still on their way when a request begins are known") {
-  const ScriptedServer server(
-      [](ScriptedPeer& peer, int) {
-        peer.greet(kChannelIdentity);
-        std::this_thread::sleep_for(milliseconds(200));
-        while (const std::uint64_t id = peer.next_request()) {
-          peer.send(make_answer(id, scores_of(id), {}));
-        }
-      },
-      4096);
-  ChannelBench bench(server);
-  bench.payload.resize(60'000);
-  bench.exchange(2);
-  REQUIRE_MESSAGE(bench.statuses[0].is_ok(), bench.statuses[0].message());
-  REQUIRE_MESSAGE(bench.statuses[1].is_ok(), bench.statuses[1].message());
-  CHECK(bench.answers[0].bytes_ahead == 0);
-  CHECK(bench.answers[1].bytes_ahead > 1000);
 }
 
 TEST_CASE("time behind other requests is not the link's") {
