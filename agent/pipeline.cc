@@ -62,9 +62,7 @@ asio::awaitable<Processed> Pipeline::process(PictureTask task) {
   front_.leave();  // its head is given to the compute thread before the next picture begins
   if (status.is_ok() && !work.waited_as) {
     status = co_await compute_head(work);
-    const bool for_others =
-        status.code() == StatusCode::kResourceExhausted && work.room.beside_bytes > 0;
-    if (for_others) status = co_await compute_head_alone(work);
+    if (work.has_pixels && std::exchange(work.decode_bytes, 0) > 0) one_done_.set();
   }
   work.record.edge_ns =
       ns_between(work.started, Clock::now()) - work.record.waited_ns - work.record.encode_ns;
@@ -164,6 +162,7 @@ Status Pipeline::load(Work& work, std::uint64_t room_bytes) const {
   const auto format = detect_format(work.file);
   if (!format.is_ok()) return format.status().with_context(work.record.image);
   work.is_jpeg = *format == PictureFormat::kJpeg;
+  work.decode_bytes = whole_picture_bytes(work.file);
   return Status::ok();
 }
 
@@ -219,9 +218,10 @@ std::uint64_t Pipeline::needed_bytes(const Work* more) const {
   for (const Work* each : all) held = saturating_add(held, held_by(*each));
   std::uint64_t most = held;
   for (const Work* each : all) {
-    const std::uint64_t own = can_finish(*each)
-                                  ? alone_ram_bytes(*each)
-                                  : saturating_add(head_ram_bytes(*each), each->file.size());
+    const std::uint64_t own =
+        saturating_add(can_finish(*each) ? alone_ram_bytes(*each)
+                                         : saturating_add(head_ram_bytes(*each), each->file.size()),
+                       each->decode_bytes);
     most = std::max(most, saturating_add(own, held - held_by(*each)));
   }
   return most;
@@ -255,25 +255,6 @@ asio::awaitable<Status> Pipeline::compute_head(Work& work) {
   });
   work.record.waited_ns += ns_between(given, begun);
   last_head_ns_ = ns_between(begun, Clock::now());
-  co_return status;
-}
-
-// What the others in work hold left too little, as for a picture that is decoded whole. Nothing new
-// begins until they are done; those that wait for the same hold no more than their files.
-asio::awaitable<Status> Pipeline::compute_head_alone(Work& work) {
-  const auto start = Clock::now();
-  work.buffers = PictureBuffers();
-  work.buffer_bytes = 0;
-  work.waits_alone = true;
-  one_done_.set();  // for one that is at the front already
-  (void)co_await front_.enter();
-  const auto is_busy = [&](const Work* each) { return each != &work && !each->waits_alone; };
-  while (std::ranges::any_of(in_work_, is_busy)) co_await one_is_done();
-  work.waits_alone = false;
-  work.buffer_bytes = planned_buffer_bytes(work);
-  work.record.waited_ns += ns_between(start, Clock::now());
-  const Status status = co_await compute_head(work);
-  front_.leave();
   co_return status;
 }
 

@@ -109,8 +109,9 @@ class Pipeline {
     std::unique_ptr<BoundaryCodec> its_codec;  // of that
     std::uint64_t crossing_bytes = 0;          // of that, decoded
     PictureBuffers buffers;
-    bool has_crossing = false;       // the head has run: what crosses is in them
-    bool waits_alone = false;        // for the others in work to end
+    bool has_crossing = false;  // the head has run: what crosses is in them
+    // For a file that is decoded whole, until it is; the executor's thread reads and writes it.
+    std::uint64_t decode_bytes = 0;
     std::uint64_t buffer_bytes = 0;  // that they take or will take; the executor's thread reads it
     Room room;
     bool is_jpeg = false;
@@ -161,7 +162,6 @@ class Pipeline {
 
   // The compute thread's.
   asio::awaitable<Status> compute_head(Work& work);
-  asio::awaitable<Status> compute_head_alone(Work& work);
   Status run_head(Work& work);
   void make_room_for(const Work& work);
   Status compute_input(Work& work);

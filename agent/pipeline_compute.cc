@@ -45,11 +45,6 @@ Status Pipeline::prepare_input(Work& work, std::uint64_t ram_bytes, std::span<fl
     work.buffers.pixels.resize(element_count(input_shape_));
     const Status decoded =
         decode_to_model_size(work.file, preprocessing, input_shape_, limits, work.buffers.pixels);
-    // Alone it may have room.
-    if (decoded.code() == StatusCode::kOutOfRange && work.room.beside_bytes > 0) {
-      return {StatusCode::kResourceExhausted, work.record.image + ": " + decoded.message() +
-                                                  ", beside the pictures that are in work"};
-    }
     if (!decoded.is_ok()) return decoded.with_context(work.record.image);
     work.has_pixels = true;
   }

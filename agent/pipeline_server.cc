@@ -110,6 +110,7 @@ asio::awaitable<Status> Pipeline::choose_form(Work& work) {
   Status status;
   co_await compute_.run([&] { status = prepare_input(work, head_ram_bytes(0), {}); },
                         ComputeThread::Urgency::kFirst);
+  if (work.has_pixels) work.decode_bytes = 0;
   work.record.edge_ns += ns_between(start, Clock::now());
   co_return status;
 }

@@ -40,6 +40,12 @@ class JpegRowSource final : public RowSource {
     return start();
   }
 
+  // Instead of open().
+  std::uint64_t whole_bytes(std::span<const std::byte> file) {
+    if (!read_header(file).is_ok() || jpeg_has_multiple_scans(&codec_) == FALSE) return 0;
+    return coefficient_bytes();
+  }
+
   Status next_row(std::span<std::uint8_t> rgb) override {
     const bool convert = codec_.out_color_space == JCS_CMYK;
     JSAMPROW row = convert ? cmyk_.data() : rgb.data();
@@ -123,6 +129,10 @@ Result<std::unique_ptr<RowSource>> open_jpeg(std::span<const std::byte> file,
   auto source = std::make_unique<JpegRowSource>(limits);
   CLEAVE_RETURN_IF_ERROR(source->open(file));
   return std::unique_ptr<RowSource>(std::move(source));
+}
+
+std::uint64_t jpeg_whole_bytes(std::span<const std::byte> file) {
+  return JpegRowSource(PictureLimits{}).whole_bytes(file);
 }
 
 }  // namespace cleave

@@ -21,4 +21,8 @@ namespace cleave {
 [[nodiscard]] Result<std::unique_ptr<RowSource>> open_jpeg(std::span<const std::byte> file,
                                                            const PictureLimits& limits);
 
+// Of one that is not decoded by rows, all its coefficients; else 0, also where its header cannot be
+// read.
+[[nodiscard]] std::uint64_t jpeg_whole_bytes(std::span<const std::byte> file);
+
 }  // namespace cleave

@@ -54,6 +54,11 @@ enum class PictureFormat : std::uint8_t { kJpeg, kPng };
                                           const fbs::Shape& shape, const PictureLimits& limits,
                                           std::span<std::uint8_t> pixels);
 
+// Memory that decoding takes at once for a file that cannot be decoded by rows, as its header says
+// (PictureLimits::max_whole_picture_bytes bounds it); 0 for others, and where the header cannot be
+// read. Reads the header alone.
+[[nodiscard]] std::uint64_t whole_picture_bytes(std::span<const std::byte> file);
+
 // u8 pixels to the model's input: value = (pixel - mean[c]) / deviation[c] in f32, through a table
 // of 256 entries a channel, so that both ends agree bit for bit. Sizes must agree:
 // input.size() == pixels.size() == height * width * channels; mean and deviation hold `channels`.

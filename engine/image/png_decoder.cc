@@ -34,6 +34,14 @@ class PngRowSource final : public RowSource {
     return passes_ > 1 ? read_interlaced() : Status::ok();
   }
 
+  // Instead of open().
+  std::uint64_t whole_bytes() {
+    if (!create() || !run_guarded(target_, [&] { png_read_info(png_, info_); })) return 0;
+    if (png_get_interlace_type(png_, info_) == PNG_INTERLACE_NONE) return 0;
+    return std::uint64_t{kRgb} * png_get_image_width(png_, info_) *
+           png_get_image_height(png_, info_);
+  }
+
   Status next_row(std::span<std::uint8_t> rgb) override {
     if (passes_ > 1) {
       const std::size_t row_bytes = kRgb * width_;
@@ -132,6 +140,10 @@ Result<std::unique_ptr<RowSource>> open_png(std::span<const std::byte> file,
   auto source = std::make_unique<PngRowSource>(file, limits);
   CLEAVE_RETURN_IF_ERROR(source->open());
   return std::unique_ptr<RowSource>(std::move(source));
+}
+
+std::uint64_t png_whole_bytes(std::span<const std::byte> file) {
+  return PngRowSource(file, PictureLimits{}).whole_bytes();
 }
 
 }  // namespace cleave

@@ -21,4 +21,7 @@ namespace cleave {
 [[nodiscard]] Result<std::unique_ptr<RowSource>> open_png(std::span<const std::byte> file,
                                                           const PictureLimits& limits);
 
+// Of an interlaced one, all its pixels; else 0, also where its header cannot be read.
+[[nodiscard]] std::uint64_t png_whole_bytes(std::span<const std::byte> file);
+
 }  // namespace cleave

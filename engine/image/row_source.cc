@@ -19,6 +19,12 @@ Result<std::unique_ptr<RowSource>> open_row_source(std::span<const std::byte> fi
   return format == PictureFormat::kJpeg ? open_jpeg(file, limits) : open_png(file, limits);
 }
 
+std::uint64_t whole_picture_bytes(std::span<const std::byte> file) {
+  const auto format = detect_format(file);
+  if (!format.is_ok()) return 0;
+  return *format == PictureFormat::kJpeg ? jpeg_whole_bytes(file) : png_whole_bytes(file);
+}
+
 Status check_dimensions(std::uint64_t width, std::uint64_t height, const PictureLimits& limits) {
   // Each side first, so that the product cannot overflow.
   const bool sides_fit = width <= limits.max_side && height <= limits.max_side;

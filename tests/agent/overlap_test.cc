@@ -33,6 +33,18 @@ std::uint64_t run_ns(const PipelineBench& bench, const ScriptedServer& server, s
   return elapsed_ns;
 }
 
+// Held whole while it is decoded, and large as a file.
+test::Bytes make_noise() {
+  std::uint32_t state = 1;
+  return test::make_jpeg({.width = 1200, .height = 900, .progressive = true},
+                         [&state](std::uint32_t, std::span<std::uint8_t> line) {
+                           for (std::uint8_t& sample : line) {
+                             state = state * 1664525 + 1013904223;
+                             sample = static_cast<std::uint8_t>(state >> 24);
+                           }
+                         });
+}
+
 }  // namespace
 
 TEST_CASE("sending, serving and computing overlap across pictures") {
@@ -134,6 +146,39 @@ TEST_CASE("a second picture is in work only where the RAM cap leaves room for wh
   }
   CHECK(requests == 8);
   CHECK(bench.last_counters.most_in_work == expected);
+}
+
+TEST_CASE("a picture that is decoded whole, for which there is room without the others, waits for them") {
+  const PipelineBench bench;
+  const test::Bytes progressive = make_noise();
+  std::ofstream(bench.picture, std::ios::binary)
+      .write(reinterpret_cast<const char*>(progressive.data()),
+             static_cast<std::streamsize>(progressive.size()));
+  const ScriptedServer server([&](ScriptedPeer& peer, int) {
+    peer.greet(bench.model->identity());
+    while (const std::uint64_t id = peer.next_request()) {
+      std::this_thread::sleep_for(milliseconds(20));
+      peer.send(make_answer(id, std::vector<float>{1, 2, 3}, {}));
+    }
+  });
+  const auto planner = SplitPlanner::create(*bench.model, 0, 0);
+  REQUIRE(planner.is_ok());
+  PipelineOptions options;
+  options.caps.ram_bytes = planner->ram_bytes_to_finish(1) + 2 * progressive.size();
+  constexpr std::uint64_t kStep = 256 << 10;
+  REQUIRE(progressive.size() > 2 * kStep);
+  while (!bench.process(server, 1, 1, options).at(0).status.is_ok()) {
+    options.caps.ram_bytes += kStep;
+    REQUIRE(options.caps.ram_bytes < 64 << 20);
+  }
+  options.overlap = 3;
+  const std::vector<Record> records = bench.process(server, 1, 8, options);
+  CHECK(bench.last_counters.most_in_work > 1);
+  for (const Record& record : records) {
+    CHECK_MESSAGE(record.status.is_ok(), record.status.message());
+    CHECK(record.fallback.empty());
+    CHECK(record.sent == kSentTensors);
+  }
 }
 
 TEST_CASE("when its time is nearly over the device finishes, and the late answer is dropped") {
