@@ -31,6 +31,8 @@ import tempfile
 import threading
 import time
 
+from namespace_link import NamespaceLink, quiet
+
 MOST_ERROR = 0.10           # median of the total, after WARM_UP pictures
 MOST_REGRET_STEADY = 0.05
 MOST_REGRET_TRACE = 0.10
@@ -38,46 +40,12 @@ MOST_CHANGES_STEADY = 1     # of the split after the warm-up: more is flapping
 WARM_UP = 20
 AGENT, SERVER = "10.77.0.1", "10.77.0.2"
 RELAY_PORT, SERVER_PORT = 7433, 7434
+# A queue as deep as those of slow links' modems: what is lost there is TCP's to mend, and makes the
+# same bytes take one time or another.
+QUEUE_BYTES = 1048576
 TRACE_MBIT = [10, 10, 2, 0.5, 0.5, 5, 50, 50, 1, 10]
 TRACE_STEP_S = 10
 TRACE_PICTURES = 8000       # more than the changes last for; their names take memory, too
-
-
-def quiet(*command):
-    subprocess.run(command, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
-
-
-class Link:
-    """A pair of virtual interfaces, one in this namespace and one in the server's."""
-
-    def __init__(self):
-        self.holder = subprocess.Popen(["unshare", "-n", "sleep", "infinity"])
-        time.sleep(0.3)
-        quiet("ip", "link", "set", "lo", "up")
-        quiet("ip", "link", "add", "clv0", "type", "veth", "peer", "name", "clv1",
-              "netns", str(self.holder.pid))
-        quiet("ip", "addr", "add", AGENT + "/24", "dev", "clv0")
-        quiet("ip", "link", "set", "clv0", "up")
-        self.there("ip", "link", "set", "lo", "up")
-        self.there("ip", "addr", "add", SERVER + "/24", "dev", "clv1")
-        self.there("ip", "link", "set", "clv1", "up")
-
-    def inside(self, *command):
-        return ["nsenter", "-t", str(self.holder.pid), "-n", *command]
-
-    def there(self, *command):
-        quiet(*self.inside(*command))
-
-    def set_rate(self, mbit):
-        # A queue as deep as those of slow links' modems: what is lost there is TCP's to mend, and
-        # makes the same bytes take one time or another.
-        rule = ["root", "tbf", "rate", f"{int(mbit * 1000)}kbit", "burst", "3028", "limit", "1048576"]
-        quiet("tc", "qdisc", "replace", "dev", "clv0", *rule)
-        self.there("tc", "qdisc", "replace", "dev", "clv1", *rule)
-
-    def close(self):
-        self.holder.kill()
-        self.holder.wait()
 
 
 async def relay(delay_s):
@@ -211,7 +179,7 @@ def round_of_runs(options, pictures, candidates):
 
 
 def steady(link, options, mbit, delay_ms, log):
-    link.set_rate(mbit)
+    link.set_rate(mbit, QUEUE_BYTES)
     peer = Peer(link, options, delay_ms / 2000, log)
     try:
         pictures = [options.pictures_named[i % len(options.pictures_named)]
@@ -237,7 +205,7 @@ def steady(link, options, mbit, delay_ms, log):
 
 def change_rates(link, stop):
     for mbit in TRACE_MBIT:
-        link.set_rate(mbit)
+        link.set_rate(mbit, QUEUE_BYTES)
         if stop.wait(TRACE_STEP_S):
             return
 
@@ -245,7 +213,7 @@ def change_rates(link, stop):
 def run_over_trace(link, options, extra):
     stop = threading.Event()
     changer = threading.Thread(target=change_rates, args=(link, stop))
-    link.set_rate(TRACE_MBIT[0])
+    link.set_rate(TRACE_MBIT[0], QUEUE_BYTES)
     named = short_names(options)
     changer.start()
     try:
@@ -268,7 +236,7 @@ def short_names(options):
 
 
 def changing(link, options, log):
-    link.set_rate(TRACE_MBIT[0])
+    link.set_rate(TRACE_MBIT[0], QUEUE_BYTES)
     peer = Peer(link, options, 0, log)
     try:
         trace = os.path.join(options.folder, "trace")
@@ -338,7 +306,7 @@ def parse_options():
 
 
 def measure(options):
-    link = Link()
+    link = NamespaceLink("clv", AGENT, SERVER)
     rows, trace = [], None
     try:
         with tempfile.TemporaryDirectory() as options.folder:

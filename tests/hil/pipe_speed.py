@@ -24,52 +24,17 @@ import sys
 import threading
 import time
 
+from namespace_link import NamespaceLink
+
 LEAST_THROUGHPUT = 0.95   # of the slowest stage's own rate
 LEAST_LINK_USE = 0.98     # of the plain sender's bytes a second
 MOST_LATENCY = 1.03       # times the sum of a picture's parts,
 LATENCY_SPARE_MS = 1.0    # and so much
 AGENT, SERVER = "10.78.0.1", "10.78.0.2"
 SERVER_PORT, SINK_PORT = 7436, 7437
+QUEUE_BYTES = 262144
 PLAIN_SECONDS = 5.0
 WARM_UP = 3               # pictures: the pipe is not full yet, the server packs
-
-
-def quiet(*command):
-    subprocess.run(command, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
-
-
-class Link:
-    """A pair of virtual interfaces, one in this namespace and one in the server's."""
-
-    def __init__(self, mbit):
-        self.holder = subprocess.Popen(["unshare", "-n", "sleep", "infinity"])
-        time.sleep(0.3)
-        quiet("ip", "link", "set", "lo", "up")
-        quiet("ip", "link", "add", "pip0", "type", "veth", "peer", "name", "pip1",
-              "netns", str(self.holder.pid))
-        quiet("ip", "addr", "add", AGENT + "/24", "dev", "pip0")
-        quiet("ip", "link", "set", "pip0", "up")
-        self.there("ip", "link", "set", "lo", "up")
-        self.there("ip", "addr", "add", SERVER + "/24", "dev", "pip1")
-        self.there("ip", "link", "set", "pip1", "up")
-        rule = ["root", "tbf", "rate", f"{int(mbit * 1000)}kbit", "burst", "3028", "limit", "262144"]
-        quiet("tc", "qdisc", "replace", "dev", "pip0", *rule)
-        self.there("tc", "qdisc", "replace", "dev", "pip1", *rule)
-
-    def inside(self, *command):
-        return ["nsenter", "-t", str(self.holder.pid), "-n", *command]
-
-    def there(self, *command):
-        quiet(*self.inside(*command))
-
-    def sent_bytes(self):
-        """Of the agent's side, headers of every layer included."""
-        with open("/sys/class/net/pip0/statistics/tx_bytes", encoding="ascii") as file:
-            return int(file.read())
-
-    def close(self):
-        self.holder.kill()
-        self.holder.wait()
 
 
 def sink():
@@ -211,7 +176,8 @@ def main():
             return 77
         return subprocess.run(["unshare", "-rn", sys.executable, *sys.argv], check=False,
                               env={**os.environ, "PIPE_SPEED_INSIDE": "1"}).returncode
-    link = Link(options.mbit)
+    link = NamespaceLink("pip", AGENT, SERVER)
+    link.set_rate(options.mbit, QUEUE_BYTES)
     try:
         server = subprocess.Popen(
             link.inside(os.path.join(options.bin, "cleave-server"), "--model", options.model,

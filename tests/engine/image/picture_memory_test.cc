@@ -7,6 +7,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cstdio>
 #include <fstream>
 #include <optional>
@@ -101,6 +102,29 @@ TEST_CASE("a small file that unpacks to a large picture takes a few rows of memo
   std::printf("peak growth for %zu bytes that unpack to %u x %u: %ld KiB\n", bomb.size(), kSide,
               kSide, *growth);
   CHECK(*growth < kBudgetKib);
+}
+
+TEST_CASE("what a picture that is decoded whole takes is known from its header, to the byte") {
+  const auto draw = [](std::uint32_t y, std::span<std::uint8_t> row) {
+    std::ranges::fill(row, static_cast<std::uint8_t>(y));
+  };
+  JpegSpec jpeg{.width = 77, .height = 50};
+  PngSpec png{.width = 77, .height = 50};
+  CHECK(whole_picture_bytes(make_jpeg(jpeg, draw)) == 0);
+  CHECK(whole_picture_bytes(make_png(png, draw)) == 0);
+  jpeg.progressive = png.interlaced = true;
+  CHECK(whole_picture_bytes(make_png(png, draw)) == 77 * 50 * 3);
+  for (const Bytes& file : {make_jpeg(jpeg, draw), make_png(png, draw)}) {
+    PictureLimits limits;
+    limits.max_whole_picture_bytes = whole_picture_bytes(file);
+    CHECK(limits.max_whole_picture_bytes > 0);
+    CHECK(decode(file, 8, 8, TestPreprocessing(), limits).is_ok());
+    --limits.max_whole_picture_bytes;
+    CHECK(decode(file, 8, 8, TestPreprocessing(), limits).status().code() ==
+          StatusCode::kOutOfRange);
+    CHECK(whole_picture_bytes(std::span(file).first(20)) == 0);
+    CHECK(whole_picture_bytes(std::span(file).first(0)) == 0);
+  }
 }
 
 }  // namespace
