@@ -6,22 +6,14 @@
 #include <cmath>
 #include <cstring>
 
+#include "engine/codec/coded_steps.h"
+
 namespace cleave::codec {
 namespace {
 
-constexpr std::int32_t kMagnitude = 0x7FFFFFFF;
-constexpr std::int32_t kInfinity = 0x7F800000;
 constexpr std::int32_t kMostLevelBits = 0x42FE0000;  // 127.0F
 
 std::uint8_t bits_of(int level) { return static_cast<std::uint8_t>(level); }
-
-// (256 magnitude + centroid - rounding) / 256 steps: 15 bits times the 8 of a step, exact in f32.
-float value_of(const CodedTensorTable& table, int magnitude, float step) {
-  if (magnitude == 0) return 0;
-  const auto index = static_cast<std::size_t>(magnitude - 1);
-  const int centroid = index < kCentroids ? table.centroids[index] : 128;
-  return static_cast<float>(256 * magnitude + centroid - table.rounding) * 0x1p-8F * step;
-}
 
 }  // namespace
 
@@ -32,7 +24,9 @@ CodedQuantizer::CodedQuantizer(const CodedTensorTable& table, const BoundaryTens
   const auto step = std::bit_cast<float>(std::uint32_t{table.step} << 16);
   per_step_ = 1.0F / step;
   for (int level = -kMostLevel - 1; level <= kMostLevel; ++level) {
-    const float magnitude = value_of(table, std::min(std::abs(level), kMostLevel), step);
+    // 15 bits times the 8 of a step: exact.
+    const std::int32_t place = place_of(table, std::min(std::abs(level), kMostLevel));
+    const float magnitude = static_cast<float>(place) * 0x1p-8F * step;
     const float value = level < 0 ? -magnitude : magnitude;
     value_of_level_[bits_of(level)] = value;
     const float nearest = std::floor(std::clamp(value, -512.0F, 512.0F) + 0.5F);
@@ -47,8 +41,6 @@ CodedQuantizer::CodedQuantizer(const CodedTensorTable& table, const BoundaryTens
   }
 }
 
-// Magnitudes are compared as integers: compilers make no vectors of comparisons of floats.
-// Subnormals that are flushed to zero, or not, are far below the next level.
 void CodedQuantizer::quantize_f32(std::span<const std::byte> values,
                                   std::span<std::int8_t> levels) const {
   const std::byte* from = values.data();
@@ -57,15 +49,8 @@ void CodedQuantizer::quantize_f32(std::span<const std::byte> values,
   const float rounding = rounding_;
   const std::int32_t sign_mask = sign_mask_;
   for (std::size_t i = 0; i < levels.size(); ++i) {
-    std::int32_t bits = 0;
-    std::memcpy(&bits, from + 4 * i, 4);
-    const std::int32_t sign = bits >> 31;
-    std::int32_t magnitude = bits & kMagnitude;
-    magnitude = magnitude > kInfinity ? 0 : magnitude;
-    const auto steps = std::bit_cast<std::int32_t>(std::bit_cast<float>(magnitude) * per_step);
-    const float bounded = std::bit_cast<float>(std::min(steps, kMostLevelBits));
-    const auto level = static_cast<std::int32_t>(bounded + rounding);
-    to[i] = static_cast<std::int8_t>(((level ^ sign) - sign) & (sign_mask | ~sign));
+    const SignedSteps level = steps_of(from + 4 * i, per_step, rounding, kMostLevelBits);
+    to[i] = static_cast<std::int8_t>(level.value() & (sign_mask | ~level.sign));
   }
 }
 

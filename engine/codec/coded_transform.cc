@@ -6,6 +6,8 @@
 #include <cstdlib>
 #include <cstring>
 
+#include "engine/codec/coded_steps.h"
+
 namespace cleave::codec {
 namespace {
 
@@ -16,30 +18,20 @@ constexpr int kPlaceBits = 8;
 constexpr std::int32_t kMostUnits = 4095;
 constexpr std::int32_t kMostTurned = 8191;
 
-constexpr std::int32_t kMagnitudeBits = 0x7FFFFFFF;
-constexpr std::int32_t kInfinityBits = 0x7F800000;
 constexpr std::int32_t kMostUnitBits = 0x46800000;  // 16384.0F
 
 std::int16_t narrow(std::int32_t value, std::int32_t most) {
   return static_cast<std::int16_t>(std::clamp(value, -most, most));
 }
 
-// In units, to the nearest, less the channel's mean. Magnitudes are compared as integers: compilers
-// make no vectors of comparisons of floats.
+// In units, to the nearest, less the channel's mean.
 void to_units(const std::byte* from, float per_unit, std::span<const std::int16_t> means,
               std::span<std::int16_t> units) {
   const std::int16_t* mean = means.data();
   std::int16_t* to = units.data();
   for (std::size_t c = 0; c < units.size(); ++c) {
-    std::int32_t bits = 0;
-    std::memcpy(&bits, from + 4 * c, 4);
-    const std::int32_t sign = bits >> 31;
-    std::int32_t magnitude = bits & kMagnitudeBits;
-    magnitude = magnitude > kInfinityBits ? 0 : magnitude;
-    const auto many = std::bit_cast<std::int32_t>(std::bit_cast<float>(magnitude) * per_unit);
-    const float bounded = std::bit_cast<float>(std::min(many, kMostUnitBits));
-    const auto nearest = static_cast<std::int32_t>(bounded + 0.5F);
-    to[c] = narrow(((nearest ^ sign) - sign) - mean[c], kMostUnits);
+    const SignedSteps nearest = steps_of(from + 4 * c, per_unit, 0.5F, kMostUnitBits);
+    to[c] = narrow(nearest.value() - mean[c], kMostUnits);
   }
 }
 
@@ -70,15 +62,6 @@ std::vector<std::int16_t> transposed(std::span<const std::int16_t> square, std::
   std::vector<std::int16_t> result(square.size());
   for (std::size_t i = 0; i < square.size(); ++i) result[i % side * side + i / side] = square[i];
   return result;
-}
-
-// (256 magnitude + centroid - rounding) / 256 steps; in the middle of the interval where there is
-// no centroid.
-std::int32_t place_of(const CodedTensorTable& table, int magnitude) {
-  if (magnitude == 0) return 0;
-  const auto index = static_cast<std::size_t>(magnitude - 1);
-  const int centroid = index < kCentroids ? table.centroids[index] : 128;
-  return 256 * magnitude + centroid - table.rounding;
 }
 
 }  // namespace

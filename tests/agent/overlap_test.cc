@@ -9,6 +9,7 @@
 
 #include "schemas/protocol.h"
 #include "tests/agent/pipeline_bench.h"
+#include "tests/engine/image/test_pictures.h"
 
 namespace cleave::agent {
 namespace {
@@ -148,7 +149,8 @@ TEST_CASE("a second picture is in work only where the RAM cap leaves room for wh
   CHECK(bench.last_counters.most_in_work == expected);
 }
 
-TEST_CASE("a picture that is decoded whole, for which there is room without the others, waits for them") {
+TEST_CASE(
+    "a picture that is decoded whole, for which there is room without the others, waits for them") {
   const PipelineBench bench;
   const test::Bytes progressive = make_noise();
   std::ofstream(bench.picture, std::ios::binary)
