@@ -3,6 +3,7 @@
 // `run --results --spool`: every accepted picture ends in exactly one terminal record, whatever
 // ends the server, the agent or the disk's room in between.
 #include <doctest/doctest.h>
+#include <sys/stat.h>
 
 #include <chrono>
 #include <csignal>
@@ -16,6 +17,7 @@
 #include "schemas/exit_code.h"
 #include "tests/support/program_words.h"
 #include "tests/support/programs.h"
+#include "tests/support/tcp_relay.h"
 
 namespace cleave::test {
 namespace {
@@ -414,6 +416,39 @@ TEST_CASE("a damaged picture is refused once, and what cannot be opened is said"
   std::this_thread::sleep_for(std::chrono::milliseconds(200));
   const AgentRun second = run_agent(station.words(server.address()));
   CHECK(second.exit_code == code(ExitCode::kIo));
+}
+
+TEST_CASE("what waited is drained once the server answers, also while no further picture comes") {
+  const Station station;
+  const RunningServer server({station.model});
+  TcpRelay relay(server.port());
+  relay.refuse(true);
+  const std::string names = station.workshop.path("names");
+  REQUIRE(mkfifo(names.c_str(), 0600) == 0);
+  std::vector<std::string> command{"sh", "-c", "exec \"$0\" \"$@\" <'" + names + "'",
+                                   agent_program()};
+  const std::vector<std::string> words = station.words(relay.address(), {}, {"-"});
+  command.insert(command.end(), words.begin(), words.end());
+  BackgroundProgram agent(command);
+  std::ofstream to_agent(names);
+  std::size_t waiting = 0;
+  for (const std::string& picture : station.pictures) {
+    to_agent << picture << std::endl;
+    const nlohmann::json record = nlohmann::json::parse(agent.read_line(), nullptr, false);
+    REQUIRE(record.is_object());
+    if (!record.value("spooled", false)) break;
+    if (++waiting == 1) relay.refuse(false);
+    std::this_thread::sleep_for(std::chrono::seconds(1));  // a connection is not tried at once
+  }
+  CHECK(waiting < station.pictures.size());
+  for (std::size_t i = 0; i < waiting; ++i) {
+    const nlohmann::json record = nlohmann::json::parse(agent.read_line(), nullptr, false);
+    REQUIRE(record.is_object());
+    CHECK(record.at("drained") == true);
+    CHECK(record.contains("top"));
+  }
+  to_agent.close();
+  CHECK(agent.wait() == code(ExitCode::kPartial));  // they had to wait
 }
 
 }  // namespace cleave::test
