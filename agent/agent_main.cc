@@ -136,6 +136,9 @@ int run(int argc, char** argv) {
           "of the time; 0: codecs are only timed")
       ->check(CLI::Range(0U, 1'000'000U))
       ->capture_default_str();
+  add_jpeg_option(profile, options,
+                  "Try JPEGs at model size of this quality, 1 to 100, on them too: beside 75, 90 "
+                  "and 95");
   profile.add_option("--output", options.output, "Where to write (default: FILE.profile)");
 
   CLI::App& doctor = *app.add_subcommand("doctor", "Check this device and a model on it");

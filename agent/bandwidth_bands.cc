@@ -70,10 +70,11 @@ std::vector<Way> list_ways(const Plan& plan, const planner::Link& link) {
     if (!is_possible(row)) continue;
     const std::string precision = row.variant_name.empty() ? "" : " in " + row.variant_name;
     const std::string number = std::to_string(row.split.layers_on_device);
-    const std::string what = !row.candidate.needs_server ? "device only"
-                             : row.split.op_boundary == 0
-                                 ? std::string("server only, ") + row.picture_form()
-                                 : "split " + number + " (" + row.layer + ")" + codec_words(row);
+    const std::string what =
+        !row.candidate.needs_server ? "device only"
+        : row.split.op_boundary == 0
+            ? std::string("server only, ") + row.picture_form() + codec_words(row)
+            : "split " + number + " (" + row.layer + ")" + codec_words(row);
     ways.push_back({.description = what + precision, .cost = link_cost(row, link)});
   }
   return ways;

@@ -3,6 +3,8 @@
 
 #include <algorithm>
 #include <chrono>
+#include <map>
+#include <set>
 #include <utility>
 
 #include "engine/image/jpeg_encoder.h"
@@ -27,30 +29,21 @@ std::uint64_t percentile_95(std::vector<std::uint64_t> values) {
   return *at;
 }
 
-// The encoder takes red first; a gray picture has three equal channels.
-std::vector<std::uint8_t> to_rgb(std::span<const std::uint8_t> pixels, fbs::ColorOrder order,
-                                 std::uint32_t channels) {
-  std::vector<std::uint8_t> rgb(pixels.size() / channels * 3);
-  for (std::size_t i = 0; i < rgb.size() / 3; ++i) {
-    for (std::size_t c = 0; c < 3; ++c) {
-      const std::size_t from = channels == 1 ? 0 : order == fbs::ColorOrder::BGR ? 2 - c : c;
-      rgb[i * 3 + c] = pixels[i * channels + from];
-    }
-  }
-  return rgb;
-}
-
 struct Encoded {
   std::uint64_t bytes = 0;
   std::uint64_t encode_ns = 0;
 };
 
-Result<Encoded> encode_peer(std::span<const std::uint8_t> rgb, const fbs::Shape& size) {
+// Of pixels at model size. A small picture's tables may be more than its pixels.
+Result<Encoded> encode_peer(std::span<const std::uint8_t> pixels, const fbs::Shape& size,
+                            fbs::ColorOrder order) {
+  constexpr std::size_t kTables = 4096;
+  std::vector<std::byte> file(pixels.size() + kTables);
   const auto start = Clock::now();
-  CLEAVE_ASSIGN_OR_RETURN(const auto file,
-                          encode_jpeg(rgb, size.width(), size.height(), kPeerJpegQuality));
+  CLEAVE_ASSIGN_OR_RETURN(const std::size_t bytes,
+                          encode_jpeg_into(pixels, size, order, kPeerJpegQuality, file));
   const auto spent = std::chrono::duration_cast<std::chrono::nanoseconds>(Clock::now() - start);
-  return Encoded{file.size(), static_cast<std::uint64_t>(spent.count())};
+  return Encoded{bytes, static_cast<std::uint64_t>(spent.count())};
 }
 
 bool is_accepted(const PlannedSplit& row) {
@@ -84,13 +77,14 @@ std::uint64_t fastest_alone_ns(const Plan& plan) {
 }  // namespace
 
 Result<PictureForms> measure_forms(std::span<const std::string> pictures,
-                                   const fbs::Preprocessing& preprocessing,
-                                   const fbs::Shape& input) {
+                                   const fbs::Preprocessing& preprocessing, const fbs::Shape& input,
+                                   std::span<const std::uint8_t> qualities) {
   PictureForms forms;
   forms.pictures = pictures.size();
   forms.pixel_bytes = element_count(input);
   std::vector<std::uint8_t> pixels(forms.pixel_bytes);
   std::vector<std::uint64_t> file_bytes, jpeg_bytes, encode_ns;
+  std::map<std::uint8_t, std::vector<std::uint64_t>> model_jpegs;
   for (const std::string& name : pictures) {
     const PictureLimits limits;
     CLEAVE_ASSIGN_OR_RETURN(const auto file, read_picture_file(name, limits));
@@ -100,11 +94,18 @@ Result<PictureForms> measure_forms(std::span<const std::string> pictures,
     if (*format == PictureFormat::kJpeg) file_bytes.push_back(file.size());
     const Status decoded = decode_to_model_size(file, preprocessing, input, limits, pixels);
     if (!decoded.is_ok()) return decoded.with_context(name);
-    CLEAVE_ASSIGN_OR_RETURN(
-        const Encoded encoded,
-        encode_peer(to_rgb(pixels, preprocessing.color_order(), input.channels()), input));
+    CLEAVE_ASSIGN_OR_RETURN(const Encoded encoded,
+                            encode_peer(pixels, input, preprocessing.color_order()));
     jpeg_bytes.push_back(encoded.bytes);
     encode_ns.push_back(encoded.encode_ns);
+    for (const std::uint8_t quality : std::set(qualities.begin(), qualities.end())) {
+      model_jpegs[quality].push_back(
+          model_jpeg_bytes(pixels, input, preprocessing.color_order(), quality));
+    }
+  }
+  for (const auto& [quality, bytes] : model_jpegs) {
+    forms.model_jpegs.push_back(
+        {.quality = quality, .median_bytes = median(bytes), .p95_bytes = percentile_95(bytes)});
   }
   if (file_bytes.size() == pictures.size()) {
     forms.file_bytes_p95 = percentile_95(file_bytes);
@@ -119,15 +120,12 @@ Result<PictureForms> estimate_forms(const fbs::Shape& input) {
   PictureForms forms;
   forms.pixel_bytes = element_count(input);
   const std::size_t area = std::size_t{input.height()} * input.width();
-  forms.jpeg_bytes =
-      static_cast<std::uint64_t>(static_cast<double>(area) * kEstimatedJpegBitsPerPixel / 8);
-  std::vector<std::uint8_t> rgb(area * 3);
-  for (std::size_t i = 0; i < rgb.size(); ++i) {
-    rgb[i] = static_cast<std::uint8_t>((i / 7 + i / (std::size_t{input.width()} * 3) * 3) % 251);
-  }
+  forms.jpeg_bytes = estimated_jpeg_bytes(area, kPeerJpegQuality);
+  const fbs::Shape rgb(input.height(), input.width(), 3);  // also of what is no picture
+  const std::vector<std::uint8_t> pixels = made_up_picture(rgb);
   std::vector<std::uint64_t> encode_ns;
   for (int i = 0; i < 3; ++i) {
-    CLEAVE_ASSIGN_OR_RETURN(const Encoded encoded, encode_peer(rgb, input));
+    CLEAVE_ASSIGN_OR_RETURN(const Encoded encoded, encode_peer(pixels, rgb, fbs::ColorOrder::RGB));
     encode_ns.push_back(encoded.encode_ns);
   }
   forms.jpeg_encode_ns = median(std::move(encode_ns));
@@ -178,7 +176,7 @@ std::vector<Baseline> list_baselines(std::span<const SplitPlanner> planners, con
                          .bytes_up = *forms.file_bytes});
   }
   baselines.push_back({.name = "jpeg_q90",
-                       .description = "server only, JPEG quality 90 at model size",
+                       .description = "server only, JPEG at model size, quality 90",
                        .bytes_source = forms.pictures > 0 ? "measured" : "estimated",
                        .server_decodes = true,
                        .bytes_up = forms.jpeg_bytes,

@@ -11,6 +11,7 @@
 #include <string>
 #include <vector>
 
+#include "agent/model_jpeg.h"
 #include "agent/split_planner.h"
 #include "engine/image/picture.h"
 #include "schemas/model_reader.h"
@@ -32,19 +33,18 @@ struct PictureForms {
   std::uint64_t jpeg_bytes = 0;          // JPEG quality 90 at model size
   std::uint64_t jpeg_encode_ns = 0;      // on this device; decoding and resizing not counted
   std::uint64_t pixel_bytes = 0;         // u8 at model size: always exact
+  std::vector<ModelJpegBytes> model_jpegs = {};  // measured, of the qualities that were asked for
 };
 
-// Reads, resizes and encodes each picture named. Errors: as decode_to_model_size, with the name.
+// Reads, resizes and encodes each picture named, at kPeerJpegQuality and at each of `qualities`.
+// Errors: as decode_to_model_size, with the name.
 [[nodiscard]] Result<PictureForms> measure_forms(std::span<const std::string> pictures,
                                                  const fbs::Preprocessing& preprocessing,
-                                                 const fbs::Shape& input);
+                                                 const fbs::Shape& input,
+                                                 std::span<const std::uint8_t> qualities = {});
 
-// Without a picture: kEstimatedJpegBitsPerPixel for the bytes, a made-up picture for the time.
+// Without a picture: estimated_jpeg_bytes() for the bytes, a made-up picture for the time.
 [[nodiscard]] Result<PictureForms> estimate_forms(const fbs::Shape& input);
-
-// What encode_jpeg makes of photos at 224 x 224 and quality 90: the median of 150 photos of the
-// ImageNet kind. Objects on a plain ground had 1.4.
-inline constexpr double kEstimatedJpegBitsPerPixel = 2.6;
 
 // Where the choice is the faster one of two.
 enum class FasterWhen : std::uint8_t { kAlways, kNever, kSame, kBelow, kAbove };
@@ -84,8 +84,8 @@ struct Baseline {
   std::optional<Times> times = std::nullopt;
 };
 
-// Edge only, the file as it is (if there is one), JPEG quality 90 and u8 pixels at model size, in
-// this order; on the server in the fastest of the precisions whose answers the plan accepts.
+// Edge only, the file as it is (if there is one), a JPEG at model size of quality 90 and u8 pixels,
+// in this order; on the server in the fastest of the precisions whose answers the plan accepts.
 // `planners` must not be empty; `max_picture_bytes` is the server's limit.
 [[nodiscard]] std::vector<Baseline> list_baselines(std::span<const SplitPlanner> planners,
                                                    const Plan& plan, const PictureForms& forms,

@@ -4,6 +4,7 @@
 #include <malloc.h>
 
 #include <algorithm>
+#include <chrono>
 #include <cstring>
 #include <utility>
 #include <vector>
@@ -18,6 +19,7 @@
 #include "engine/codec/boundary_codec.h"
 #include "engine/cuts.h"
 #include "engine/head_memory.h"
+#include "engine/image/jpeg_encoder.h"
 #include "engine/image/picture.h"
 
 namespace cleave::agent {
@@ -62,6 +64,8 @@ class VariantSurvey {
   Status enter(const Pixels& pixels);
   Status advance(OpIndex cut);
   void release_network();
+  Status survey_picture(const Pixels& pixels, bool compare);
+  Status survey_jpeg(const Pixels& pixels, std::uint8_t quality, bool compare);
   Status survey_cut(OpIndex cut, bool compare);
   Status survey_codec(OpIndex cut, const CodecChoice& choice, bool compare);
   Result<std::size_t> answer(const Crossing& crossing);
@@ -76,6 +80,7 @@ class VariantSurvey {
   std::shared_ptr<const ModelFile> model_;
   std::uint32_t variant_;
   Preference preference_;
+  std::vector<std::uint8_t> jpeg_qualities_;
   std::vector<OpIndex> cuts_;  // where a layer ends, inside of the network
   RangeRunner whole_, tail_;
   OpIndex at_ = 0;     // the cut where the picture is
@@ -89,6 +94,7 @@ VariantSurvey::VariantSurvey(std::shared_ptr<const ModelFile> model, std::uint32
     : model_(std::move(model)),
       variant_(variant),
       preference_(options.weights.preference),
+      jpeg_qualities_(options.jpeg_qualities),
       whole_(model_, variant, {.threads = options.threads}, options.weights),
       tail_(model_, variant, {.threads = options.threads}, options.weights) {
   for (const Split& split : list_splits(model_->header(), variant)) {
@@ -105,7 +111,8 @@ Result<bool> VariantSurvey::fits(std::uint64_t room_bytes) const {
   std::uint64_t packing = 0;
   for (const fbs::Op* op : *header().ops()) packing = std::max(packing, weight_bytes(*op));
   const std::vector<Cut> all = find_cuts(model_->header(), variant_);
-  std::uint64_t crossing = 0;
+  // At cut 0 a JPEG's pixels, and the values that they give.
+  std::uint64_t crossing = 3 * all[0].boundary_bytes;
   for (const OpIndex cut : cuts_) {
     // What entered, what crosses, what is decoded, and a codec with its output, each no more than
     // the tensors and a little.
@@ -169,6 +176,7 @@ Status VariantSurvey::take(const Pixels& pixels, bool compare,
     CLEAVE_RETURN_IF_ERROR(whole_.prepare({0, op_count()}));
     CLEAVE_ASSIGN_OR_RETURN(expected_, answer(crossing_));
   }
+  CLEAVE_RETURN_IF_ERROR(survey_picture(pixels, compare));
   for (const OpIndex cut : cuts_) {
     CLEAVE_RETURN_IF_ERROR(advance(cut));
     // Where the whole does not fit, codecs have the room that the head had: the next one's weights
@@ -177,6 +185,46 @@ Status VariantSurvey::take(const Pixels& pixels, bool compare,
     CLEAVE_RETURN_IF_ERROR(survey_cut(cut, compare));
     cut_done();
   }
+  return Status::ok();
+}
+
+// REQUIRES: the picture is at cut 0.
+Status VariantSurvey::survey_picture(const Pixels& pixels, bool compare) {
+  if (!takes_model_jpegs(model_->header(), variant_)) return Status::ok();
+  for (const std::uint8_t quality : jpeg_qualities_) {
+    CLEAVE_RETURN_IF_ERROR(survey_jpeg(pixels, quality, compare));
+  }
+  return Status::ok();
+}
+
+Status VariantSurvey::survey_jpeg(const Pixels& pixels, std::uint8_t quality, bool compare) {
+  const fbs::Preprocessing& preprocessing = *model_->header().preprocessing();
+  const fbs::Shape& shape = *header().tensors()->Get(header().input())->shape();
+  AlignedBuffer file(pixels.size());
+  if (file.data() == nullptr) return no_survey_memory();
+  std::uint64_t least_ns = UINT64_MAX;
+  std::size_t bytes = 0;  // 0: it does not fit, and the pixels are sent
+  for (int run = 0; run < 2; ++run) {
+    const auto start = std::chrono::steady_clock::now();
+    const auto encoded = encode_jpeg_into(pixels, shape, preprocessing.color_order(), quality,
+                                          {file.data(), pixels.size()});
+    const std::chrono::nanoseconds spent = std::chrono::steady_clock::now() - start;
+    least_ns =
+        std::min(least_ns, std::max<std::uint64_t>(static_cast<std::uint64_t>(spent.count()), 1));
+    bytes = encoded.is_ok() ? *encoded : 0;
+  }
+  SurveyedCodec& seen = find({.codec = fbs::Codec::JpegModelSize, .quality = quality});
+  const std::size_t place = place_of(0, seen);
+  seen.bytes[place].push_back(bytes > 0 ? bytes : pixels.size());
+  seen.encode_ns[place].push_back(least_ns);
+  if (!compare || bytes == 0) return Status::ok();
+  Pixels arrived(pixels.size());
+  CLEAVE_RETURN_IF_ERROR(decode_at_model_size({file.data(), bytes}, preprocessing, shape, arrived));
+  Crossing input;
+  CLEAVE_RETURN_IF_ERROR(make_like(crossing_, input));
+  normalize(arrived, preprocessing, shape.channels(), {input[0].f32(), arrived.size()});
+  CLEAVE_ASSIGN_OR_RETURN(const std::size_t found, answer(input));
+  seen.differing[place] += found != expected_ ? 1 : 0;
   return Status::ok();
 }
 
@@ -242,7 +290,12 @@ std::size_t VariantSurvey::place_of(OpIndex cut, SurveyedCodec& codec) const {
 }
 
 void VariantSurvey::note(std::size_t pictures, bool compared, ProfileData& profile) const {
+  const std::uint64_t pixel_bytes =
+      element_count(*header().tensors()->Get(header().input())->shape());
   for (const SurveyedCodec& seen : codecs_) {
+    const bool is_never_less =
+        is_model_jpeg(seen.choice) && std::ranges::min(seen.bytes.front()) >= pixel_bytes;
+    if (is_never_less) continue;
     if (profile.coded.size() >= kMaxProfileCoded) return;
     CodedBytes coded{.variant = header().name()->str(),
                      .codec = static_cast<std::uint8_t>(seen.choice.codec),
@@ -262,15 +315,6 @@ void VariantSurvey::note(std::size_t pictures, bool compared, ProfileData& profi
     }
     profile.coded.push_back(std::move(coded));
   }
-}
-
-// Slow gradients with steps.
-Pixels made_up_picture(const fbs::Shape& shape) {
-  Pixels pixels(element_count(shape));
-  for (std::size_t i = 0; i < pixels.size(); ++i) {
-    pixels[i] = static_cast<std::uint8_t>((i / 7 + i / (std::size_t{shape.width()} * 3)) % 251);
-  }
-  return pixels;
 }
 
 bool is_for_room(const Status& status) {

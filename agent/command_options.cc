@@ -115,9 +115,17 @@ void add_plan_options(CLI::App& command, CommandOptions& options) {
           "differ; coded: the fewest bytes, of a model that cleave-import calibrate-codec made, at "
           "its LEVEL (0, the closest, unless given); auto: chosen with the split, among those that "
           "keep to --disagreement (without it raw and lossless). Tensors to which it does not "
-          "apply, and a server that does not decode it, get raw")
-      ->type_name("raw|lossless|f16|int8|coded[:LEVEL]|auto")
+          "apply, and a server that does not decode it, get raw. jpeg:QUALITY: raw, and at split 0 "
+          "as --jpeg-quality says")
+      ->type_name("raw|lossless|f16|int8|coded[:LEVEL]|jpeg:QUALITY|auto")
       ->capture_default_str();
+  add_jpeg_option(
+      command, options,
+      "At split 0 the picture may go as a JPEG at model size of this quality, 1 to 100, which "
+      "changes some answers: with a --split of 0 it does, else where that is planned to pay. A "
+      "server that does not take it gets the file or pixels. With --codec auto this quality and no "
+      "other is looked at, and held to --disagreement (default: none; with --codec auto those that "
+      "the profile has tried)");
   command.add_option("--seed", options.seed, "Of --policy rs")->capture_default_str();
   command.add_option(
       "--profile", options.profile_path,
@@ -141,6 +149,12 @@ void add_plan_options(CLI::App& command, CommandOptions& options) {
       .add_option("--uplink-limit", options.uplink_limit,
                   "Send no faster than this, as in 10mbit; at least 8kbit")
       ->type_name("RATE");
+}
+
+void add_jpeg_option(CLI::App& command, CommandOptions& options, const char* help) {
+  command.add_option("--jpeg-quality", options.jpeg_quality, help)
+      ->check(CLI::Range(1U, 100U))
+      ->type_name("QUALITY");
 }
 
 void add_fetch_options(CLI::App& command, CommandOptions& options) {
@@ -344,7 +358,33 @@ Result<std::optional<CodecChoice>> wanted_codec(const CommandOptions& options) {
                       " is taken however often it changes an answer, and --disagreement bounds "
                       "that: leave one of them out, or let --codec auto choose");
   }
-  return std::optional<CodecChoice>(*codec);
+  return std::optional<CodecChoice>(is_model_jpeg(*codec) ? CodecChoice{} : *codec);
+}
+
+Result<std::optional<std::uint8_t>> wanted_jpeg_quality(const CommandOptions& options) {
+  unsigned quality = options.jpeg_quality;
+  const auto codec = find_codec(options.codec);
+  if (codec && is_model_jpeg(*codec)) {
+    if (quality != 0 && quality != codec->quality) {
+      return Status(StatusCode::kInvalidArgument, "--jpeg-quality and --codec " + options.codec +
+                                                      " name two qualities: leave one of them out");
+    }
+    quality = codec->quality;
+  }
+  if (quality == 0) return std::optional<std::uint8_t>();
+  if (!options.trade.disagreement.empty() && options.codec != kCodecAuto) {
+    return Status(StatusCode::kInvalidArgument,
+                  "a JPEG of a named quality is taken however often it changes an answer, and "
+                  "--disagreement bounds that: leave one of them out, or let --codec auto choose");
+  }
+  return std::optional<std::uint8_t>(static_cast<std::uint8_t>(quality));
+}
+
+Result<std::vector<std::uint8_t>> jpeg_qualities_to_plan(const CommandOptions& options) {
+  CLEAVE_ASSIGN_OR_RETURN(const auto wanted, wanted_jpeg_quality(options));
+  if (wanted) return std::vector<std::uint8_t>{*wanted};
+  if (options.codec != kCodecAuto) return std::vector<std::uint8_t>();
+  return std::vector<std::uint8_t>(std::begin(kModelJpegQualities), std::end(kModelJpegQualities));
 }
 
 bool chooses_variant(const CommandOptions& options) {
@@ -353,10 +393,16 @@ bool chooses_variant(const CommandOptions& options) {
 
 Result<CutCodecs> codecs_to_plan(const CommandOptions& options, const ModelFile& model,
                                  std::uint32_t variant, const ProfileData* profile,
-                                 const EncodeRates* rates) {
+                                 const EncodeRates* rates, std::span<const ModelJpegBytes> jpegs) {
   CLEAVE_ASSIGN_OR_RETURN(const auto wanted, wanted_codec(options));
-  CodecKnowledge known{.profile = profile, .rates = rates};
-  if (wanted) return CutCodecs::of_one(model, variant, *wanted, known);
+  CLEAVE_ASSIGN_OR_RETURN(const auto jpeg, wanted_jpeg_quality(options));
+  CLEAVE_ASSIGN_OR_RETURN(const auto qualities, jpeg_qualities_to_plan(options));
+  CodecKnowledge known{.profile = profile, .rates = rates, .jpegs = jpegs};
+  if (wanted) {
+    CLEAVE_ASSIGN_OR_RETURN(const CutCodecs codecs,
+                            CutCodecs::of_one(model, variant, *wanted, known));
+    return codecs.with_model_jpegs(model, variant, qualities, known, JpegBound::kNone);
+  }
   const std::string name = model.header().variants()->Get(variant)->name()->str();
   const VariantProfile* table = profile == nullptr ? nullptr : find_variant(*profile, name);
   if (chooses_variant(options) && table != nullptr) {
@@ -364,7 +410,21 @@ Result<CutCodecs> codecs_to_plan(const CommandOptions& options, const ModelFile&
   }
   auto codecs = CutCodecs::of_all(model, variant, known);
   ::malloc_trim(0);  // what each codec held for a moment is not kept
-  return codecs;
+  if (!codecs.is_ok()) return codecs;
+  return codecs->with_model_jpegs(model, variant, qualities, known,
+                                  jpeg ? JpegBound::kAsKnown : JpegBound::kOnlyKnown);
+}
+
+Result<EncodeRates> encode_rates_to_plan(const CommandOptions& options, const ModelFile& model,
+                                         std::uint32_t variant, const ProfileData* profile,
+                                         const DeviceSpeed& now) {
+  EncodeRates rates;
+  if (options.codec == kCodecAuto) {
+    CLEAVE_ASSIGN_OR_RETURN(rates, measure_encode_rates(model, variant, profile, now));
+  }
+  CLEAVE_ASSIGN_OR_RETURN(const auto qualities, jpeg_qualities_to_plan(options));
+  if (!qualities.empty()) add_model_jpeg_rate(model, variant, profile, now, rates);
+  return rates;
 }
 
 Result<GivenLink> planner_link(const CommandOptions& options) {

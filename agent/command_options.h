@@ -40,6 +40,7 @@ struct CommandOptions {
   bool allow_plain = false;
   std::string split = "auto";
   std::string codec = "raw";
+  unsigned jpeg_quality = 0;  // 0: not given
   std::string policy = "lmos";
   TradeTexts trade;
   std::uint64_t seed = 1;
@@ -81,6 +82,8 @@ struct CommandOptions {
 void add_model_options(CLI::App& command, CommandOptions& options);
 void add_cache_options(CLI::App& command, CommandOptions& options);
 void add_plan_options(CLI::App& command, CommandOptions& options);
+// --jpeg-quality, of plan and run; of profile it means something else.
+void add_jpeg_option(CLI::App& command, CommandOptions& options, const char* help);
 // What the connection to a server is secured with.
 void add_link_options(CLI::App& command, CommandOptions& options);
 // Of fetch, and of update.
@@ -139,18 +142,34 @@ Result<std::optional<ConnectionOptions>> connection_options(const CommandOptions
 // --timeout. Errors: kInvalidArgument.
 Result<std::chrono::nanoseconds> request_timeout(const CommandOptions& options);
 
-// --codec: one that is named, or nothing for auto. Errors: kInvalidArgument (another name; auto
-// with a fixed split; a lossy one with --disagreement).
+// --codec of tensors: one that is named (with jpeg:N raw), or nothing for auto. Errors:
+// kInvalidArgument (another name; auto with a fixed split; a lossy one with --disagreement).
 [[nodiscard]] Result<std::optional<CodecChoice>> wanted_codec(const CommandOptions& options);
+// --jpeg-quality, or that of --codec jpeg:N; nothing without. Errors: kInvalidArgument (two of them
+// that differ; one with --disagreement, but for --codec auto; a --codec that cannot be read).
+[[nodiscard]] Result<std::optional<std::uint8_t>> wanted_jpeg_quality(
+    const CommandOptions& options);
+// The qualities of JPEGs at model size that a plan may look at: the one that is wanted, else with
+// --codec auto kModelJpegQualities, else none. Errors: as above.
+[[nodiscard]] Result<std::vector<std::uint8_t>> jpeg_qualities_to_plan(
+    const CommandOptions& options);
 // --disagreement was given and no precision named: others than the device's may be chosen.
 [[nodiscard]] bool chooses_variant(const CommandOptions& options);
-// The codecs that may cross a cut of `variant`, as --codec says. `profile` is the device's; of a
-// split that is fixed it is not needed. `rates` are for auto, where the profile does not time
-// codecs. Errors: as wanted_codec(), and CutCodecs::of_one().
+// The codecs that may cross a cut of `variant`, as --codec and --jpeg-quality say. `profile` is the
+// device's; of a split that is fixed it is not needed. `rates` are for auto and JPEGs, where the
+// profile does not time them; `jpegs` are sizes of the pictures at hand. Errors: as wanted_codec(),
+// wanted_jpeg_quality() and CutCodecs::of_one().
 [[nodiscard]] Result<CutCodecs> codecs_to_plan(const CommandOptions& options,
                                                const ModelFile& model, std::uint32_t variant,
-                                               const ProfileData* profile,
-                                               const EncodeRates* rates);
+                                               const ProfileData* profile, const EncodeRates* rates,
+                                               std::span<const ModelJpegBytes> jpegs = {});
+// What `rates` of codecs_to_plan() must be for these options. The device is as fast as `now` says.
+// Errors: those of wanted_codec() and measure_encode_rates().
+[[nodiscard]] Result<EncodeRates> encode_rates_to_plan(const CommandOptions& options,
+                                                       const ModelFile& model,
+                                                       std::uint32_t variant,
+                                                       const ProfileData* profile,
+                                                       const DeviceSpeed& now);
 
 // The device's own times: --profile, else the file beside the model, else measured now with
 // --measure, else computed. What is not from a file is said on standard error, with why.

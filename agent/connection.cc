@@ -29,6 +29,10 @@ Connection::~Connection() {
 
 bool Connection::takes_codecs() const { return (server_.features & kFeatureBoundaryCodecs) != 0; }
 
+bool Connection::takes_model_jpegs() const {
+  return (server_.features & kFeatureJpegModelSize) != 0;
+}
+
 // Why the server is offered nothing at this time; ok: it is, over the connection or a new one.
 Status Connection::not_now() const {
   if (refused_) return *refused_;

@@ -67,6 +67,8 @@ class Connection {
   [[nodiscard]] std::uint64_t max_picture_bytes() const { return server_.max_picture_bytes; }
   // Whether the server decodes boundary codecs, of the last handshake.
   [[nodiscard]] bool takes_codecs() const;
+  // Whether it takes JPEGs at model size; likewise.
+  [[nodiscard]] bool takes_model_jpegs() const;
   // When ensure_ready() will really try again; for messages.
   [[nodiscard]] Clock::time_point retry_at() const { return retry_at_; }
   // The end of the pause that the server last asked for, at most longest_pause from when it did.

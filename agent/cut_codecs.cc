@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "agent/codec_option.h"
+#include "engine/image/jpeg_encoder.h"
 #include "planner/fixed_point.h"
 #include "planner/planner.h"
 
@@ -15,6 +16,8 @@ namespace {
 using planner::saturating_add;
 
 constexpr std::uint32_t kNotKnown = UINT32_MAX;
+// More qualities than anybody looks at in one plan.
+constexpr std::size_t kMostModelJpegs = 8;
 
 // What a profile has of one codec at one cut.
 struct ProfiledCodec {
@@ -124,6 +127,35 @@ std::vector<ListedCut> inner_cuts(const ModelFile& model, std::uint32_t variant,
   return inner;
 }
 
+// REQUIRES: `at` is cut 0, its bytes those of the pixels.
+CutCodec list_model_jpeg(const ListedCut& at, std::uint8_t quality) {
+  const fbs::Variant& variant = *at.model.header().variants()->Get(at.variant);
+  const fbs::Shape& shape = *variant.tensors()->Get(variant.input())->shape();
+  const CodecChoice choice{.codec = fbs::Codec::JpegModelSize, .quality = quality};
+  const std::uint64_t area = std::uint64_t{shape.width()} * shape.height();
+  CutCodec listed{
+      .choice = choice,
+      .bytes = std::min(estimated_jpeg_bytes(area, quality), at.boundary_bytes),
+      .ram_bytes = saturating_add(at.boundary_bytes, jpeg_encoder_bytes(shape.width()))};
+  listed.disagreement_ppm = disagreement_of(at, choice, nullptr);
+  const ProfiledCodec profiled = find_profiled(at.known, at.variant_name(), at.cut, choice);
+  if (profiled.coded != nullptr && profiled.coded->pictures > 0) {
+    listed.bytes = profiled.coded->median_bytes[profiled.index];
+    listed.p95_bytes = profiled.coded->p95_bytes[profiled.index];
+    listed.is_usual = true;
+  }
+  if (profiled.coded != nullptr && !profiled.coded->encode_ns.empty()) {
+    listed.encode_ns = profiled.coded->encode_ns[profiled.index];
+  }
+  const auto measured = std::ranges::find(at.known.jpegs, quality, &ModelJpegBytes::quality);
+  if (measured != at.known.jpegs.end()) {
+    listed.bytes = measured->median_bytes;
+    listed.p95_bytes = measured->p95_bytes;
+    listed.is_usual = true;
+  }
+  return listed;
+}
+
 // Enough for a rate, and little to hold.
 constexpr std::uint64_t kTimedBytes = 32 << 10;
 
@@ -181,6 +213,17 @@ Result<EncodeRates> measure_encode_rates(const ModelFile& model, std::uint32_t v
   return rates;
 }
 
+void add_model_jpeg_rate(const ModelFile& model, std::uint32_t variant, const ProfileData* profile,
+                         const DeviceSpeed& now, EncodeRates& rates) {
+  if (!takes_model_jpegs(model.header(), variant)) return;
+  auto rate = measure_model_jpeg_rate(model.header(), variant);
+  if (!rate.is_ok()) return;
+  DeviceSpeed of_table;
+  if (profile != nullptr) of_table = {.clock_khz = profile->clock_khz, .cores = profile->cores};
+  rate->ns = time_scale(now, of_table, 1).apply(rate->ns);
+  rates.emplace(pack_codec({.codec = fbs::Codec::JpegModelSize}), *rate);
+}
+
 Result<CutCodecs> CutCodecs::of_one(const ModelFile& model, std::uint32_t variant,
                                     const CodecChoice& choice, const CodecKnowledge& known) {
   if (choice.codec == fbs::Codec::Raw) return CutCodecs();
@@ -205,7 +248,8 @@ Result<CutCodecs> CutCodecs::of_all(const ModelFile& model, std::uint32_t varian
   const std::vector<ListedCut> inner = inner_cuts(model, variant, known);
   // The planner library has room for so many: of a network with thousands of layers, later cuts
   // have raw alone.
-  std::size_t room = planner::kMaxCandidates - std::min(planner::kMaxCandidates, inner.size() + 3);
+  std::size_t room = planner::kMaxCandidates -
+                     std::min(planner::kMaxCandidates, inner.size() + 3 + kMostModelJpegs);
   std::vector<CodecsAtCut> cuts;
   for (const ListedCut& at : inner) {
     CodecsAtCut& here = cuts.emplace_back(CodecsAtCut{.op_boundary = at.cut, .codecs = {}});
@@ -220,6 +264,28 @@ Result<CutCodecs> CutCodecs::of_all(const ModelFile& model, std::uint32_t varian
   return CutCodecs(std::move(cuts));
 }
 
+CutCodecs CutCodecs::with_model_jpegs(const ModelFile& model, std::uint32_t variant,
+                                      std::span<const std::uint8_t> qualities,
+                                      const CodecKnowledge& known, JpegBound bound) const {
+  if (!takes_model_jpegs(model.header(), variant)) return *this;
+  const fbs::Variant& header = *model.header().variants()->Get(variant);
+  const std::uint64_t pixel_bytes = element_count(*header.tensors()->Get(header.input())->shape());
+  const ListedCut at{model, variant, 0, pixel_bytes, known};
+  CodecsAtCut pictures{.op_boundary = 0, .codecs = {}};
+  for (const std::uint8_t quality : qualities) {
+    if (pictures.codecs.size() >= kMostModelJpegs) break;
+    CutCodec listed = list_model_jpeg(at, quality);
+    if (bound == JpegBound::kOnlyKnown && listed.disagreement_ppm == kNotKnown) continue;
+    if (bound == JpegBound::kNone) listed.disagreement_ppm = 0;
+    if (known.rates != nullptr) estimate_encoding(pixel_bytes, *known.rates, listed);
+    pictures.codecs.push_back(listed);
+  }
+  if (pictures.codecs.empty()) return *this;
+  std::vector<CodecsAtCut> cuts{std::move(pictures)};
+  cuts.insert(cuts.end(), cuts_.begin(), cuts_.end());
+  return CutCodecs(std::move(cuts));
+}
+
 bool CutCodecs::chooses() const {
   return std::ranges::any_of(cuts_, [](const CodecsAtCut& cut) { return cut.codecs.size() > 1; });
 }
@@ -230,7 +296,9 @@ std::vector<std::uint64_t> decode_times(const CutCodecs& codecs, const ProfileDa
   std::vector<std::uint64_t> times;
   for (const CodecsAtCut& cut : codecs.cuts()) {
     for (const CutCodec& codec : cut.codecs) {
-      const ProfiledCodec found = find_profiled(known, variant, cut.op_boundary, codec.choice);
+      CodecChoice asked = codec.choice;
+      if (is_model_jpeg(asked)) asked.quality = 0;  // a server times them as one
+      const ProfiledCodec found = find_profiled(known, variant, cut.op_boundary, asked);
       const bool is_timed = found.coded != nullptr && !found.coded->decode_ns.empty();
       times.push_back(is_timed ? found.coded->decode_ns[found.index] : 0);
     }

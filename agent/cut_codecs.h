@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "agent/codec_timing.h"
+#include "agent/model_jpeg.h"
 #include "agent/time_scale.h"
 #include "engine/codec/boundary_codec.h"
 #include "engine/cuts.h"
@@ -21,12 +22,12 @@
 
 namespace cleave::agent {
 
-// How what crosses a cut is coded.
+// How what crosses a cut is coded; at cut 0 the picture, as a JPEG at model size.
 struct CutCodec {
   CodecChoice choice;
   std::uint64_t bytes = 0;      // of its output: what is usual, or the most
   std::uint64_t p95_bytes = 0;  // 0: no more than that
-  std::uint64_t ram_bytes = 0;  // beside the tensors: its memory and its output
+  std::uint64_t ram_bytes = 0;  // beside the tensors or pixels: its memory and its output
   std::uint64_t encode_ns = 0;  // at the speed at which the device's table was measured; 0: unknown
   std::uint32_t disagreement_ppm = 0;  // with the variant's; UINT32_MAX: not known
   bool is_usual = false;               // the bytes were seen on pictures
@@ -52,14 +53,28 @@ using EncodeRates = std::map<std::uint8_t, EncodeRate>;
                                                        const ProfileData* profile,
                                                        const DeviceSpeed& now);
 
+// Adds to `rates` how fast JPEGs at model size are made, if the model's input is a picture; scaled
+// as above. Without memory for it nothing is added.
+void add_model_jpeg_rate(const ModelFile& model, std::uint32_t variant, const ProfileData* profile,
+                         const DeviceSpeed& now, EncodeRates& rates);
+
 // What is known besides the model.
 struct CodecKnowledge {
   const ProfileData* profile = nullptr;        // of this device; null: none
   std::uint32_t variant_disagreement_ppm = 0;  // that lossy codecs add to
   const EncodeRates* rates = nullptr;          // for what the profile does not time; null: none
+  std::span<const ModelJpegBytes> jpegs = {};  // of the pictures at hand
 };
 
-// At the cuts where a layer ends, ascending: an empty list is raw everywhere.
+// What is asked of a JPEG at model size.
+enum class JpegBound : std::uint8_t {
+  kNone,      // the user names it: held to no bound on other answers
+  kAsKnown,   // how often answers differ is what the profile counted, else not known
+  kOnlyKnown  // one of which that is not known is left out
+};
+
+// At the cuts where a layer ends, ascending: an empty list is raw everywhere, and pixels or the
+// file at cut 0.
 class CutCodecs {
  public:
   CutCodecs() = default;
@@ -80,6 +95,13 @@ class CutCodecs {
   // Errors: those of BoundaryCodec::create().
   static Result<CutCodecs> of_all(const ModelFile& model, std::uint32_t variant,
                                   const CodecKnowledge& known);
+
+  // The same with JPEGs at model size of `qualities` as the codecs of cut 0, where the model's
+  // input is a picture. Bytes are those of the pictures at hand, else of the profile's, else an
+  // estimate.
+  [[nodiscard]] CutCodecs with_model_jpegs(const ModelFile& model, std::uint32_t variant,
+                                           std::span<const std::uint8_t> qualities,
+                                           const CodecKnowledge& known, JpegBound bound) const;
 
   [[nodiscard]] std::span<const CodecsAtCut> cuts() const { return cuts_; }
   // At least one cut has more than one.

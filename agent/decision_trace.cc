@@ -13,7 +13,7 @@ namespace {
 
 using Json = TraceJson;
 
-constexpr std::uint64_t kTraceVersion = 3;
+constexpr std::uint64_t kTraceVersion = 4;
 constexpr std::uint64_t kOldestTraceVersion = 2;
 
 constexpr TraceNumber<HandshakeSeen> kHandshakeNumbers[] = {{"rtt_ns", &HandshakeSeen::rtt_ns},
@@ -113,9 +113,8 @@ bool read_codec(const Json& json, std::vector<CodecsAtCut>& cuts) {
     numbers[i] = json[i].get<std::uint64_t>();
   }
   const auto choice = find_codec(json[kName].get<std::string>());
-  if (!choice || choice->quality > 0x0F || numbers[0] > kMaxProfileOps || numbers[6] > UINT32_MAX) {
-    return false;
-  }
+  if (!choice || numbers[0] > kMaxProfileOps || numbers[6] > UINT32_MAX) return false;
+  if (!is_model_jpeg(*choice) && choice->quality > 0x0F) return false;
   const auto op = static_cast<OpIndex>(numbers[0]);
   if (cuts.empty() || cuts.back().op_boundary != op) {
     if (!cuts.empty() && cuts.back().op_boundary > op) return false;
@@ -240,6 +239,7 @@ HandshakeSeen read_handshake(TraceFields& fields, std::uint64_t version) {
   if (version < 3) return seen;
   seen.decode_ns = fields.numbers("decode_ns", planner::kMaxCandidates);
   seen.takes_codecs = fields.flag("takes_codecs");
+  if (version >= 4) seen.takes_model_jpegs = fields.flag("takes_model_jpegs");
   return seen;
 }
 
@@ -356,7 +356,7 @@ Result<CheckedStart> check_start(const Json& json, const std::string& path,
   const std::uint64_t version = fields.number("version");
   if (!is_start || version < kOldestTraceVersion || version > kTraceVersion) {
     return Status(StatusCode::kCorrupt, path + " is no decision trace of version " +
-                                            std::to_string(kOldestTraceVersion) + " or " +
+                                            std::to_string(kOldestTraceVersion) + " to " +
                                             std::to_string(kTraceVersion));
   }
   if (fields.text("model") != to_hex(model.identity())) {
@@ -402,6 +402,7 @@ void DecisionTrace::write(const HandshakeSeen& seen) {
   json["op_ns"] = seen.op_ns;
   json["decode_ns"] = seen.decode_ns;
   json["takes_codecs"] = seen.takes_codecs;
+  json["takes_model_jpegs"] = seen.takes_model_jpegs;
   file_ << line_of(json);
 }
 

@@ -3,8 +3,8 @@
 // `run --trace FILE` and `plan --replay FILE`: everything that the decisions of a run depended on,
 // a JSON object a line, and the decisions taken again from it, without a network or a picture. The
 // first line holds the options and the device's table; every other is one call of OnlinePlanner.
-// Format version 3: agent/README.md, "Traces"; version 2, without what codecs cost, is replayed
-// too.
+// Format version 4: agent/README.md, "Traces"; version 3, without JPEGs at model size, and version
+// 2, without what codecs cost, are replayed too.
 #pragma once
 
 #include <cstdint>

@@ -10,8 +10,8 @@
 namespace cleave::agent {
 namespace {
 
-constexpr std::uint64_t kOfferedFeatures =
-    kFeatureBoundaryCodecs | kFeatureCodecTimes | kFeatureResend | kFeatureCancel;
+constexpr std::uint64_t kOfferedFeatures = kFeatureBoundaryCodecs | kFeatureCodecTimes |
+                                           kFeatureResend | kFeatureCancel | kFeatureJpegModelSize;
 constexpr std::uint64_t kRoundTrips = 3;
 
 // The next message that is not about the connection itself.

@@ -5,6 +5,7 @@
 #include <span>
 #include <utility>
 
+#include "agent/codec_option.h"
 #include "agent/decision_trace.h"
 #include "planner/fixed_point.h"
 
@@ -110,6 +111,7 @@ Status OnlinePlanner::take_handshake(const HandshakeSeen& seen) {
     CLEAVE_RETURN_IF_ERROR(splits_->set_server_table(seen.op_ns, seen.input_ns, seen.decode_ns));
   }
   splits_->set_server_takes_codecs(seen.takes_codecs);
+  splits_->set_server_takes_model_jpegs(seen.takes_model_jpegs);
   if (trace_ != nullptr) trace_->write(seen);
   handshake_rtt_ns_ = seen.rtt_ns;
   link_.observe_round_trip(seen.rtt_ns);
@@ -222,13 +224,19 @@ Status OnlinePlanner::without_server(const Situation& situation, Found& found) c
   return Status::ok();
 }
 
-PartTimes OnlinePlanner::predict(const Situation& situation, const Split& split) const {
+PartTimes OnlinePlanner::predict(const Situation& situation, const Split& split,
+                                 const CodecChoice& codec) const {
   const Plan plan =
       plan_of(situation, link_at(situation.now_ns, situation.reached), options_.request);
+  const auto is_asked_for = [&](const PlannedSplit& row) { return row.codec() == codec; };
+  const bool as_model_jpeg = is_model_jpeg(codec) && std::ranges::any_of(plan.splits, is_asked_for);
   for (const PlannedSplit& row : plan.splits) {
-    // A JPEG whose split is given goes as it is.
-    const bool other_form =
-        split.op_boundary == 0 && row.candidate.sends_jpeg != situation.picture.is_jpeg;
+    // A JPEG whose split is given goes as it is, unless it is made another.
+    const bool is_this_form =
+        as_model_jpeg
+            ? is_asked_for(row)
+            : row.codec() == CodecChoice{} && row.candidate.sends_jpeg == situation.picture.is_jpeg;
+    const bool other_form = split.op_boundary == 0 && !is_this_form;
     if (row.split.op_boundary != split.op_boundary || other_form) continue;
     const bool unknown = row.candidate.edge_latency_ns == 0 && split.op_boundary > 0;
     if (unknown || (row.score.broken & planner::kBoundServerAbsent) != 0) break;

@@ -44,7 +44,8 @@ struct HandshakeSeen {
   std::uint64_t input_ns = 0;        // decoding a picture there
   // Decoding each codec of SplitPlanner::codecs() there; empty: it says nothing of them.
   std::vector<std::uint64_t> decode_ns = {};
-  bool takes_codecs = true;  // it decodes them
+  bool takes_codecs = true;       // it decodes them
+  bool takes_model_jpegs = true;  // and JPEGs at model size
 };
 
 // What a decision depends on besides what was observed before.
@@ -69,7 +70,7 @@ struct Outcome {
   std::uint64_t bytes_up = 0;      // whole frames
   std::uint64_t link_ns = 0;       // the wait less the server's residence
   bool sent_jpeg = false;          // the file as it is
-  CodecChoice codec = {};          // of tensors that were sent
+  CodecChoice codec = {};          // of tensors, or a JPEG at model size, that were sent
   std::uint64_t residence_ns = 0;  // in the server: the parts below, and what is around them
   std::uint64_t decode_ns = 0;
   std::uint64_t compute_ns = 0;
@@ -77,8 +78,8 @@ struct Outcome {
 
 struct Choice {
   Split split;
-  bool sends_file = false;  // at k = 0: the JPEG as it is, else pixels
-  CodecChoice codec = {};   // of what crosses another split
+  bool sends_file = false;  // at k = 0: the JPEG as it is, else pixels, or a JPEG made of them
+  CodecChoice codec = {};   // of that JPEG, or of what crosses another split
   std::string fallback;     // why the server is not asked, though one was named; else empty
   // The bounds on latency, energy and cost that even this split is expected to break, when every
   // split does ("deadline, energy budget"); else empty.
@@ -113,8 +114,10 @@ class OnlinePlanner {
   // the server, which is not there); the message says which bound.
   [[nodiscard]] Result<Choice> choose(const Situation& situation);
 
-  // What a split is expected to take now; zeros when nothing can be said (no tables, no server).
-  [[nodiscard]] PartTimes predict(const Situation& situation, const Split& split) const;
+  // What a split is expected to take now, at k = 0 as `codec` if that is of a JPEG at model size;
+  // zeros when nothing can be said (no tables, no server).
+  [[nodiscard]] PartTimes predict(const Situation& situation, const Split& split,
+                                  const CodecChoice& codec = {}) const;
 
   // Learns from a picture that is done.
   void observe(const Outcome& outcome);

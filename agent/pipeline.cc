@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "agent/codec_option.h"
 #include "agent/picture_source.h"
 #include "planner/fixed_point.h"
 
@@ -202,8 +203,10 @@ std::uint64_t Pipeline::planned_buffer_bytes(const Work& work) const {
   if (work.waited_as) return work.crossing_bytes;
   const bool crosses = work.split.op_boundary < op_count_;
   const std::uint64_t boundary = crosses ? ram_.at(work.split.op_boundary).boundary : 0;
-  const bool coded = work.tensor_codec.codec != fbs::Codec::Raw;
-  return (coded ? 2 : 1) * boundary + element_count(input_shape_);
+  const std::uint64_t pixels = element_count(input_shape_);
+  if (is_model_jpeg(work.wanted_codec)) return boundary + 2 * pixels;
+  const bool coded = work.wanted_codec.codec != fbs::Codec::Raw;
+  return (coded ? 2 : 1) * boundary + pixels;
 }
 
 // For all that are in work, and `more` unless it is null: whichever of them is computed, the others
@@ -242,8 +245,7 @@ void Pipeline::note_room(Work& work) const {
 
 asio::awaitable<Status> Pipeline::compute_head(Work& work) {
   note_room(work);
-  work.may_encode =
-      connection_ != nullptr && (!connection_->is_open() || connection_->takes_codecs());
+  work.may_encode = server_may_take(work.wanted_codec);
   work.server_takes_file = server_takes_file(work);
   work.release_tail = std::exchange(answered_, false);
   const auto given = Clock::now();

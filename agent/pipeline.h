@@ -40,7 +40,8 @@ namespace cleave::agent {
 struct PipelineOptions {
   std::uint32_t variant = 0;
   unsigned threads = 1;
-  CodecChoice codec;                 // of tensors at a fixed split; else the plan says
+  CodecChoice codec;                 // at a fixed split, of its tensors or, at split 0, of a JPEG
+                                     // at model size; else the plan says
   std::optional<Split> fixed_split;  // else planned per picture
   OnlineOptions online;              // how it is planned; timeout_ns is taken from `timeout`
   DecisionTrace* trace = nullptr;    // told of everything that decisions depend on
@@ -119,10 +120,10 @@ class Pipeline {
     Split split;
     Clock::time_point latest;            // for the server's answer
     fbs::Codec codec = fbs::Codec::Raw;  // in which form the server is asked
-    CodecChoice tensor_codec;            // of tensors, where it applies
+    CodecChoice wanted_codec;            // of tensors or a JPEG at model size, where it applies
     std::optional<fbs::Codec> sent_as;   // and was asked last, under that id
     std::uint64_t wire_id = 0;
-    bool may_encode = false;         // the server may take it
+    bool may_encode = false;         // the server may take wanted_codec
     bool server_takes_file = false;  // as far as is known when its head is computed
     bool release_tail = false;       // it was answered since
     std::size_t encoded_bytes = 0;   // in buffers.encoded; 0: it is not encoded
@@ -172,6 +173,8 @@ class Pipeline {
   Status prepare_codec(OpIndex cut, const CodecChoice& choice);
   void release_codec();
   Status encode(Work& work);
+  Status encode_picture(Work& work);
+  static Status make_room_for_encoded(Work& work, std::size_t bytes);
   Status prepare_tail(const Work& work);
   Status run_tail(Work& work);
 
@@ -190,6 +193,8 @@ class Pipeline {
 
   // The server.
   asio::awaitable<Status> choose_form(Work& work);
+  [[nodiscard]] fbs::Codec form_of_picture(const Work& work) const;
+  [[nodiscard]] bool server_may_take(const CodecChoice& codec) const;
   [[nodiscard]] std::uint8_t quality_of(const Work& work) const;
   [[nodiscard]] CodecChoice codec_of(const Work& work) const;
   [[nodiscard]] bool server_takes_file(const Work& work) const;

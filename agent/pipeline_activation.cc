@@ -102,8 +102,8 @@ std::optional<Activation> Pipeline::activation_of(const Work& work) const {
   const bool never_reached = connection_ == nullptr || connection_->handshakes() == 0;
   const bool coded = work.encoded_bytes > 0 && (never_reached || connection_->takes_codecs());
   Activation activation;
-  activation.form = {.codec = coded ? work.tensor_codec.codec : fbs::Codec::Raw,
-                     .quality = coded ? work.tensor_codec.quality : std::uint8_t{0},
+  activation.form = {.codec = coded ? work.wanted_codec.codec : fbs::Codec::Raw,
+                     .quality = coded ? work.wanted_codec.quality : std::uint8_t{0},
                      .variant = options_.variant,
                      .cut = work.split.op_boundary};
   if (work.sent_as == activation.form.codec) activation.form.wire_id = work.wire_id;

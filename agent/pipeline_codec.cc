@@ -3,9 +3,12 @@
 // What crosses the cut, in the codec that was asked for.
 #include <algorithm>
 #include <span>
+#include <string>
 #include <vector>
 
+#include "agent/codec_option.h"
 #include "agent/pipeline.h"
+#include "engine/image/jpeg_encoder.h"
 
 namespace cleave::agent {
 
@@ -27,20 +30,46 @@ Status Pipeline::prepare_codec(OpIndex cut, const CodecChoice& choice) {
   return Status::ok();
 }
 
+// Whether a server that is not known yet might as well.
+bool Pipeline::server_may_take(const CodecChoice& codec) const {
+  if (connection_ == nullptr) return false;
+  if (!connection_->is_open()) return true;
+  return is_model_jpeg(codec) ? connection_->takes_model_jpegs() : connection_->takes_codecs();
+}
+
+Status Pipeline::make_room_for_encoded(Work& work, std::size_t bytes) {
+  AlignedBuffer& encoded = work.buffers.encoded;
+  if (encoded.capacity() < bytes) {
+    encoded = AlignedBuffer();  // the old and the new are not held together
+    encoded = AlignedBuffer(bytes);
+  }
+  if (encoded.data() != nullptr) return Status::ok();
+  return {StatusCode::kResourceExhausted,
+          "no memory for the " + std::to_string(bytes) + " bytes of what is encoded"};
+}
+
 // With the head, before it is known whether the server decodes: one that does not gets the tensors.
 Status Pipeline::encode(Work& work) {
   work.encoded_bytes = 0;
   if (codec_ == nullptr || !work.may_encode) return Status::ok();
   const auto start = Clock::now();
+  CLEAVE_RETURN_IF_ERROR(make_room_for_encoded(work, codec_->max_encoded_bytes()));
   AlignedBuffer& encoded = work.buffers.encoded;
-  if (encoded.capacity() < codec_->max_encoded_bytes()) {
-    encoded = AlignedBuffer();
-    encoded = AlignedBuffer(codec_->max_encoded_bytes());
-  }
-  if (encoded.data() == nullptr) {
-    return {StatusCode::kResourceExhausted, "no memory for the encoded tensors of the cut"};
-  }
   work.encoded_bytes = codec_->encode(work.buffers.tensors(), {encoded.data(), encoded.capacity()});
+  work.record.encode_ns += ns_between(start, Clock::now());
+  return Status::ok();
+}
+
+// The pixels as a JPEG. One of more bytes than they have is none: the server gets something exact.
+Status Pipeline::encode_picture(Work& work) {
+  work.encoded_bytes = 0;
+  const auto start = Clock::now();
+  const std::size_t most = work.buffers.pixels.size();
+  CLEAVE_RETURN_IF_ERROR(make_room_for_encoded(work, most));
+  const auto bytes = encode_jpeg_into(
+      work.buffers.pixels, input_shape_, model_->header().preprocessing()->color_order(),
+      work.wanted_codec.quality, {work.buffers.encoded.data(), most});
+  if (bytes.is_ok()) work.encoded_bytes = *bytes;
   work.record.encode_ns += ns_between(start, Clock::now());
   return Status::ok();
 }

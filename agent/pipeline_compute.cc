@@ -4,6 +4,7 @@
 // codec, and of a picture in work what the coroutine that waits for it does not touch meanwhile.
 #include <algorithm>
 
+#include "agent/codec_option.h"
 #include "agent/pipeline.h"
 #include "planner/fixed_point.h"
 
@@ -24,7 +25,7 @@ void Pipeline::make_room_for(const Work& work) {
   const auto over_cap = [&](std::uint64_t ram_bytes) {
     return planner::saturating_add(ram_bytes, beside) > work.room.cap_bytes;
   };
-  if (codec_cut_ != work.split.op_boundary || codec_choice_ != work.tensor_codec) release_codec();
+  if (codec_cut_ != work.split.op_boundary || codec_choice_ != work.wanted_codec) release_codec();
   if (over_cap(ram_.at(work.split.op_boundary).finish)) tail_.release();
   for (OpIndex op = op_count_; op > work.split.op_boundary; --op) {
     if (!head_.holds_some_of({op - 1, op})) continue;
@@ -56,9 +57,11 @@ Status Pipeline::prepare_input(Work& work, std::uint64_t ram_bytes, std::span<fl
 }
 
 Status Pipeline::compute_input(Work& work) {
+  const bool as_model_jpeg = is_model_jpeg(work.wanted_codec) && work.may_encode;
   // A JPEG may go as it came, if the server takes one so large; it decodes with the same code.
-  if (work.is_jpeg && !work.as_pixels) return Status::ok();
+  if (work.is_jpeg && !work.as_pixels && !as_model_jpeg) return Status::ok();
   const Status decoded = prepare_input(work, head_ram_bytes(0), {});
+  if (decoded.is_ok() && as_model_jpeg) return encode_picture(work);
   // What this device has no room to decode, the server may have.
   const bool no_room =
       decoded.code() == StatusCode::kOutOfRange || decoded.code() == StatusCode::kResourceExhausted;
@@ -73,7 +76,7 @@ Status Pipeline::run_head_ops(Work& work) {
   if (head_.must_pack(range)) tail_.release();
   CLEAVE_RETURN_IF_ERROR(head_.prepare(range));
   CLEAVE_RETURN_IF_ERROR(use_buffers(work));
-  CLEAVE_RETURN_IF_ERROR(prepare_codec(range.last, work.tensor_codec));
+  CLEAVE_RETURN_IF_ERROR(prepare_codec(range.last, work.wanted_codec));
   const BoundaryBuffer& input = head_.executor().inputs()[0];
   CLEAVE_RETURN_IF_ERROR(prepare_input(work, head_ram_bytes(range.last), input.f32()));
   const auto start = Clock::now();

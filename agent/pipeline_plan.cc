@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "agent/codec_option.h"
 #include "agent/pipeline.h"
 
 namespace cleave::agent {
@@ -30,7 +31,7 @@ asio::awaitable<Status> Pipeline::choose_split(Work& work) {
   Status status;
   if (options_.fixed_split) {
     work.split = *options_.fixed_split;
-    work.tensor_codec = options_.codec;
+    work.wanted_codec = options_.codec;
     if (head_ram_bytes(work.split.op_boundary) + work.file.size() > caps_.ram_bytes) {
       status = {StatusCode::kResourceExhausted,
                 work.record.image + ": with its file this split is over the RAM cap"};
@@ -69,6 +70,7 @@ Status Pipeline::note_handshake() {
   HandshakeSeen seen;
   seen.rtt_ns = connection_->rtt_ns();
   seen.takes_codecs = connection_->takes_codecs();
+  seen.takes_model_jpegs = connection_->takes_model_jpegs();
   if (connection_->server_profile()) {
     seen.decode_ns = planner_->decode_ns_in(*connection_->server_profile());
     seen.op_ns = planner_->op_ns_in(*connection_->server_profile());
@@ -84,8 +86,9 @@ Status Pipeline::plan_split(Work& work, const Status& reached) {
   if (reached.is_ok()) CLEAVE_RETURN_IF_ERROR(note_handshake());
   CLEAVE_ASSIGN_OR_RETURN(const Choice choice, online_.choose(situation_of(work, reached)));
   work.split = choice.split;
-  work.tensor_codec = choice.codec;
-  work.as_pixels = choice.split.op_boundary == 0 && !choice.sends_file;
+  work.wanted_codec = choice.codec;
+  work.as_pixels =
+      choice.split.op_boundary == 0 && !choice.sends_file && !is_model_jpeg(choice.codec);
   work.record.fallback = choice.fallback;
   work.record.bounds_missed = choice.bounds_missed;
   work.record.predicted = choice.predicted;
@@ -96,13 +99,14 @@ Status Pipeline::plan_split(Work& work, const Status& reached) {
 void Pipeline::predict_fixed_split(Work& work) {
   const bool open = connection_ != nullptr && connection_->is_open() && note_handshake().is_ok();
   const Status reached = open ? Status::ok() : Status(StatusCode::kUnavailable, "not connected");
-  work.record.predicted = online_.predict(situation_of(work, reached), work.split);
+  work.record.predicted =
+      online_.predict(situation_of(work, reached), work.split, work.wanted_codec);
 }
 
-// Of tensors that were sent.
+// Of tensors, or a JPEG at model size, that were sent.
 CodecChoice Pipeline::codec_of(const Work& work) const {
   const bool sent_tensors = work.split.op_boundary > 0 && work.split.op_boundary < op_count_;
-  if (!sent_tensors) return {};
+  if (!sent_tensors && work.codec != fbs::Codec::JpegModelSize) return {};
   return {.codec = work.codec, .quality = quality_of(work)};
 }
 

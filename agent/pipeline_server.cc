@@ -26,6 +26,8 @@ const char* sent_name(fbs::Codec codec) {
       return kSentJpeg;
     case fbs::Codec::PixelsU8:
       return kSentPixels;
+    case fbs::Codec::JpegModelSize:
+      return kSentModelJpeg;
   }
   return "?";
 }
@@ -38,7 +40,8 @@ Outgoing Pipeline::make_request(Work& work) const {
   request.variant = variant_of(work);
   request.cut = work.split.op_boundary;
   request.codec = work.codec;
-  request.quality = quality_of(work);
+  // A JPEG says in itself how it was quantized.
+  request.quality = work.codec == fbs::Codec::JpegModelSize ? std::uint8_t{0} : quality_of(work);
   const Clock::time_point until = ask_until(work);
   work.gave_up_early = until < work.latest;
   request.latest = until;
@@ -85,12 +88,21 @@ Clock::time_point Pipeline::ask_until(const Work& work) const {
 // A picture is in one form of several, but never at several levels.
 std::uint8_t Pipeline::quality_of(const Work& work) const {
   if (work.waited_as && work.codec == work.waited_as->codec) return work.waited_as->quality;
-  return work.codec == work.tensor_codec.codec ? work.tensor_codec.quality : std::uint8_t{0};
+  return work.codec == work.wanted_codec.codec ? work.wanted_codec.quality : std::uint8_t{0};
 }
 
 bool Pipeline::server_takes_file(const Work& work) const {
   return work.is_jpeg && connection_ != nullptr &&
          work.file.size() <= connection_->max_picture_bytes();
+}
+
+fbs::Codec Pipeline::form_of_picture(const Work& work) const {
+  if (work.encoded_bytes > 0 && connection_->takes_model_jpegs()) return fbs::Codec::JpegModelSize;
+  // Where a JPEG at model size was to go, the pixels may be there already, and fewer bytes.
+  const bool pixels_are_less = is_model_jpeg(work.wanted_codec) && work.has_pixels &&
+                               work.buffers.pixels.size() < work.file.size();
+  const bool as_it_is = server_takes_file(work) && !work.as_pixels && !pixels_are_less;
+  return as_it_is ? fbs::Codec::Jpeg : fbs::Codec::PixelsU8;
 }
 
 // What travels depends on the server that is there now: its limit, and whether it decodes, is known
@@ -99,12 +111,11 @@ asio::awaitable<Status> Pipeline::choose_form(Work& work) {
   if (work.waited_as) co_return co_await choose_form_of_activation(work);
   if (work.split.op_boundary > 0) {
     const bool coded = work.encoded_bytes > 0 && connection_->takes_codecs();
-    work.codec = coded ? work.tensor_codec.codec : fbs::Codec::Raw;
+    work.codec = coded ? work.wanted_codec.codec : fbs::Codec::Raw;
     co_return Status::ok();
   }
-  const bool as_it_is = server_takes_file(work) && !work.as_pixels;
-  work.codec = as_it_is ? fbs::Codec::Jpeg : fbs::Codec::PixelsU8;
-  if (work.codec == fbs::Codec::Jpeg || work.has_pixels) co_return Status::ok();
+  work.codec = form_of_picture(work);
+  if (work.codec != fbs::Codec::PixelsU8 || work.has_pixels) co_return Status::ok();
   const auto start = Clock::now();
   note_room(work);
   Status status;
@@ -139,7 +150,7 @@ asio::awaitable<Status> Pipeline::try_server(Work& work, ServerAnswer& answer) {
   work.record.waited_ns += answer.queued_ns;
   if (!status.is_ok()) co_return status;
   work.record.sent = sent_name(work.codec);
-  if (work.split.op_boundary > 0) {
+  if (work.split.op_boundary > 0 || work.codec == fbs::Codec::JpegModelSize) {
     work.record.codec = codec_name({.codec = work.codec, .quality = quality_of(work)});
   }
   co_return status;

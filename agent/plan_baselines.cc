@@ -66,7 +66,7 @@ void print_baselines(const std::vector<Baseline>& baselines, const PlanInputs& i
   const bool at_p95 = forms.file_bytes && inputs.conditions.bytes_at == planner::Percentile::kP95;
   std::printf("\nTo beat (%s%s)\n%-42s %11s %9s %9s %9s %9s  %s\n",
               forms.pictures > 0 ? "medians of the pictures given"
-              : forms.file_bytes ? "the profile's pictures; JPEG quality 90 is an estimate"
+              : forms.file_bytes ? "the profile's pictures; the JPEG at model size is an estimate"
                                  : "no picture given: the JPEG's bytes are an estimate",
               at_p95 ? "; of files what 95 in 100 stay within" : "", "", "bytes up", "edge ms",
               "tx ms", "server ms", "total ms", "the choice is faster");

@@ -46,6 +46,8 @@ int plan_command(const CommandOptions& options) {
   for (const CommandOptions* asked : {&options, &*changed}) {
     const auto codec = wanted_codec(*asked);
     if (!codec.is_ok()) return fail(ExitCode::kUsage, codec.status().message());
+    const auto jpeg = wanted_jpeg_quality(*asked);
+    if (!jpeg.is_ok()) return fail(ExitCode::kUsage, jpeg.status().message());
   }
   auto device = open_device(options);
   if (!device.is_ok()) return fail(exit_code_of(device.status()), device.status().message());

@@ -89,6 +89,7 @@ Status consult_server(const ConnectionOptions& remote, std::chrono::nanoseconds 
     return {StatusCode::kMismatch, "the server sent no table of its times"};
   }
   inputs.server_takes_codecs = connection.takes_codecs();
+  inputs.server_takes_model_jpegs = connection.takes_model_jpegs();
   inputs.server_profile = connection.server_profile();
   return set_server_tables(*connection.server_profile(), planners, inputs);
 }
@@ -119,7 +120,11 @@ Result<PictureForms> picture_forms(const CommandOptions& options, const Device& 
     return forms;
   }
   CLEAVE_ASSIGN_OR_RETURN(const auto names, list_pictures(options.images));
-  return measure_forms(names, *model.preprocessing(), input);
+  CLEAVE_ASSIGN_OR_RETURN(const CommandOptions changed, apply_what_if(options, options.what_if));
+  CLEAVE_ASSIGN_OR_RETURN(std::vector<std::uint8_t> qualities, jpeg_qualities_to_plan(options));
+  CLEAVE_ASSIGN_OR_RETURN(const auto more, jpeg_qualities_to_plan(changed));
+  qualities.insert(qualities.end(), more.begin(), more.end());
+  return measure_forms(names, *model.preprocessing(), input, qualities);
 }
 
 // How often the precision's answers differ, by the device's own profile. Where it is named, auto
@@ -130,16 +135,21 @@ std::uint32_t precision_ppm(const CommandOptions& options, const fbs::Model& mod
   return disagreement_ppm(model, *find_variant(profile, variant));
 }
 
-// For auto alone, also where only the what-if asks for it: its plan measures nothing itself.
+// Also where only the what-if asks for them: its plan measures nothing itself.
 Status gather_encode_rates(const CommandOptions& options, const Device& device,
                            std::span<const SplitPlanner> planners, PlanInputs& inputs) {
   CLEAVE_ASSIGN_OR_RETURN(const CommandOptions changed, apply_what_if(options, options.what_if));
-  if (options.codec != kCodecAuto && changed.codec != kCodecAuto) return Status::ok();
   for (const SplitPlanner& planner : planners) {
-    CLEAVE_ASSIGN_OR_RETURN(
-        inputs.encode_rates[planner.variant()],
-        measure_encode_rates(*device.model, planner.variant(), &inputs.edge_profile,
-                             speed_now(device.caps.processor)));
+    for (const CommandOptions* asked : {&options, &changed}) {
+      CLEAVE_ASSIGN_OR_RETURN(
+          EncodeRates rates,
+          encode_rates_to_plan(*asked, *device.model, planner.variant(), &inputs.edge_profile,
+                               speed_now(device.caps.processor)));
+      inputs.encode_rates[planner.variant()].merge(rates);
+      const bool same_codecs =
+          changed.codec == options.codec && changed.jpeg_quality == options.jpeg_quality;
+      if (same_codecs) break;
+    }
   }
   return Status::ok();
 }
@@ -151,11 +161,12 @@ Status settle_codecs(const CommandOptions& options, const Device& device,
     CLEAVE_ASSIGN_OR_RETURN(
         const CutCodecs codecs,
         codecs_to_plan(options, *device.model, planner.variant(), &inputs.edge_profile,
-                       &inputs.encode_rates[planner.variant()]));
+                       &inputs.encode_rates[planner.variant()], inputs.forms.model_jpegs));
     CLEAVE_RETURN_IF_ERROR(planner.use_codecs(codecs));
     planner.set_disagreement_ppm(precision_ppm(options, device.model->header(), inputs.edge_profile,
                                                planner.variant_name()));
     planner.set_server_takes_codecs(inputs.server_takes_codecs);
+    planner.set_server_takes_model_jpegs(inputs.server_takes_model_jpegs);
     // A precision that the server has no times of stays without.
     if (inputs.server_profile) (void)planner.set_server_profile(*inputs.server_profile);
   }

@@ -37,9 +37,11 @@ struct PlanInputs {
   PictureForms forms;
   std::uint64_t max_picture_bytes = UINT64_MAX;  // of the server; without one nothing is refused
   ProfileData edge_profile;                      // what codecs take here
-  std::map<std::uint32_t, EncodeRates> encode_rates;  // of each variant, where auto may ask
-  std::optional<ProfileData> server_profile;          // of a server that was reached
+  std::map<std::uint32_t, EncodeRates>
+      encode_rates;                           // of each variant, where codecs may be planned
+  std::optional<ProfileData> server_profile;  // of a server that was reached
   bool server_takes_codecs = true;
+  bool server_takes_model_jpegs = true;
   std::string codecs_note;  // one sentence; empty for none
 
   // The forms with the file's bytes that this plan counts: the median, or with --bytes-at p95

@@ -25,10 +25,11 @@ BarChart latency_chart(const Plan& plan, bool server) {
     if (row.candidate.needs_server && !server) continue;
     if (plan.chosen == i) chart.highlighted = chart.categories.size();
     const std::string precision = row.variant_name.empty() ? "" : " " + row.variant_name;
-    const std::string form = !sends_files || row.split.op_boundary > 0 ? ""
-                             : row.candidate.sends_jpeg                ? " file"
-                                                                       : " pixels";
-    const std::string codec = row.codec() == CodecChoice{} ? "" : " " + codec_name(row.codec());
+    const bool is_coded = row.codec() != CodecChoice{};
+    const std::string form = !sends_files || row.split.op_boundary > 0 || is_coded ? ""
+                             : row.candidate.sends_jpeg                            ? " file"
+                                                                                   : " pixels";
+    const std::string codec = is_coded ? " " + codec_name(row.codec()) : "";
     chart.categories.push_back(std::to_string(row.split.layers_on_device) + form + codec +
                                precision);
     chart.series[0].values.push_back(to_ms(row.candidate.edge_latency_ns));

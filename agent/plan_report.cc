@@ -19,13 +19,17 @@ using Json = nlohmann::ordered_json;
 Json sent_json(const PlannedSplit& row) {
   if (!row.candidate.needs_server) return nullptr;
   if (row.split.op_boundary > 0) return kSentTensors;
+  if (is_model_jpeg(row.codec())) return kSentModelJpeg;
   return row.candidate.sends_jpeg ? kSentJpeg : kSentPixels;
 }
 
-// Of tensors that are sent; of pictures and of nothing null.
+// Whether it has a codec: tensors have, raw or another, and JPEGs at model size.
+bool has_codec(const PlannedSplit& row) {
+  return row.candidate.needs_server && (row.split.op_boundary > 0 || row.codec() != CodecChoice{});
+}
+
 Json codec_json(const PlannedSplit& row) {
-  if (!row.candidate.needs_server || row.split.op_boundary == 0) return nullptr;
-  return codec_name(row.codec());
+  return has_codec(row) ? Json(codec_name(row.codec())) : Json(nullptr);
 }
 
 Json unless_saturated(std::uint64_t value) {
@@ -70,6 +74,7 @@ Json bounds_json(const Plan& plan, const PlanInputs& inputs, const CommandOption
                                ? Json(bounds.disagreement_ppm)
                                : Json(nullptr)},
       {"codec", options.codec},
+      {"jpeg_quality", options.jpeg_quality == 0 ? Json(nullptr) : Json(options.jpeg_quality)},
       {"bytes_at", options.bytes_at}};
 }
 
@@ -202,8 +207,8 @@ bool has_codecs(const Plan& plan) {
 // The column of codecs: none where everything is raw.
 std::string codec_cell(const Plan& plan, const PlannedSplit* row) {
   if (!has_codecs(plan)) return "";
-  const bool crosses = row != nullptr && row->candidate.needs_server && row->split.op_boundary > 0;
-  const std::string name = row == nullptr ? "codec" : crosses ? codec_name(row->codec()) : "-";
+  const bool has_one = row != nullptr && has_codec(*row);
+  const std::string name = row == nullptr ? "codec" : has_one ? codec_name(row->codec()) : "-";
   char text[32];
   std::snprintf(text, sizeof(text), "%-9s", name.c_str());
   return text;
@@ -221,8 +226,9 @@ std::string mark(const Plan& plan, std::size_t index, const PlanInputs& inputs) 
   const bool both_send_pictures = row.split.op_boundary == 0 && better.split.op_boundary == 0;
   return "worse than " + number +
          (both_send_pictures ? std::string(" as ") + better.picture_form() : std::string()) +
-         (has_codecs(plan) && better.codec() != row.codec() ? " as " + codec_name(better.codec())
-                                                            : std::string()) +
+         (has_codecs(plan) && has_codec(better) && better.codec() != row.codec()
+              ? " as " + codec_name(better.codec())
+              : std::string()) +
          (better.variant_name == row.variant_name ? "" : " in " + better.variant_name);
 }
 

@@ -80,6 +80,7 @@ std::string codec_text(const PlannedSplit& row) {
 
 const char* PlannedSplit::picture_form() const {
   if (split.op_boundary > 0) return "";
+  if (is_model_jpeg(sent_as)) return "JPEG at model size";
   return candidate.sends_jpeg ? "the file as it is" : "u8 pixels";
 }
 
@@ -126,7 +127,7 @@ std::string describe(const Plan& plan, FrontPick pick) {
     case planner::Reason::kEdgeOnly:
       return "everything on the device, at " + time;
     case planner::Reason::kServerOnly:
-      return "everything on the server (" + of + "), at " + time;
+      return "everything on the server (" + of + codec_text(row) + "), at " + time;
     case planner::Reason::kRandom:
       return name + " was drawn at random, at " + time;
     case planner::Reason::kNone:

@@ -27,6 +27,7 @@ constexpr auto kJpegCodec = static_cast<std::uint8_t>(fbs::Codec::Jpeg);
 
 const char* sent_name(std::uint8_t codec) {
   if (codec == kJpegCodec) return kSentJpeg;
+  if (codec == static_cast<std::uint8_t>(fbs::Codec::JpegModelSize)) return kSentModelJpeg;
   return codec == static_cast<std::uint8_t>(fbs::Codec::PixelsU8) ? kSentPixels : kSentTensors;
 }
 
@@ -40,7 +41,7 @@ Json coded_json(const CodedBytes& coded) {
             {"op_boundaries", coded.op_boundary},
             {"median_bytes", coded.median_bytes},
             {"p95_bytes", coded.p95_bytes}};
-  if (json["sent"] != kSentTensors) return json;
+  if (json["sent"] == kSentJpeg || json["sent"] == kSentPixels) return json;
   json["codec"] =
       codec_name({.codec = static_cast<fbs::Codec>(coded.codec), .quality = coded.quality});
   json["pictures"] = coded.pictures;
@@ -102,9 +103,19 @@ void print_codecs(const ProfileData& profile) {
     const auto [least, most] = std::ranges::minmax(coded.encode_ns);
     const std::string name =
         codec_name({.codec = static_cast<fbs::Codec>(coded.codec), .quality = coded.quality});
-    std::printf("%s as %s: %.3f to %.3f ms to encode at %zu cuts", coded.variant.c_str(),
-                name.c_str(), static_cast<double>(least) / 1e6, static_cast<double>(most) / 1e6,
-                coded.encode_ns.size());
+    if (coded.op_boundary.back() == 0) {
+      std::printf("%s as %s at model size: %.3f ms to encode", coded.variant.c_str(), name.c_str(),
+                  static_cast<double>(most) / 1e6);
+    } else {
+      std::printf("%s as %s: %.3f to %.3f ms to encode at %zu cuts", coded.variant.c_str(),
+                  name.c_str(), static_cast<double>(least) / 1e6, static_cast<double>(most) / 1e6,
+                  coded.encode_ns.size());
+    }
+    if (coded.op_boundary.back() == 0 && coded.pictures > 0) {
+      std::printf(", median %llu bytes, p95 %llu",
+                  static_cast<unsigned long long>(coded.median_bytes[0]),
+                  static_cast<unsigned long long>(coded.p95_bytes[0]));
+    }
     if (!coded.differing_pictures.empty()) {
       std::printf("; another best class on %u of %u pictures at most",
                   std::ranges::max(coded.differing_pictures), coded.compared_pictures);
@@ -235,14 +246,17 @@ Status look_at_pictures(const CommandOptions& options, const Device& device,
 Status look_at_codecs(const CommandOptions& options, const Device& device,
                       std::span<const std::string> pictures, ProfileData& profile) {
   const Progress progress;
-  const CodecSurveyOptions survey{
-      .threads = options.threads,
-      .ram_bytes = device.caps.ram.bytes,
-      .most_pictures = options.codec_pictures,
-      .weights = {.cache = device.cache, .preference = options.preference},
-      .progress = [&](std::size_t done, std::size_t total) {
-        progress.show("codecs", done, total, "cuts");
-      }};
+  CodecSurveyOptions survey{.threads = options.threads,
+                            .ram_bytes = device.caps.ram.bytes,
+                            .most_pictures = options.codec_pictures,
+                            .weights = {.cache = device.cache, .preference = options.preference}};
+  survey.progress = [&](std::size_t done, std::size_t total) {
+    progress.show("codecs", done, total, "cuts");
+  };
+  const auto own = static_cast<std::uint8_t>(options.jpeg_quality);
+  const bool is_listed =
+      std::ranges::find(survey.jpeg_qualities, own) != survey.jpeg_qualities.end();
+  if (own > 0 && !is_listed) survey.jpeg_qualities.push_back(own);
   std::string note;
   const Status surveyed = survey_codecs(device.model, pictures, survey, profile, note);
   progress.clear();

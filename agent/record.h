@@ -14,9 +14,10 @@
 namespace cleave::agent {
 
 // In which form the server got what it answered from.
-inline constexpr const char* kSentJpeg = "jpeg";         // the file as it is
-inline constexpr const char* kSentPixels = "pixels_u8";  // at model size
-inline constexpr const char* kSentTensors = "tensors";   // boundary tensors
+inline constexpr const char* kSentJpeg = "jpeg";                  // the file as it is
+inline constexpr const char* kSentPixels = "pixels_u8";           // at model size
+inline constexpr const char* kSentModelJpeg = "jpeg_model_size";  // a JPEG made of those pixels
+inline constexpr const char* kSentTensors = "tensors";            // boundary tensors
 
 // What of a picture waits in the spool.
 inline constexpr const char* kWaitsAsPicture = "picture";        // a copy of its file
@@ -50,10 +51,11 @@ struct Record {
   std::string bounds_missed;  // Choice::bounds_missed
   std::vector<float> scores;
   std::string sent;             // one of the forms above; empty: nothing was sent
-  std::string codec;            // of tensors that were sent: raw, lossless, f16, int8, coded:N
+  std::string codec;            // of tensors that were sent: raw, lossless, f16, int8, coded:N; of
+                                // a JPEG at model size: jpeg:N
   std::uint64_t bytes_up = 0;   // attachment bytes that travelled, also to no answer
   std::uint64_t edge_ns = 0;    // read, decode, resize, normalize, ops on the device
-  std::uint64_t encode_ns = 0;  // boundary tensors to a codec's bytes; raw: 0
+  std::uint64_t encode_ns = 0;  // tensors or pixels to a codec's bytes; as they are: 0
   std::uint64_t tx_ns = 0;      // estimate: wait - residence - rx
   std::uint64_t server_ns = 0;  // residence, by the server's clock
   std::uint64_t rx_ns = 0;      // estimate: half a round trip, at most wait - residence

@@ -170,6 +170,10 @@ Status configure(const CommandOptions& options, const Device& device, const Edge
     if (!split.is_ok()) return {StatusCode::kOutOfRange, split.status().message()};
     CLEAVE_RETURN_IF_ERROR(check_fixed_split(planner, *split, device, pipeline.caps));
     pipeline.fixed_split = *split;
+    CLEAVE_ASSIGN_OR_RETURN(const auto jpeg, wanted_jpeg_quality(options));
+    if (jpeg && split->op_boundary == 0 && planner.offers_model_jpeg(*jpeg)) {
+      pipeline.codec = {.codec = fbs::Codec::JpegModelSize, .quality = *jpeg};
+    }
     return Status::ok();
   }
   planner.add_overhead(times.kept_bytes);
@@ -192,9 +196,9 @@ Status use_codecs(const CommandOptions& options, const Device& device, const Edg
                   SplitPlanner& planner) {
   const ProfileData* profile = options.split == "auto" ? &times.table : nullptr;
   EncodeRates rates;
-  if (options.codec == kCodecAuto && profile != nullptr) {
-    CLEAVE_ASSIGN_OR_RETURN(rates, measure_encode_rates(*device.model, device.variant, profile,
-                                                        speed_now(device.caps.processor)));
+  if (profile != nullptr) {
+    CLEAVE_ASSIGN_OR_RETURN(rates, encode_rates_to_plan(options, *device.model, device.variant,
+                                                        profile, speed_now(device.caps.processor)));
   }
   CLEAVE_ASSIGN_OR_RETURN(const CutCodecs codecs,
                           codecs_to_plan(options, *device.model, device.variant, profile, &rates));
@@ -270,6 +274,9 @@ int run_command(const CommandOptions& options) {
   }
   const auto codec = wanted_codec(options);
   if (!codec.is_ok()) return fail(ExitCode::kUsage, codec.status().message());
+  if (const auto jpeg = wanted_jpeg_quality(options); !jpeg.is_ok()) {
+    return fail(ExitCode::kUsage, jpeg.status().message());
+  }
   // One heap for both threads: what one gives back, the other may take, as the plan counts it.
   (void)mallopt(M_ARENA_MAX, 1);
   asio::io_context io(1);  // the first: what has sockets and timers of it goes before it

@@ -66,11 +66,6 @@ std::vector<std::optional<std::size_t>> find_dominating(const Plan& plan) {
 
 }  // namespace
 
-CodecChoice PlannedSplit::codec() const {
-  const bool crosses = candidate.needs_server && split.op_boundary > 0;
-  return crosses ? unpack_codec(candidate.codec) : CodecChoice{};
-}
-
 Result<SplitPlanner> SplitPlanner::create(const ModelFile& model, std::uint32_t variant_index,
                                           std::uint64_t fixed_overhead_bytes, bool has_weight_cache,
                                           Preference preference) {
@@ -130,9 +125,13 @@ Status SplitPlanner::use_codecs(const CutCodecs& codecs) {
   for (std::size_t c = 0; c < codecs.cuts().size(); ++c) {
     const CodecsAtCut& cut = codecs.cuts()[c];
     const std::size_t i = index_of(cut.op_boundary);
-    const bool crosses = cut.op_boundary > 0 && cut.op_boundary < edge_op_ns_.size();
+    const bool crosses = cut.op_boundary < edge_op_ns_.size();
     if (!crosses || cuts_[i].op_boundary != cut.op_boundary) {
       return {StatusCode::kMismatch, "codecs of a cut where no layer ends"};
+    }
+    for (const CutCodec& codec : cut.codecs) {
+      if (is_model_jpeg(codec.choice) == (cut.op_boundary == 0)) continue;
+      return {StatusCode::kMismatch, "pictures cross at cut 0, and tensors at the others"};
     }
     found[i] = {.cut = c, .first = first};
     first += cut.codecs.size();
@@ -146,6 +145,13 @@ Status SplitPlanner::use_codecs(const CutCodecs& codecs) {
     most_cuts_[i].edge_ram_bytes = planner::saturating_add(cuts_[i].edge_ram_bytes, most_ram[i]);
   }
   return Status::ok();
+}
+
+bool SplitPlanner::offers_model_jpeg(std::uint8_t quality) const {
+  const SplitCodecs& here = split_codecs_.front();
+  const CodecChoice wanted{.codec = fbs::Codec::JpegModelSize, .quality = quality};
+  return here.cut && std::ranges::any_of(codecs_.cuts()[*here.cut].codecs,
+                                         [&](const auto& codec) { return codec.choice == wanted; });
 }
 
 std::uint64_t SplitPlanner::codec_decode_ns(OpIndex op_boundary, const CodecChoice& choice) const {
@@ -261,37 +267,62 @@ std::uint64_t SplitPlanner::server_only_ns(bool decodes) const {
   return planner::saturating_add(decodes ? server_input_ns_ : 0, server_ops_ns(0));
 }
 
-// In which forms what crosses at the cuts can be sent. At k = 0 the cut's own time is that of
-// reading the file, and decoding and resizing it that of coding pixels.
-std::vector<planner::Coding> SplitPlanner::codings_of(const PictureCost& picture,
-                                                      const TableCorrections& corrections) const {
-  const std::uint64_t input_ns = corrections.edge_input_ns.value_or(input_ns_);
-  std::vector<planner::Coding> codings;
+// In which forms what crosses at the cuts can be sent.
+SplitPlanner::Forms SplitPlanner::forms_of(const PictureCost& picture,
+                                           const TableCorrections& corrections) const {
+  Forms forms;
   for (std::uint32_t i = 0; i < cuts_.size(); ++i) {
-    if (cuts_[i].op_boundary > 0) {
-      append_codecs(i, codings);
-      continue;
+    if (cuts_[i].op_boundary == 0) {
+      append_pictures(i, picture, corrections, forms);
+    } else {
+      append_codecs(i, forms);
     }
-    codings.push_back({.cut_index = i,
-                       .codec = static_cast<std::uint8_t>(fbs::Codec::PixelsU8),
-                       .coded_bytes = pixel_bytes_,
-                       .encode_ns = planner::saturating_sub(input_ns, corrections.edge_file_ns)});
-    if (!picture.is_jpeg) continue;
-    codings.push_back({.cut_index = i,
-                       .codec = static_cast<std::uint8_t>(fbs::Codec::Jpeg),
-                       .coded_bytes = picture.file_bytes,
-                       .coded_bytes_p95 = picture.file_bytes_p95,
-                       .decode_ns = corrections.server_decode_ns.value_or(server_input_ns_),
-                       .is_jpeg = true});
   }
-  return codings;
+  return forms;
+}
+
+// At k = 0 the cut's own time is that of reading the file, and decoding and resizing it that of
+// coding pixels. A JPEG at model size is made of those.
+void SplitPlanner::append_pictures(std::uint32_t index, const PictureCost& picture,
+                                   const TableCorrections& corrections, Forms& forms) const {
+  const std::uint64_t to_pixels_ns = planner::saturating_sub(
+      corrections.edge_input_ns.value_or(input_ns_), corrections.edge_file_ns);
+  forms.add({.cut_index = index,
+             .codec = static_cast<std::uint8_t>(fbs::Codec::PixelsU8),
+             .coded_bytes = pixel_bytes_,
+             .encode_ns = to_pixels_ns});
+  if (picture.is_jpeg) {
+    forms.add({.cut_index = index,
+               .codec = static_cast<std::uint8_t>(fbs::Codec::Jpeg),
+               .coded_bytes = picture.file_bytes,
+               .coded_bytes_p95 = picture.file_bytes_p95,
+               .decode_ns = corrections.server_decode_ns.value_or(server_input_ns_),
+               .is_jpeg = true});
+  }
+  const SplitCodecs& here = split_codecs_[index];
+  if (!here.cut || !server_takes_model_jpegs_) return;
+  const TimeScale scale = time_scale(measured_.speed, speed_, 1);  // one thread encodes
+  const std::vector<CutCodec>& jpegs = codecs_.cuts()[*here.cut].codecs;
+  for (std::size_t i = 0; i < jpegs.size(); ++i) {
+    // Of a server that says nothing of it, no more than of a file that it resizes as well.
+    const std::uint64_t said_ns = decode_ns_.empty() ? 0 : decode_ns_[here.first + i];
+    forms.add({.cut_index = index,
+               .codec = pack_codec(jpegs[i].choice),
+               .coded_bytes = jpegs[i].bytes,
+               .coded_bytes_p95 = jpegs[i].p95_bytes,
+               .encode_ns = planner::saturating_add(to_pixels_ns, scale.apply(jpegs[i].encode_ns)),
+               .decode_ns = said_ns > 0 ? said_ns : server_input_ns_,
+               .disagreement_ppm = jpegs[i].disagreement_ppm,
+               .edge_ram_bytes = jpegs[i].ram_bytes},
+              jpegs[i].choice);
+  }
 }
 
 // Of the tensors that cross at a split behind k = 0.
-void SplitPlanner::append_codecs(std::uint32_t index, std::vector<planner::Coding>& codings) const {
+void SplitPlanner::append_codecs(std::uint32_t index, Forms& forms) const {
   const SplitCodecs& here = split_codecs_[index];
   if (!here.cut || !server_takes_codecs_) {
-    codings.push_back({.cut_index = index, .coded_bytes = cuts_[index].boundary_bytes});
+    forms.add({.cut_index = index, .coded_bytes = cuts_[index].boundary_bytes});
     return;
   }
   // One thread encodes.
@@ -299,20 +330,24 @@ void SplitPlanner::append_codecs(std::uint32_t index, std::vector<planner::Codin
   const std::vector<CutCodec>& codecs = codecs_.cuts()[*here.cut].codecs;
   for (std::size_t i = 0; i < codecs.size(); ++i) {
     const CutCodec& codec = codecs[i];
-    codings.push_back({.cut_index = index,
-                       .codec = pack_codec(codec.choice),
-                       .coded_bytes = codec.bytes,
-                       .coded_bytes_p95 = codec.p95_bytes,
-                       .encode_ns = scale.apply(codec.encode_ns),
-                       .decode_ns = decode_ns_.empty() ? 0 : decode_ns_[here.first + i],
-                       .disagreement_ppm = codec.disagreement_ppm,
-                       .edge_ram_bytes = codec.ram_bytes});
+    forms.add({.cut_index = index,
+               .codec = pack_codec(codec.choice),
+               .coded_bytes = codec.bytes,
+               .coded_bytes_p95 = codec.p95_bytes,
+               .encode_ns = scale.apply(codec.encode_ns),
+               .decode_ns = decode_ns_.empty() ? 0 : decode_ns_[here.first + i],
+               .disagreement_ppm = codec.disagreement_ppm,
+               .edge_ram_bytes = codec.ram_bytes},
+              codec.choice);
   }
 }
 
-// k = 0 has two, the device alone one, and a cut that no codecs were given for one as raw.
+// k = 0 has two and its JPEGs, the device alone one, and a cut that no codecs were given for one as
+// raw.
 std::size_t SplitPlanner::most_rows() const {
-  return splits_.size() - codecs_.cuts().size() + 1 + count_codecs(codecs_);
+  std::size_t coded_cuts = codecs_.cuts().size();
+  if (split_codecs_.front().cut) --coded_cuts;
+  return splits_.size() - coded_cuts + 1 + count_codecs(codecs_);
 }
 
 // Appends this variant's splits with their candidates; scores come later.
@@ -324,7 +359,7 @@ void SplitPlanner::append_rows(const PictureCost& picture, bool server,
     cut.edge_fixed_ns = cut.op_boundary == 0 ? corrections.edge_file_ns
                                              : corrections.edge_input_ns.value_or(input_ns_);
   }
-  const std::vector<planner::Coding> codings = codings_of(picture, corrections);
+  const Forms forms = forms_of(picture, corrections);
   // Without a server's table only the device is feasible, and its own times stand in unused.
   const std::vector<std::uint64_t> edge = corrected(edge_op_ns_, corrections.edge_ops);
   const std::vector<std::uint64_t> remote =
@@ -332,20 +367,22 @@ void SplitPlanner::append_rows(const PictureCost& picture, bool server,
   const planner::CostTable table{.edge_op_ns = edge,
                                  .server_op_ns = remote,
                                  .cuts = cuts,
-                                 .codings = codings,
+                                 .codings = forms.codings,
                                  .disagreement_ppm = disagreement_ppm_,
                                  .variant = static_cast<std::uint8_t>(variant_)};
-  std::vector<planner::Candidate> candidates(codings.size());
+  std::vector<planner::Candidate> candidates(forms.codings.size());
   const planner::Built built = planner::build_candidates(table, candidates);
   std::size_t i = 0;
-  for (const planner::Candidate& candidate : std::span(candidates).first(built.count)) {
+  for (std::size_t c = 0; c < built.count; ++c) {
+    const planner::Candidate& candidate = candidates[c];
     while (cuts_[i].op_boundary < candidate.cut) ++i;
     rows.push_back({.variant = variant_,
                     .variant_name = {},
                     .split = splits_[i],
                     .layer = layers_[i],
                     .candidate = candidate,
-                    .score = {}});
+                    .score = {},
+                    .sent_as = forms.choices[c]});
   }
 }
 

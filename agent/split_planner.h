@@ -24,7 +24,8 @@
 
 namespace cleave::agent {
 
-// What can cross at k = 0: u8 pixels at model size, and of a JPEG that the server takes the file.
+// What can cross at k = 0 besides u8 pixels and JPEGs at model size: of a JPEG that the server
+// takes the file.
 struct PictureCost {
   bool is_jpeg = false;
   std::uint64_t file_bytes = 0;      // of this picture, or the median of several
@@ -60,11 +61,12 @@ struct PlannedSplit {
   planner::Candidate candidate;
   planner::Score score;
   std::uint64_t bytes_up = 0;  // that the score counts
+  CodecChoice sent_as = {};    // raw: tensors, pixels or a file as they are
 
   // What crosses at k = 0, for a person; empty where no picture does.
   [[nodiscard]] const char* picture_form() const;
-  // Of the tensors that cross; raw where none do.
-  [[nodiscard]] CodecChoice codec() const;
+  // Of the tensors that cross, or of a JPEG at model size; raw for what goes as it is.
+  [[nodiscard]] CodecChoice codec() const { return sent_as; }
 };
 
 // What of the front is taken, where the planner's own ranks are not asked.
@@ -76,7 +78,8 @@ enum class FrontPick : std::uint8_t {
 
 struct Plan {
   planner::Decision decision;
-  // Every distinct split of each variant, ascending; k = 0 first as pixels, the others first raw.
+  // Every distinct split of each variant, ascending; k = 0 first as pixels, then the file, the
+  // others first raw.
   std::vector<PlannedSplit> splits;
   std::vector<std::size_t> front;  // indices in splits, ascending in the constrained objective
   // For each split that is feasible and not on the front: the first of the front that dominates it.
@@ -98,13 +101,18 @@ class SplitPlanner {
                                      Preference preference = Preference::kSpeed);
 
   // How what crosses the cuts may be coded, in the place of what was said before: each codec is a
-  // row of its own, and its memory and output count as RAM. What the server takes to decode is not
-  // known until its next table. Errors: kMismatch (of a cut where no layer ends), with nothing
-  // changed.
+  // row of its own, and its memory and output count as RAM. JPEGs at model size are those of cut 0,
+  // beside pixels and file. What the server takes to decode is not known until its next table.
+  // Errors: kMismatch (of a cut where no layer ends; a JPEG at another cut than 0, anything else
+  // there), with nothing changed.
   Status use_codecs(const CutCodecs& codecs);
   [[nodiscard]] const CutCodecs& codecs() const { return codecs_; }
+  // Whether a JPEG at model size of that quality is among them.
+  [[nodiscard]] bool offers_model_jpeg(std::uint8_t quality) const;
   // Whether the server decodes them; else everything is planned raw. It does, unless told.
   void set_server_takes_codecs(bool takes) { server_takes_codecs_ = takes; }
+  // Whether it takes JPEGs at model size; likewise.
+  void set_server_takes_model_jpegs(bool takes) { server_takes_model_jpegs_ = takes; }
   // What a server's table says of decoding `choice` at a cut; 0: not known.
   [[nodiscard]] std::uint64_t codec_decode_ns(OpIndex op_boundary, const CodecChoice& choice) const;
 
@@ -190,9 +198,20 @@ class SplitPlanner {
   [[nodiscard]] const std::vector<Split>& splits() const { return splits_; }
 
  private:
-  [[nodiscard]] std::vector<planner::Coding> codings_of(const PictureCost& picture,
-                                                        const TableCorrections& corrections) const;
-  void append_codecs(std::uint32_t index, std::vector<planner::Coding>& codings) const;
+  // Codings with what they are here, one for one.
+  struct Forms {
+    std::vector<planner::Coding> codings;
+    std::vector<CodecChoice> choices;
+    void add(const planner::Coding& coding, const CodecChoice& choice = {}) {
+      codings.push_back(coding);
+      choices.push_back(choice);
+    }
+  };
+  [[nodiscard]] Forms forms_of(const PictureCost& picture,
+                               const TableCorrections& corrections) const;
+  void append_pictures(std::uint32_t index, const PictureCost& picture,
+                       const TableCorrections& corrections, Forms& forms) const;
+  void append_codecs(std::uint32_t index, Forms& forms) const;
   void append_rows(const PictureCost& picture, bool server, const TableCorrections& corrections,
                    std::vector<PlannedSplit>& rows) const;
   [[nodiscard]] std::size_t most_rows() const;
@@ -205,12 +224,13 @@ class SplitPlanner {
   std::vector<HeadMemory> heads_;            // per split
   // Where the codecs of a split are.
   struct SplitCodecs {
-    std::optional<std::size_t> cut;  // of codecs_; without one raw alone
+    std::optional<std::size_t> cut;  // of codecs_; without one as it is alone
     std::size_t first = 0;           // of decode_ns_
   };
   CutCodecs codecs_;
   std::vector<SplitCodecs> split_codecs_;  // per split
   bool server_takes_codecs_ = true;
+  bool server_takes_model_jpegs_ = true;
   OpIndex held_ops_ = 0;
   void scale_edge_times();
 

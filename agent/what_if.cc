@@ -11,7 +11,8 @@ namespace {
 
 constexpr const char* kConditionNames =
     "bandwidth, rtt, ram, storage, cores, clock, min-split, deadline, energy-budget, cost-bound, "
-    "latency-budget, disagreement, codec, bytes-at, objective, rank, policy and server";
+    "latency-budget, disagreement, codec, jpeg-quality, bytes-at, objective, rank, policy and "
+    "server";
 
 Status bad(const std::string& why) { return {StatusCode::kInvalidArgument, "--what-if: " + why}; }
 
@@ -58,6 +59,12 @@ Status apply(CommandOptions& options, std::string_view name, std::string_view va
     return Status::ok();
   }
   if (name == "cores") return read_number(name, value, 4096U, options.caps.cores);
+  if (name == "jpeg-quality") {
+    options.jpeg_quality = 0;
+    if (value == "none") return Status::ok();
+    CLEAVE_RETURN_IF_ERROR(read_number(name, value, 100U, options.jpeg_quality));
+    return options.jpeg_quality > 0 ? Status::ok() : bad("jpeg-quality is 1 to 100");
+  }
   if (name == "min-split") {
     return read_number(name, value, std::uint32_t{65535}, options.min_split);
   }

@@ -27,8 +27,9 @@ struct CutCost {
   std::uint64_t edge_storage_bytes = 0;  // segments and packed weights kept on disk
 };
 
-// One way of sending the boundary tensors of one cut. A JPEG at k = 0 is a coding too, with the
-// server's picture decoding as its decode_ns.
+// One way of sending the boundary tensors of one cut. At k = 0 the picture's file is a coding too,
+// with the server's picture decoding as its decode_ns, and so is a JPEG of each quality at model
+// size.
 struct Coding {
   std::uint32_t cut_index = 0;  // into CostTable::cuts
   std::uint8_t codec = 0;
@@ -38,7 +39,7 @@ struct Coding {
   std::uint64_t decode_ns = 0;         // on the server
   std::uint32_t disagreement_ppm = 0;  // of variant and codec together, against the exact model
   std::uint64_t edge_ram_bytes = 0;    // on the device beside what the cut takes
-  bool is_jpeg = false;                // of the picture, at k = 0
+  bool is_jpeg = false;                // the picture's file as it is, at k = 0
 };
 
 // The tables of one variant. All spans are read only and owned by the caller.

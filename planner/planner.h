@@ -47,7 +47,7 @@ struct Candidate {
   std::uint8_t codec = 0;              // how the boundary tensors travel; opaque here
   std::uint8_t variant = 0;            // precision of the model; opaque here
   bool needs_server = true;            // false at k = L: nothing is sent, no server time is counted
-  bool sends_jpeg = false;             // k = 0: the picture goes as a JPEG, not as pixels
+  bool sends_jpeg = false;             // k = 0: the picture's JPEG file goes as it is
   std::uint32_t disagreement_ppm = 0;  // pictures in a million whose first label differs from that
                                        // of the exact model, as measured; 0: lossless
   std::uint64_t boundary_bytes = 0;    // U: coded bytes that cross the link, median

@@ -50,7 +50,7 @@ struct CodedBytes {
   std::uint8_t codec = 0;                  // fbs::Codec; a number that is not known here is kept
   std::vector<std::uint32_t> op_boundary;  // strictly ascending
   std::vector<std::uint64_t> median_bytes, p95_bytes;  // as many
-  std::uint8_t quality = 0;                            // Coded: the level
+  std::uint8_t quality = 0;    // Coded: the level; JpegModelSize: libjpeg's, of a server 0
   std::uint32_t pictures = 0;  // behind the bytes; 0: a made-up picture, or the model alone
   // Median times of one thread. As many as cuts, or none: not measured.
   std::vector<std::uint64_t> encode_ns = {}, decode_ns = {};

@@ -56,8 +56,9 @@ Status check_welcome(const fbs::Welcome& welcome) {
 Status check_request(const fbs::Request& request) {
   if (request.request_id() == 0) return corrupt("Request: request_id is 0");
   if (request.codec() > fbs::Codec::MAX) return corrupt("Request: unknown codec");
-  const bool is_picture =
-      request.codec() == fbs::Codec::Jpeg || request.codec() == fbs::Codec::PixelsU8;
+  const bool is_picture = request.codec() == fbs::Codec::Jpeg ||
+                          request.codec() == fbs::Codec::PixelsU8 ||
+                          request.codec() == fbs::Codec::JpegModelSize;
   if (is_picture && request.cut() != 0) {
     return corrupt("Request: a picture can only be sent at cut 0");
   }

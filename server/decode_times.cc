@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "engine/executor.h"
+#include "engine/image/jpeg_encoder.h"
 #include "engine/image/picture.h"
 
 namespace cleave::server {
@@ -19,6 +20,15 @@ using Tensors = std::vector<std::vector<std::byte>>;
 // Of all variants together: 28 bytes each in a Welcome, which may be 2 MiB.
 constexpr std::size_t kMostDecodeTimes = 16'384;
 
+// Slow gradients with steps, as measure_picture_preparation_ns() has them.
+std::vector<std::uint8_t> made_up_pixels(const fbs::Shape& shape) {
+  std::vector<std::uint8_t> pixels(element_count(shape));
+  for (std::size_t i = 0; i < pixels.size(); ++i) {
+    pixels[i] = static_cast<std::uint8_t>((i / 7 + i / (std::size_t{shape.width()} * 3)) % 251);
+  }
+  return pixels;
+}
+
 // Takes what crosses from cut to cut.
 class MadeUpPicture {
  public:
@@ -26,14 +36,9 @@ class MadeUpPicture {
                                                        const LoadedVariant& variant) {
     auto picture = std::make_unique<MadeUpPicture>();
     CLEAVE_ASSIGN_OR_RETURN(picture->executor_, Executor::create(variant.weights, {.threads = 1}));
-    const fbs::Shape& shape = variant.input_shape;
-    std::vector<std::uint8_t> pixels(element_count(shape));
-    // Slow gradients with steps, as measure_picture_preparation_ns() has them.
-    for (std::size_t i = 0; i < pixels.size(); ++i) {
-      pixels[i] = static_cast<std::uint8_t>((i / 7 + i / (std::size_t{shape.width()} * 3)) % 251);
-    }
+    const std::vector<std::uint8_t> pixels = made_up_pixels(variant.input_shape);
     std::vector<float> input(pixels.size());
-    normalize(pixels, *model.header().preprocessing(), shape.channels(), input);
+    normalize(pixels, *model.header().preprocessing(), variant.input_shape.channels(), input);
     const auto bytes = std::as_bytes(std::span(input));
     picture->tensors_.emplace_back(bytes.begin(), bytes.end());
     return picture;
@@ -128,6 +133,43 @@ Status time_cut(const ModelFile& model, std::uint32_t index, const Cut& cut,
   return Status::ok();
 }
 
+// Of a JPEG at model size, whatever its quality; as a request has it, to the input's values.
+Result<std::uint64_t> model_jpeg_ns(const fbs::Preprocessing& preprocessing,
+                                    const fbs::Shape& shape) {
+  constexpr int kQuality = 90;
+  std::vector<std::uint8_t> pixels = made_up_pixels(shape);
+  std::vector<std::byte> file(2 * pixels.size() + 4096);
+  CLEAVE_ASSIGN_OR_RETURN(
+      const std::size_t bytes,
+      encode_jpeg_into(pixels, shape, preprocessing.color_order(), kQuality, file));
+  std::vector<float> input(pixels.size());
+  std::uint64_t least_ns = UINT64_MAX;
+  for (int run = 0; run < 2; ++run) {
+    const auto start = DecodeClock::now();
+    CLEAVE_RETURN_IF_ERROR(
+        decode_at_model_size(std::span(file).first(bytes), preprocessing, shape, pixels));
+    normalize(pixels, preprocessing, shape.channels(), input);
+    const auto spent = DecodeClock::now() - start;
+    least_ns =
+        std::min(least_ns, static_cast<std::uint64_t>(std::chrono::nanoseconds(spent).count()));
+  }
+  return std::max<std::uint64_t>(least_ns, 1);
+}
+
+// A picture that no JPEG can be made of has no time.
+void add_model_jpeg(const ModelFile& model, std::uint32_t index, const LoadedVariant& variant,
+                    std::vector<TimedCodec>& timed) {
+  if (!variant.takes_pictures) return;
+  const auto ns = model_jpeg_ns(*model.header().preprocessing(), variant.input_shape);
+  if (!ns.is_ok()) return;
+  const CodecChoice choice{.codec = fbs::Codec::JpegModelSize};
+  TimedCodec& entry = entry_of(timed, choice, model.header().variants()->Get(index)->name()->str());
+  const std::uint64_t most = element_count(variant.input_shape);
+  entry.times.op_boundary = {0};
+  entry.times.median_bytes = entry.times.p95_bytes = {most};
+  entry.times.decode_ns = {std::min(*ns, kMaxProfileNs)};
+}
+
 std::size_t count_times(const ProfileData& profile) {
   std::size_t count = 0;
   for (const CodedBytes& coded : profile.coded) count += coded.op_boundary.size();
@@ -142,7 +184,8 @@ Status add_decode_times(const ModelFile& model, std::uint32_t index, const Loade
   CLEAVE_ASSIGN_OR_RETURN(const auto picture, MadeUpPicture::create(model, variant));
   const auto latest = DecodeClock::now() + kDecodeTimingBudget;
   std::vector<TimedCodec> timed;
-  std::size_t count = count_times(profile);
+  add_model_jpeg(model, index, variant, timed);
+  std::size_t count = count_times(profile) + timed.size();
   for (const Split& split : list_splits(model.header(), index)) {
     const OpIndex cut = split.op_boundary;
     if (cut == 0 || cut == ops) continue;

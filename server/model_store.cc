@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "engine/executor.h"
+#include "engine/image/picture.h"
 #include "engine/image/prepare_timing.h"
 #include "engine/profiler.h"
 #include "schemas/text_check.h"
@@ -76,6 +77,7 @@ Result<std::unique_ptr<LoadedModel>> load_one(const std::string& path, unsigned 
     LoadedVariant variant;
     variant.cuts = find_cuts(model, v);
     variant.input_shape = *header.tensors()->Get(header.input())->shape();
+    variant.takes_pictures = takes_pictures(*model.preprocessing(), variant.input_shape);
     CLEAVE_RETURN_IF_ERROR(find_codecs(v, *loaded, variant).with_context(path));
     VariantProfile profile;
     CLEAVE_ASSIGN_OR_RETURN(variant.weights,

@@ -35,6 +35,7 @@ struct LoadedVariant {
   std::vector<Cut> cuts;                        // by op boundary, 0..N
   std::vector<std::vector<CodecLimit>> codecs;  // by op boundary
   fbs::Shape input_shape;
+  bool takes_pictures = false;  // the input is one
 
   // Null when this cut has no such codec. REQUIRES: a cut of this variant. Thread-safe.
   [[nodiscard]] const CodecLimit* find_codec(OpIndex cut, const CodecChoice& choice) const;

@@ -17,6 +17,12 @@ std::string check_request(const LoadedModel& model, const PictureLimits& picture
       if (request.cut() != 0) return "pictures are for cut 0 only";
       if (attachment_bytes == element_count(variant.input_shape)) return "";
       break;
+    case fbs::Codec::JpegModelSize:
+      if (request.cut() != 0) return "pictures are for cut 0 only";
+      if (!variant.takes_pictures) return "this model's input is no picture";
+      // A longer one is not worth sending: the pixels are exact.
+      if (attachment_bytes > 0 && attachment_bytes <= element_count(variant.input_shape)) return "";
+      break;
     case fbs::Codec::Jpeg:
       if (request.cut() != 0) return "pictures are for cut 0 only";
       if (attachment_bytes > 0 && attachment_bytes <= picture.max_file_bytes) return "";

@@ -137,6 +137,10 @@ void Session::welcome() {
   ProfileData profile;
   if (model != nullptr) profile = model->profile;
   if (!protocol_.agreed(kFeatureCodecTimes)) profile.coded.clear();
+  if (!protocol_.agreed(kFeatureJpegModelSize)) {
+    constexpr auto kJpeg = static_cast<std::uint8_t>(fbs::Codec::JpegModelSize);
+    std::erase_if(profile.coded, [](const CodedBytes& coded) { return coded.codec == kJpeg; });
+  }
   send(make_welcome({.server = "cleave-server",
                      .session_id = id_,
                      .max_inflight = context_.options.max_inflight,

@@ -147,6 +147,10 @@ SessionProtocol::Step SessionProtocol::take_request(const fbs::Request& request,
   if (why.empty() && is_boundary_codec(request.codec()) && !agreed(kFeatureBoundaryCodecs)) {
     why = "boundary codecs were not agreed on";
   }
+  if (why.empty() && request.codec() == fbs::Codec::JpegModelSize &&
+      !agreed(kFeatureJpegModelSize)) {
+    why = "JPEGs at model size were not agreed on";
+  }
   if (!why.empty()) return refuse(fbs::ErrorCode::BadRequest, std::move(why), id);
   if (state_ == State::kDraining) {
     return {Action::kTurnDown, fbs::ErrorCode::ShuttingDown, id, "the server is shutting down"};

@@ -20,9 +20,9 @@
 namespace cleave::server {
 
 // What this server can do; an agent is offered those of them that it can do too.
-inline constexpr std::uint64_t kServerFeatures = kFeatureHeartbeat | kFeatureCancel |
-                                                 kFeatureResend | kFeatureBoundaryCodecs |
-                                                 kFeatureFetch | kFeatureCodecTimes;
+inline constexpr std::uint64_t kServerFeatures =
+    kFeatureHeartbeat | kFeatureCancel | kFeatureResend | kFeatureBoundaryCodecs | kFeatureFetch |
+    kFeatureCodecTimes | kFeatureJpegModelSize;
 
 class SessionProtocol {
  public:

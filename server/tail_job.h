@@ -30,8 +30,8 @@ struct TailJob {
   fbs::Codec codec = fbs::Codec::Raw;
   std::uint8_t quality = 0;  // of Coded
   std::uint64_t sample = 0;  // of the attachment (attachment_sample.h)
-  // Raw: a buffer per boundary tensor; a picture: one with the attachment; else the attachment, and
-  // behind it a buffer per boundary tensor to decode into.
+  // Raw: a buffer per boundary tensor; a picture in any form: one with the attachment; else the
+  // attachment, and behind it a buffer per boundary tensor to decode into.
   Payload payload;
   std::size_t attachment_bytes = 0;
   Clock::time_point arrived;  // last byte in
@@ -39,7 +39,8 @@ struct TailJob {
   DevicePass device_pass;  // ends on the network thread, like the payload
 
   [[nodiscard]] bool is_picture() const {
-    return codec == fbs::Codec::Jpeg || codec == fbs::Codec::PixelsU8;
+    return codec == fbs::Codec::Jpeg || codec == fbs::Codec::PixelsU8 ||
+           codec == fbs::Codec::JpegModelSize;
   }
 
   // Set by the worker.

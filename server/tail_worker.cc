@@ -54,6 +54,10 @@ Status TailWorker::decode_picture(const TailJob& job, Prepared& prepared) {
     CLEAVE_RETURN_IF_ERROR(
         decode_to_model_size(attachment, *model.preprocessing(), shape, limits_, prepared.pixels));
     pixels = prepared.pixels;
+  } else if (job.codec == fbs::Codec::JpegModelSize) {
+    CLEAVE_RETURN_IF_ERROR(
+        decode_at_model_size(attachment, *model.preprocessing(), shape, prepared.pixels));
+    pixels = prepared.pixels;
   }
   normalize(pixels, *model.preprocessing(), shape.channels(),
             std::span(prepared.input.f32(), pixels.size()));

@@ -71,6 +71,7 @@ bool is_of_tensors(const PayloadHead& head) {
       return true;
     case fbs::Codec::Jpeg:
     case fbs::Codec::PixelsU8:
+    case fbs::Codec::JpegModelSize:
       break;
   }
   return false;

@@ -137,6 +137,7 @@ Result<std::unique_ptr<BoundaryCodec>> BoundaryCodec::create(const ModelFile& mo
       return make_coded(header, variant, cut, boundary, choice.quality);
     case fbs::Codec::Jpeg:
     case fbs::Codec::PixelsU8:
+    case fbs::Codec::JpegModelSize:
       break;
   }
   return Status(StatusCode::kUnsupported, "not a codec for boundary tensors");

@@ -31,6 +31,26 @@ class JpegRowSource final : public RowSource {
   explicit JpegRowSource(const PictureLimits& limits) : limits_(limits) {}
   ~JpegRowSource() override { jpeg_destroy_decompress(&codec_); }
 
+  // Instead of open(): of three components in one scan, and of exactly that size. What an Exif
+  // segment says of it is not looked at.
+  Status open_of_size(std::span<const std::byte> file, std::uint32_t width, std::uint32_t height) {
+    CLEAVE_RETURN_IF_ERROR(read_header(file));
+    width_ = codec_.image_width;
+    height_ = codec_.image_height;
+    if (width_ != width || height_ != height) {
+      return {StatusCode::kOutOfRange, "JPEG: " + std::to_string(width_) + " x " +
+                                           std::to_string(height_) + " and not the model's " +
+                                           std::to_string(width) + " x " + std::to_string(height)};
+    }
+    if (codec_.num_components != 3 || jpeg_has_multiple_scans(&codec_) != FALSE) {
+      return {StatusCode::kUnsupported,
+              "JPEG: at model size it has three components in one scan, not " +
+                  std::to_string(codec_.num_components) +
+                  (jpeg_has_multiple_scans(&codec_) != FALSE ? " in several" : "")};
+    }
+    return start();
+  }
+
   Status open(std::span<const std::byte> file) {
     CLEAVE_RETURN_IF_ERROR(read_header(file));
     width_ = codec_.image_width;
@@ -128,6 +148,13 @@ Result<std::unique_ptr<RowSource>> open_jpeg(std::span<const std::byte> file,
                                              const PictureLimits& limits) {
   auto source = std::make_unique<JpegRowSource>(limits);
   CLEAVE_RETURN_IF_ERROR(source->open(file));
+  return std::unique_ptr<RowSource>(std::move(source));
+}
+
+Result<std::unique_ptr<RowSource>> open_jpeg_of_size(std::span<const std::byte> file,
+                                                     std::uint32_t width, std::uint32_t height) {
+  auto source = std::make_unique<JpegRowSource>(PictureLimits{});
+  CLEAVE_RETURN_IF_ERROR(source->open_of_size(file, width, height));
   return std::unique_ptr<RowSource>(std::move(source));
 }
 

@@ -21,6 +21,14 @@ namespace cleave {
 [[nodiscard]] Result<std::unique_ptr<RowSource>> open_jpeg(std::span<const std::byte> file,
                                                            const PictureLimits& limits);
 
+// One of exactly width x height, three components, in one scan; whatever it says of its
+// orientation, it is upright. All of that is checked before memory is taken for the picture.
+// Memory: a few rows of blocks. Errors: kCorrupt, kOutOfRange (another size), kUnsupported (other
+// components, several scans).
+[[nodiscard]] Result<std::unique_ptr<RowSource>> open_jpeg_of_size(std::span<const std::byte> file,
+                                                                   std::uint32_t width,
+                                                                   std::uint32_t height);
+
 // Of one that is not decoded by rows, all its coefficients; else 0, also where its header cannot be
 // read.
 [[nodiscard]] std::uint64_t jpeg_whole_bytes(std::span<const std::byte> file);

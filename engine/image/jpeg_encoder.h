@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Pixels to a baseline JPEG: the peer that a split is compared with (server only, quality 90 at
-// model size).
+// Pixels to a baseline JPEG: what codec JpegModelSize carries, and the peer that a split is
+// compared with (server only, quality 90 at model size).
 #pragma once
 
 #include <cstddef>
@@ -9,6 +9,7 @@
 #include <span>
 #include <vector>
 
+#include "schemas/model_reader.h"
 #include "schemas/status.h"
 
 namespace cleave {
@@ -20,5 +21,16 @@ namespace cleave {
 [[nodiscard]] Result<std::vector<std::byte>> encode_jpeg(std::span<const std::uint8_t> rgb,
                                                          std::uint32_t width, std::uint32_t height,
                                                          int quality);
+
+// The same of `pixels` in a model's color order (shape.height x shape.width x channels; gray
+// becomes three equal ones), into `file`: gives its length. Takes jpeg_encoder_bytes() besides, and
+// for no longer than the call. Errors: kOutOfRange (`file` is too short for it; its content is then
+// unspecified), kInvalidArgument (as above; channels other than 1 and 3).
+[[nodiscard]] Result<std::size_t> encode_jpeg_into(std::span<const std::uint8_t> pixels,
+                                                   const fbs::Shape& shape, fbs::ColorOrder order,
+                                                   int quality, std::span<std::byte> file);
+
+// No less than what encode_jpeg_into() takes for a picture of that width.
+[[nodiscard]] std::uint64_t jpeg_encoder_bytes(std::uint32_t width);
 
 }  // namespace cleave

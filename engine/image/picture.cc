@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <memory>
 
+#include "engine/image/jpeg_decoder.h"
 #include "engine/image/resize.h"
 #include "engine/image/row_source.h"
 
@@ -28,13 +29,20 @@ CropRegion crop_region(const fbs::Preprocessing& preprocessing, PictureSize stor
   return {(stored.width - side) / 2, (stored.height - side) / 2, {side, side}};
 }
 
+std::uint32_t channels_of(const fbs::Preprocessing& preprocessing) {
+  return preprocessing.color_order() == fbs::ColorOrder::Gray ? 1 : 3;
+}
+
+bool is_of_picture(const fbs::Preprocessing& preprocessing, const fbs::Shape& shape) {
+  constexpr std::uint32_t kMaxSide = 1u << 20;  // what the resizer takes
+  return shape.height() >= 1 && shape.height() <= kMaxSide && shape.width() >= 1 &&
+         shape.width() <= kMaxSide && shape.channels() == channels_of(preprocessing);
+}
+
 Status check_target(const fbs::Preprocessing& preprocessing, const fbs::Shape& shape,
                     std::size_t pixels) {
-  constexpr std::uint32_t kMaxSide = 1u << 20;  // what the resizer takes
-  const bool sides_fit = shape.height() >= 1 && shape.height() <= kMaxSide && shape.width() >= 1 &&
-                         shape.width() <= kMaxSide;
-  const std::uint32_t channels = preprocessing.color_order() == fbs::ColorOrder::Gray ? 1 : 3;
-  if (!sides_fit || shape.channels() != channels) {
+  const std::uint32_t channels = channels_of(preprocessing);
+  if (!is_of_picture(preprocessing, shape)) {
     return {StatusCode::kInvalidArgument,
             "the model's input is " + std::to_string(shape.height()) + " x " +
                 std::to_string(shape.width()) + " x " + std::to_string(shape.channels()) +
@@ -78,6 +86,11 @@ Status resize_rows(RowSource& source, const CropRegion& crop, PictureSize output
 
 }  // namespace
 
+bool takes_pictures(const fbs::Preprocessing& preprocessing, const fbs::Shape& shape) {
+  return preprocessing.color_order() != fbs::ColorOrder::None &&
+         is_of_picture(preprocessing, shape);
+}
+
 Status decode_to_model_size(std::span<const std::byte> file,
                             const fbs::Preprocessing& preprocessing, const fbs::Shape& shape,
                             const PictureLimits& limits, std::span<std::uint8_t> pixels) {
@@ -97,6 +110,27 @@ Status decode_to_model_size(std::span<const std::byte> file,
     CLEAVE_RETURN_IF_ERROR(resize_rows(*source, crop, output, shape.channels(), lying));
     turn_upright(lying, output.width, output.height, shape.channels(), orientation, pixels);
   }
+  if (preprocessing.color_order() == fbs::ColorOrder::BGR) rgb_to_bgr(pixels);
+  return Status::ok();
+}
+
+Status decode_at_model_size(std::span<const std::byte> file,
+                            const fbs::Preprocessing& preprocessing, const fbs::Shape& shape,
+                            std::span<std::uint8_t> pixels) {
+  if (!takes_pictures(preprocessing, shape)) {
+    return {StatusCode::kInvalidArgument, "the model's input is no picture"};
+  }
+  CLEAVE_RETURN_IF_ERROR(check_target(preprocessing, shape, pixels.size()));
+  CLEAVE_ASSIGN_OR_RETURN(const std::unique_ptr<RowSource> source,
+                          open_jpeg_of_size(file, shape.width(), shape.height()));
+  std::vector<std::uint8_t> row(kRgb * source->width());
+  const auto kept = std::span(row).first(std::size_t{shape.width()} * shape.channels());
+  for (std::uint32_t y = 0; y < source->height(); ++y) {
+    CLEAVE_RETURN_IF_ERROR(source->next_row(row));
+    if (shape.channels() == 1) rgb_to_gray(row);
+    std::ranges::copy(kept, pixels.begin() + static_cast<std::ptrdiff_t>(y * kept.size()));
+  }
+  CLEAVE_RETURN_IF_ERROR(source->finish());
   if (preprocessing.color_order() == fbs::ColorOrder::BGR) rgb_to_bgr(pixels);
   return Status::ok();
 }

@@ -36,6 +36,10 @@ enum class PictureFormat : std::uint8_t { kJpeg, kPng };
 [[nodiscard]] Result<std::vector<std::byte>> read_picture_file(const std::string& path,
                                                                const PictureLimits& limits);
 
+// Whether a picture can be the input of a model of this preprocessing: of as many channels as its
+// color order has, and of sides within 1..2^20.
+[[nodiscard]] bool takes_pictures(const fbs::Preprocessing& preprocessing, const fbs::Shape& shape);
+
 // Decodes, crops and resizes `file` to shape.height x shape.width, u8, in the model's color order:
 // exactly what codec PixelsU8 carries. `pixels` must hold height * width * channels bytes; channels
 // is 3 for RGB and BGR, 1 for gray.
@@ -53,6 +57,16 @@ enum class PictureFormat : std::uint8_t { kJpeg, kPng };
                                           const fbs::Preprocessing& preprocessing,
                                           const fbs::Shape& shape, const PictureLimits& limits,
                                           std::span<std::uint8_t> pixels);
+
+// Decodes a JPEG that is at model size already, as codec JpegModelSize carries it: neither cropped
+// nor resized nor turned. Its three components become the model's colors as in
+// decode_to_model_size(); what encode_jpeg_into() makes of `pixels` gives them back but for what
+// JPEG loses. Errors: kCorrupt (no JPEG, or damaged), kOutOfRange (of another size), kUnsupported
+// (other components, several scans), kInvalidArgument (as above); all but damage are found in its
+// header, before memory is taken for the picture. Any number of threads.
+[[nodiscard]] Status decode_at_model_size(std::span<const std::byte> file,
+                                          const fbs::Preprocessing& preprocessing,
+                                          const fbs::Shape& shape, std::span<std::uint8_t> pixels);
 
 // Memory that decoding takes at once for a file that cannot be decoded by rows, as its header says
 // (PictureLimits::max_whole_picture_bytes bounds it); 0 for others, and where the header cannot be

@@ -93,8 +93,7 @@ TEST_CASE("without a picture the JPEG's bytes are an estimate by area") {
   REQUIRE(forms.is_ok());
   CHECK(forms->pictures == 0);
   CHECK_FALSE(forms->file_bytes.has_value());
-  CHECK(forms->jpeg_bytes ==
-        static_cast<std::uint64_t>(224 * 224 * kEstimatedJpegBitsPerPixel / 8));
+  CHECK(forms->jpeg_bytes == estimated_jpeg_bytes(224 * 224, kPeerJpegQuality));
   CHECK(forms->pixel_bytes == 224 * 224 * 3);
 }
 

@@ -27,6 +27,8 @@ TraceStart start_of(const OnlineBench& bench, const OnlineOptions& options) {
   return start;
 }
 
+constexpr CodecChoice kJpeg90{.codec = fbs::Codec::JpegModelSize, .quality = 90};
+
 struct RunShape {
   int pictures = 0;
   std::uint64_t most_pause_ns = 900 * kMillisecond;
@@ -84,7 +86,7 @@ std::vector<bool> record_run(const OnlineBench& bench, const OnlineOptions& opti
       outcome.link_ns = 400'000'000'000 / (1'000 << (i / 10 % 10));
       outcome.residence_ns = 9 * kMillisecond;
       outcome.compute_ns = 1 + random() % (8 * kMillisecond);
-      outcome.sent_jpeg = choice->split.op_boundary == 0;
+      outcome.sent_jpeg = choice->sends_file;
     }
     planner.observe(outcome);
   }
@@ -128,7 +130,12 @@ TEST_CASE("a run that chose codecs with the split replays, and so does what vers
   const test::TemporaryFolder folder;
   const std::string path = folder / "trace";
   const OnlineBench bench;
-  std::vector<CodecsAtCut> cuts;
+  std::vector<CodecsAtCut> cuts{{.op_boundary = 0,
+                                 .codecs = {{.choice = kJpeg90,
+                                             .bytes = 20'000,
+                                             .p95_bytes = 30'000,
+                                             .ram_bytes = 200'000,
+                                             .encode_ns = kMillisecond}}}};
   for (const OpIndex cut : {1U, 2U, 3U}) {
     const std::uint64_t raw = 3'072 >> (2 * (cut - 1));
     cuts.push_back({.op_boundary = cut,
@@ -146,9 +153,12 @@ TEST_CASE("a run that chose codecs with the split replays, and so does what vers
   REQUIRE(bench.splits->use_codecs(CutCodecs(cuts)).is_ok());
   record_run(bench, least_latency(), path, {.pictures = 300, .decode_ns = kMillisecond});
   const std::vector<std::string> lines = lines_of(path);
-  CHECK(lines[0].find("\"version\":3") != std::string::npos);
+  CHECK(lines[0].find("\"version\":4") != std::string::npos);
   CHECK(std::ranges::any_of(lines, [](const std::string& line) {
     return line.find("\"codec\":\"coded:2\"") != std::string::npos;
+  }));
+  CHECK(std::ranges::any_of(lines, [](const std::string& line) {
+    return line.find("\"sends_file\":false,\"codec\":\"jpeg:90\"") != std::string::npos;
   }));
   auto replay = replay_trace(path, *bench.model);
   REQUIRE_MESSAGE(replay.is_ok(), replay.status().message());
@@ -161,7 +171,11 @@ TEST_CASE("a run that chose codecs with the split replays, and so does what vers
                                  {"[1,\"raw\",", "[1,\"raw\",-"},
                                  {"[1,\"raw\",", "[1,\"raw\",7,"},
                                  {"[2,\"raw\"", "[0,\"raw\""},
-                                 {"\"coded:2\"", "\"coded:99\""}}) {
+                                 {"\"coded:2\"", "\"coded:99\""},
+                                 {"\"jpeg:90\"", "\"jpeg:101\""},
+                                 {"\"jpeg:90\"", "\"jpeg:0\""},
+                                 {"\"jpeg:90\"", "\"jpeg\""},
+                                 {"[0,\"jpeg:90\"", "[1,\"jpeg:90\""}}) {
     std::vector<std::string> spoilt = lines;
     const std::size_t at = spoilt[0].find(from);
     REQUIRE(at != std::string::npos);
@@ -261,13 +275,27 @@ TEST_CASE("the golden trace of version 2 gives the decisions that it holds") {
   CHECK_MESSAGE(replay->different == 0, replay->first_difference);
 }
 
-// The format and the decisions of version 3. After a change that is meant to give other decisions,
+TEST_CASE("the golden trace of version 3 gives the decisions that it holds") {
+  const OnlineBench bench;
+  const auto replay = replay_trace("tests/golden/decision_trace_v3.jsonl", *bench.model);
+  REQUIRE_MESSAGE(replay.is_ok(), replay.status().message());
+  CHECK(replay->decisions == 40);
+  CHECK_MESSAGE(replay->different == 0, replay->first_difference);
+}
+
+// The format and the decisions of version 4. After a change that is meant to give other decisions,
 // or other bytes of the bench's model, CLEAVE_ACCEPT_TRACE=1 ctest -R agent_decision_trace writes
 // it anew; a change of the format has a new version and a new file.
-TEST_CASE("the golden trace of version 3 gives the decisions that it holds") {
-  const char* golden = "tests/golden/decision_trace_v3.jsonl";
+TEST_CASE("the golden trace of version 4 gives the decisions that it holds") {
+  const char* golden = "tests/golden/decision_trace_v4.jsonl";
   const OnlineBench bench;
-  const CutCodecs codecs({{.op_boundary = 1,
+  const CutCodecs codecs({{.op_boundary = 0,
+                           .codecs = {{.choice = kJpeg90,
+                                       .bytes = 20'000,
+                                       .p95_bytes = 30'000,
+                                       .ram_bytes = 200'000,
+                                       .encode_ns = kMillisecond / 2}}},
+                          {.op_boundary = 1,
                            .codecs = {{.choice = {}, .bytes = 3'072},
                                       {.choice = {.codec = fbs::Codec::Coded, .quality = 1},
                                        .bytes = 300,

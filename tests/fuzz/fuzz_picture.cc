@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Any bytes as a picture file. The first byte chooses the model's color order, crop and input
-// size; the limits are small, so that a run spends its time on decoding rather than on pixels.
-// Seeds: written by tests/engine/image/golden/make_golden.py.
+// Any bytes as a picture file, and as a JPEG that is at model size already. The first byte chooses
+// the model's color order, crop and input size; the limits are small, so that a run spends its time
+// on decoding rather than on pixels. Seeds: written by tests/engine/image/golden/make_golden.py,
+// that at model size by make_seeds.cc.
 #include <cstddef>
 #include <cstdint>
 #include <span>
@@ -39,5 +40,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   const cleave::Status status =
       cleave::decode_to_model_size(file, preprocessing, shape, limits, pixels);
   if (!status.is_ok()) cleave::fuzz::require_clean_error(status);
+  const cleave::Status at_size = cleave::decode_at_model_size(file, preprocessing, shape, pixels);
+  if (!at_size.is_ok()) cleave::fuzz::require_clean_error(at_size);
   return 0;
 }

@@ -158,6 +158,9 @@ class Peer {
                   "requests are taken while there is room for them");
     fuzz::require(server::check_request(model, options_.picture, request, attachment_bytes).empty(),
                   "a request that is taken fits the model");
+    fuzz::require(request.codec() != fbs::Codec::JpegModelSize ||
+                      (protocol_.agreed(kFeatureJpegModelSize) && request.cut() == 0),
+                  "a JPEG at model size was agreed on");
     fuzz::require(attachment_bytes <= protocol_.limits().max_attachment_bytes,
                   "an attachment is within its limit");
     ++under_way_;

@@ -13,8 +13,10 @@
 #include "agent/spool/crc32.h"
 #include "agent/spool/result_line.h"
 #include "agent/spool/spool_format.h"
+#include "engine/image/jpeg_encoder.h"
 #include "schemas/atomic_file.h"
 #include "schemas/frame.h"
+#include "schemas/protocol.h"
 #include "schemas/sha256.h"
 #include "tests/fuzz/codec_boundary.h"
 #include "tests/support/sample_frames.h"
@@ -225,6 +227,20 @@ void write_spool_seeds(const std::filesystem::path& tests) {
   seeds.write("both", both);
 }
 
+// A JPEG of the size that its first byte says (fuzz_picture.cc).
+void write_pictures(const std::filesystem::path& tests) {
+  constexpr std::uint8_t kChoice = 0xF9;  // RGB, 8 x 28
+  const fbs::Shape shape(8, 28, 3);
+  std::vector<std::uint8_t> pixels(element_count(shape));
+  for (std::size_t i = 0; i < pixels.size(); ++i) pixels[i] = static_cast<std::uint8_t>(i * 3);
+  Bytes file(4096);
+  const std::size_t bytes =
+      *encode_jpeg_into(pixels, shape, fbs::ColorOrder::RGB, 90, std::span(file).subspan(1));
+  file[0] = std::byte{kChoice};
+  file.resize(bytes + 1);
+  Folder(tests / "fuzz/corpus/fuzz_picture").write("jpeg_model_size", file);
+}
+
 // Whole conversations of an agent; attachments are not part of the fuzzer's input.
 void write_sessions(const std::filesystem::path& tests) {
   Folder sessions(tests / "fuzz/corpus/fuzz_session");
@@ -240,6 +256,18 @@ void write_sessions(const std::filesystem::path& tests) {
     return all;
   };
   sessions.write("answered", session({hello, request, make_ping(1), make_goodbye("done")}));
+  // Agreed on, and not.
+  const Bytes jpeg = make_request({.request_id = 3, .codec = fbs::Codec::JpegModelSize}, 40);
+  const Bytes hello_jpeg = make_hello({.device = "d",
+                                       .model_identity = identity,
+                                       .lowest_version = 2,
+                                       .features = 7 | kFeatureJpegModelSize});
+  sessions.write("jpeg_model_size", session({hello_jpeg, jpeg, make_cancel(3), jpeg}));
+  sessions.write("jpeg_not_agreed", session({hello, jpeg}));
+  sessions.write(
+      "jpeg_too_long",
+      session({hello_jpeg,
+               make_request({.request_id = 3, .codec = fbs::Codec::JpegModelSize}, 100'000)}));
   sessions.write("busy", session({hello, request, request, request, request, request}));
   sessions.write("cancelled", session({hello, request, make_cancel(1), make_cancel(2), request}));
   sessions.write("draining", session({hello, request, drain, request, make_cancel(1)}));
@@ -270,6 +298,7 @@ int main(int argc, char** argv) {
     write_golden(argv[1]);
     write_seeds(argv[1]);
     write_sessions(argv[1]);
+    write_pictures(argv[1]);
     write_codec_seeds(argv[1]);
     write_spool_seeds(argv[1]);
   } catch (const std::exception& error) {

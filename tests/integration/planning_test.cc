@@ -308,7 +308,7 @@ TEST_CASE("the plan shows what the choice has to beat") {
   CHECK(estimated.at("baselines")[1].at("bytes_source") == "estimated");
   CHECK(estimated.at("splits")[0].at("sent") == "pixels_u8");
   const Finished text = run_program({agent_program(), "plan", "--model", bench.model});
-  CHECK(text.out.find("JPEG quality 90 at model size") != std::string::npos);
+  CHECK(text.out.find("JPEG at model size, quality 90") != std::string::npos);
   CHECK(text.out.find("estimate") != std::string::npos);
 }
 

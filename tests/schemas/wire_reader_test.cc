@@ -191,10 +191,15 @@ TEST_CASE("a hello with an identity of another length") {
 
 TEST_CASE("requests that no model could answer") {
   check_refused(make_request({.request_id = 0}, 1), "request_id is 0");
-  check_refused(make_request({.request_id = 1, .codec = static_cast<fbs::Codec>(7)}, 1),
+  check_refused(make_request({.request_id = 1, .codec = static_cast<fbs::Codec>(8)}, 1),
                 "unknown codec");
   check_refused(make_request({.request_id = 1, .cut = 1, .codec = fbs::Codec::Jpeg}, 1),
                 "only be sent at cut 0");
+  check_refused(make_request({.request_id = 1, .cut = 1, .codec = fbs::Codec::JpegModelSize}, 1),
+                "a picture can only be sent at cut 0");
+  check_refused(
+      make_request({.request_id = 1, .codec = fbs::Codec::JpegModelSize, .quality = 90}, 1),
+      "a quality for a codec that has none");
   check_refused(make_request({.request_id = 1, .cut = 9, .codec = fbs::Codec::PixelsU8}, 1),
                 "only be sent at cut 0");
 }

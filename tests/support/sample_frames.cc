@@ -114,6 +114,8 @@ std::vector<SampleFrame> request_frames() {
                     123'456)},
       {"request_pixels_u8",
        make_request({.request_id = 2, .codec = fbs::Codec::PixelsU8, .remaining_ns = 1}, 150'528)},
+      {"request_jpeg_model_size",
+       make_request({.request_id = 7, .codec = fbs::Codec::JpegModelSize}, 16'627)},
       {"request_lossless",
        make_request({.request_id = 3, .cut = 4, .codec = fbs::Codec::Lossless}, 3000)},
       {"request_f16", make_request({.request_id = 4, .cut = 4, .codec = fbs::Codec::F16}, 2048)},

@@ -12,6 +12,7 @@
 #include <fstream>
 #include <optional>
 
+#include "engine/image/jpeg_encoder.h"
 #include "tests/engine/image/test_pictures.h"
 #include "tests/support/sanitized.h"
 
@@ -34,8 +35,9 @@ long status_kib(const std::string& field) {
   return 0;
 }
 
-// Decodes in a child; its growth in KiB, or nothing when it could not decode.
-std::optional<long> peak_growth_kib(const Bytes& file) {
+// Does `work` in a child; its growth in KiB, or nothing when that gave false.
+template <typename Work>
+std::optional<long> peak_growth_of(const Work& work) {
   malloc_trim(0);  // what the parent has freed must not serve the child unseen
   int ends[2];
   REQUIRE(pipe(ends) == 0);
@@ -43,8 +45,8 @@ std::optional<long> peak_growth_kib(const Bytes& file) {
   REQUIRE(child >= 0);
   if (child == 0) {
     const long before = status_kib("VmHWM");
-    const bool decoded = decode(file, 224, 224).is_ok();
-    const long growth = decoded ? status_kib("VmHWM") - before : -1;
+    const bool done = work();
+    const long growth = done ? status_kib("VmHWM") - before : -1;
     const bool sent = write(ends[1], &growth, sizeof(growth)) == sizeof(growth);
     _exit(sent ? 0 : 1);
   }
@@ -55,6 +57,11 @@ std::optional<long> peak_growth_kib(const Bytes& file) {
   int exit_status = 0;
   REQUIRE(waitpid(child, &exit_status, 0) == child);
   return received && growth >= 0 ? std::optional(growth) : std::nullopt;
+}
+
+// Decodes in a child; its growth in KiB, or nothing when it could not decode.
+std::optional<long> peak_growth_kib(const Bytes& file) {
+  return peak_growth_of([&] { return decode(file, 224, 224).is_ok(); });
 }
 
 // Textured, so that the file has the size of a real photo's.
@@ -102,6 +109,27 @@ TEST_CASE("a small file that unpacks to a large picture takes a few rows of memo
   std::printf("peak growth for %zu bytes that unpack to %u x %u: %ld KiB\n", bomb.size(), kSide,
               kSide, *growth);
   CHECK(*growth < kBudgetKib);
+}
+
+TEST_CASE("a JPEG at model size takes no more to make than is said") {
+  if (!kResidentSetIsOurs) return;
+  for (const std::uint32_t width : {224U, 16'384U}) {
+    CAPTURE(width);
+    const fbs::Shape shape(64, width, 3);
+    const Pixels pixels = noise(element_count(shape), 3);
+    Bytes file(2 * pixels.size(), std::byte{1});  // touched: resident before
+    std::size_t bytes = 0;
+    const auto growth = peak_growth_of([&] {
+      const auto made = encode_jpeg_into(pixels, shape, fbs::ColorOrder::RGB, 90, file);
+      bytes = made.is_ok() ? *made : 0;
+      return bytes > 0;
+    });
+    REQUIRE(growth.has_value());
+    std::printf("peak growth for a JPEG of %u x 64: %ld KiB, said are %llu\n", width, *growth,
+                static_cast<unsigned long long>(jpeg_encoder_bytes(width) / 1024));
+    // Pages of code that run for the first time count as well.
+    CHECK(*growth <= static_cast<long>(jpeg_encoder_bytes(width) / 1024) + 512);
+  }
 }
 
 TEST_CASE("what a picture that is decoded whole takes is known from its header, to the byte") {
