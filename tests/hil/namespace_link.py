@@ -37,6 +37,14 @@ class NamespaceLink:
         quiet("tc", "qdisc", "replace", "dev", self.near, *rule)
         self.there("tc", "qdisc", "replace", "dev", self.far, *rule)
 
+    def set_near(self, state):
+        """"down": connecting fails at once, what is under way finds no route; or "up"."""
+        quiet("ip", "link", "set", self.near, state)
+
+    def set_far(self, state):
+        """"down": what the agent sends vanishes, and nothing comes; or "up"."""
+        self.there("ip", "link", "set", self.far, state)
+
     def sent_bytes(self):
         """Of the agent's side, headers of every layer included."""
         with open(f"/sys/class/net/{self.near}/statistics/tx_bytes", encoding="ascii") as file:

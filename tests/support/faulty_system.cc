@@ -53,6 +53,7 @@ bool is_interrupted() {
   if (control() == nullptr) return false;
   const std::uint32_t each = control()->interrupt_each;
   if (each == 0 || ++calls % each != 0) return false;
+  ++control()->interrupted_calls;
   errno = EINTR;
   return true;
 }
@@ -70,6 +71,7 @@ ssize_t take_room(int file, std::size_t wanted) {
   const std::int64_t room = control()->room_bytes;
   const std::int64_t taken = std::min(room, static_cast<std::int64_t>(wanted));
   if (taken <= 0 && wanted > 0) {
+    ++control()->refused_writes;
     errno = ENOSPC;
     return -1;
   }

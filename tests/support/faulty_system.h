@@ -21,6 +21,8 @@ struct FaultyControl {
   std::atomic<std::int64_t> room_bytes;       // of the disk, while it is limited; regular files
   std::atomic<std::uint32_t> limited;         // 0: there is room for everything
   std::atomic<std::uint32_t> interrupt_each;  // of so many calls on files one says EINTR; 0: none
+  // So far: writes that found no room, calls that were interrupted.
+  std::atomic<std::uint32_t> refused_writes, interrupted_calls;
 };
 
 class FaultySystem {

@@ -170,6 +170,13 @@ bool BackgroundProgram::stop(std::chrono::seconds limit) const {
   return true;
 }
 
+bool BackgroundProgram::is_running() const {
+  siginfo_t info{};
+  return pid_ > 0 &&
+         waitid(P_PID, static_cast<id_t>(pid_), &info, WEXITED | WNOHANG | WNOWAIT) == 0 &&
+         info.si_pid == 0;
+}
+
 std::optional<int> BackgroundProgram::poll_exit() {
   int status = 0;
   if (pid_ <= 0 || waitpid(pid_, &status, WNOHANG) != pid_) return std::nullopt;

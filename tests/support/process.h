@@ -47,6 +47,8 @@ class BackgroundProgram {
   [[nodiscard]] bool stop(std::chrono::seconds limit = std::chrono::seconds(30)) const;
   // Waits for the end; the exit code as in Finished.
   int wait(std::chrono::seconds limit = std::chrono::seconds(30));
+  // Whether it has not ended so far; its exit code stays to be asked for.
+  [[nodiscard]] bool is_running() const;
   // The exit code of one that has ended by itself; nothing while it runs.
   [[nodiscard]] std::optional<int> poll_exit();
   [[nodiscard]] pid_t pid() const { return pid_; }

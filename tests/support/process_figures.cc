@@ -4,7 +4,7 @@
 #include <filesystem>
 #include <fstream>
 #include <sstream>
-#include <string>
+#include <thread>
 
 namespace cleave::test {
 
@@ -26,6 +26,36 @@ ProcessFigures process_figures(pid_t pid) {
     ++figures.descriptors;
   }
   return figures;
+}
+
+std::vector<std::string> what_grew(const std::string& who, const ProcessFigures& before,
+                                   const ProcessFigures& after, std::uint64_t rss_room_bytes) {
+  std::vector<std::string> grown;
+  const auto add = [&](const char* what, std::uint64_t had, std::uint64_t has) {
+    grown.push_back(who + " had " + std::to_string(had) + " " + what + " and now has " +
+                    std::to_string(has));
+  };
+  if (after.descriptors > before.descriptors) {
+    add("descriptors", before.descriptors, after.descriptors);
+  }
+  if (after.threads > before.threads) add("threads", before.threads, after.threads);
+  const bool is_larger = after.rss_bytes > before.rss_bytes;
+  if (is_larger && after.rss_bytes - before.rss_bytes > rss_room_bytes) {
+    add("bytes", before.rss_bytes, after.rss_bytes);
+  }
+  return grown;
+}
+
+ProcessFigures await_figures(pid_t pid, const ProcessFigures& before, std::uint64_t rss_room_bytes,
+                             std::chrono::seconds limit) {
+  const auto latest = std::chrono::steady_clock::now() + limit;
+  ProcessFigures after = process_figures(pid);
+  while (!what_grew("", before, after, rss_room_bytes).empty() &&
+         std::chrono::steady_clock::now() < latest) {
+    std::this_thread::sleep_for(std::chrono::milliseconds(5));
+    after = process_figures(pid);
+  }
+  return after;
 }
 
 }  // namespace cleave::test

@@ -8,6 +8,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <span>
 
@@ -96,23 +97,42 @@ std::vector<std::byte> TcpRelay::recorded() const {
   return recorded_;
 }
 
+TcpRelay::Spoils TcpRelay::spoils() const {
+  return {.flips_up = up_.flips,
+          .flips_down = down_.flips,
+          .cuts_up = up_.cuts,
+          .cuts_down = down_.cuts,
+          .delays = delays_};
+}
+
 // One piece of one direction; false when the connection is over.
 bool TcpRelay::pass_on(int from, int to, bool up, std::int64_t& sent) {
+  Lane& lane = up ? up_ : down_;
   std::array<char, 65536> chunk;
-  const ssize_t count = recv(from, chunk.data(), chunk.size(), 0);
+  const std::uint64_t hold = hold_at_;
+  const std::uint64_t before_hold = hold - std::min<std::uint64_t>(bytes_up_, hold);
+  const std::size_t most = up ? std::min<std::uint64_t>(chunk.size(), before_hold) : chunk.size();
+  if (most == 0) return true;
+  const ssize_t count = recv(from, chunk.data(), most, 0);
   if (count <= 0) return false;
   if (up) record(std::as_bytes(std::span(chunk)).first(static_cast<std::size_t>(count)));
-  const std::int64_t flip = (up ? flip_at_ : flip_down_at_) - sent;
+  const std::int64_t flip = lane.flip_at - sent;
   if (flip >= 0 && flip < count) {
     char& byte = chunk[static_cast<std::size_t>(flip)];
     byte = static_cast<char>(~byte);
+    ++lane.flips;
   }
   sent += count;
   if (up) bytes_up_ += static_cast<std::uint64_t>(count);
-  if (!up) std::this_thread::sleep_for(std::chrono::milliseconds(delay_ms_));
+  if (const std::int64_t delay = delay_ms_; !up && delay > 0) {
+    ++delays_;
+    std::this_thread::sleep_for(std::chrono::milliseconds(delay));
+  }
   if (!send_all(to, chunk.data(), static_cast<std::size_t>(count))) return false;
-  const std::int64_t cut = up ? cut_after_ : cut_down_after_;
-  return cut < 0 || sent < cut;
+  const std::int64_t cut = lane.cut_after;
+  if (cut < 0 || sent < cut) return true;
+  ++lane.cuts;
+  return false;
 }
 
 void TcpRelay::forward(int client, int server) {
@@ -120,17 +140,20 @@ void TcpRelay::forward(int client, int server) {
   bool open = true;
   const unsigned generation = generation_;
   const unsigned stranded = stranded_;
+  const auto stands_still = [&] { return frozen_ || stranded != stranded_ || is_holding(); };
+  ++open_;
   while (open && !stopping_ && generation == generation_) {
-    if (frozen_ || stranded != stranded_) {
+    if (stands_still()) {
       std::this_thread::sleep_for(std::chrono::milliseconds(2));
       continue;
     }
     std::array<pollfd, 2> ends{pollfd{client, POLLIN, 0}, pollfd{server, POLLIN, 0}};
     if (poll(ends.data(), ends.size(), 20) <= 0) continue;
-    if (frozen_ || stranded != stranded_) continue;
+    if (stands_still()) continue;
     if (ends[0].revents != 0) open = pass_on(client, server, true, sent_up);
     if (open && ends[1].revents != 0) open = pass_on(server, client, false, sent_down);
   }
+  --open_;
   close(client);
   close(server);
 }

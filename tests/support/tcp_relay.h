@@ -27,12 +27,12 @@ class TcpRelay {
   [[nodiscard]] std::string address() const { return "127.0.0.1:" + std::to_string(port_); }
 
   // Flips every bit of the byte at `offset` of what each client sends from now on; -1: none.
-  void flip_byte_at(std::int64_t offset) { flip_at_ = offset; }
+  void flip_byte_at(std::int64_t offset) { up_.flip_at = offset; }
   // Closes both sides once a client has sent this many bytes; -1: never.
-  void cut_after(std::int64_t bytes) { cut_after_ = bytes; }
+  void cut_after(std::int64_t bytes) { up_.cut_after = bytes; }
   // Likewise of what the server sends on each connection.
-  void flip_answer_at(std::int64_t offset) { flip_down_at_ = offset; }
-  void cut_answers_after(std::int64_t bytes) { cut_down_after_ = bytes; }
+  void flip_answer_at(std::int64_t offset) { down_.flip_at = offset; }
+  void cut_answers_after(std::int64_t bytes) { down_.cut_after = bytes; }
   // Closes every connection there is now, stranded ones too.
   void close_connections() { ++generation_; }
   // New connections are closed at once, as long as this holds.
@@ -41,6 +41,10 @@ class TcpRelay {
   void freeze(bool frozen) { frozen_ = frozen; }
   // Nothing passes any more on the connections there are now, and neither end is told: half-open.
   void strand_connections() { ++stranded_; }
+  // Nothing passes from where the clients have sent so many bytes more, until release().
+  void hold_after(std::uint64_t bytes) { hold_at_ = bytes_up_ + bytes; }
+  void release() { hold_at_ = kNowhere; }
+  [[nodiscard]] bool is_holding() const { return bytes_up_ >= hold_at_; }
   // What the server sends is held back for so long.
   void delay_answers(std::chrono::milliseconds delay) { delay_ms_ = delay.count(); }
   // Of the connections to come.
@@ -52,8 +56,26 @@ class TcpRelay {
   // Whether it is kept from now on; by default it is.
   void keep_recording(bool kept) { recording_on_ = kept; }
   [[nodiscard]] unsigned connections() const { return connections_; }
+  [[nodiscard]] unsigned open_connections() const { return open_; }
+
+  // What was done to bytes so far.
+  struct Spoils {
+    unsigned flips_up = 0, flips_down = 0;  // bytes
+    unsigned cuts_up = 0, cuts_down = 0;    // connections
+    unsigned delays = 0;                    // pieces of answers
+  };
+  [[nodiscard]] Spoils spoils() const;
 
  private:
+  static constexpr std::uint64_t kNowhere = UINT64_MAX;
+
+  // Of one direction.
+  struct Lane {
+    std::atomic<std::int64_t> flip_at{-1};
+    std::atomic<std::int64_t> cut_after{-1};
+    std::atomic<unsigned> flips{0}, cuts{0};
+  };
+
   void accept_loop();
   void forward(int client, int server);
   bool pass_on(int from, int to, bool up, std::int64_t& sent);
@@ -62,11 +84,10 @@ class TcpRelay {
   std::atomic<std::uint16_t> server_port_;
   std::uint16_t port_ = 0;
   int listener_ = -1;
-  std::atomic<std::int64_t> flip_at_{-1};
-  std::atomic<std::int64_t> cut_after_{-1};
-  std::atomic<std::int64_t> flip_down_at_{-1};
-  std::atomic<std::int64_t> cut_down_after_{-1};
+  Lane up_, down_;
   std::atomic<std::int64_t> delay_ms_{0};
+  std::atomic<unsigned> delays_{0}, open_{0};
+  std::atomic<std::uint64_t> hold_at_{kNowhere};
   std::atomic<bool> refusing_{false};
   std::atomic<bool> frozen_{false};
   std::atomic<unsigned> stranded_{0};

@@ -44,6 +44,26 @@ FaultBench::FaultBench() {
   cap_bytes_ = (head + whole) / 2;
 }
 
+void FaultBench::make_certificates() {
+  const std::string folder = workshop_.path("ca");
+  const auto tool = [&](const std::vector<std::string>& words) {
+    std::vector<std::string> command{"bash", CLEAVE_CA_TOOL, "--dir", folder};
+    command.insert(command.end(), words.begin(), words.end());
+    const Finished made = run_program(command);
+    REQUIRE_MESSAGE(made.exit_code == 0, made.err);
+  };
+  tool({"init"});
+  tool({"server", "127.0.0.1"});
+  tool({"device", "gate"});
+  const auto trust = [&](const std::string& name) {
+    const std::string base = folder + "/" + name;
+    return std::vector<std::string>{"--tls-ca",    folder + "/ca.crt", "--tls-cert",
+                                    base + ".crt", "--tls-key",        base + ".key"};
+  };
+  server_trust_ = trust("127.0.0.1");
+  agent_trust_ = trust("gate");
+}
+
 ModelVersion FaultBench::version_of(const std::string& model) const {
   return identity_of(model) == second_identity_ ? ModelVersion::kSecond : ModelVersion::kFirst;
 }

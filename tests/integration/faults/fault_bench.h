@@ -32,6 +32,11 @@ class FaultBench {
   [[nodiscard]] const std::string& other_model() const { return other_; }
   // A model folder that holds the whole first version, to be copied.
   [[nodiscard]] const std::string& folder() const { return folder_; }
+  // Certificates for both ends, by toolchains/cleave-ca.sh: once, before the first run over TLS.
+  void make_certificates();
+  // What server and agent are given to use them.
+  [[nodiscard]] const std::vector<std::string>& server_trust() const { return server_trust_; }
+  [[nodiscard]] const std::vector<std::string>& agent_trust() const { return agent_trust_; }
   [[nodiscard]] ModelVersion version_of(const std::string& model) const;
   [[nodiscard]] const std::vector<BenchPicture>& pictures() const { return pictures_; }
   // With this --ram the device runs the head of every split that is used, and not the whole.
@@ -46,6 +51,7 @@ class FaultBench {
   std::string first_, second_, other_, folder_;
   std::string second_identity_;
   std::vector<BenchPicture> pictures_;
+  std::vector<std::string> server_trust_, agent_trust_;
   std::uint64_t cap_bytes_ = 0;
 };
 

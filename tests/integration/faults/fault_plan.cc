@@ -15,9 +15,14 @@ constexpr std::array<const char*, kActKinds> kNames{
     "free disk",   "jump clock",   "kill agent", "end agent"};
 
 // Bytes of the handshakes. What follows them has no checksum of its own on a plain link: a byte
-// that is flipped there is another picture or another answer, and only TLS would tell.
+// that is flipped there is another picture or another answer, and only TLS tells.
 constexpr std::uint64_t kHelloBytes = 150;
 constexpr std::uint64_t kWelcomeBytes = 300;
+// Over TLS any byte: its handshake and ours, or as far as several activations and answers.
+constexpr std::uint64_t kTlsHandshakeBytes = 3'000;
+constexpr std::uint64_t kTlsBytesUp = 30'000, kTlsBytesDown = 12'000;
+// A run with one picture sends as many, on a link of either kind.
+constexpr std::uint64_t kSureBytes = 4'000;
 
 constexpr unsigned kSmallPictures = 6;
 constexpr unsigned kPngPicture = 6, kDamagedPicture = 7, kFirstLargePicture = 8, kLargePictures = 3;
@@ -37,7 +42,14 @@ class Dice {
   std::mt19937_64 random_;
 };
 
-std::int64_t value_of(ActKind kind, Dice& dice) {
+std::int64_t flipped_byte(bool up, bool over_tls, Dice& dice) {
+  std::uint64_t most = up ? kHelloBytes : kWelcomeBytes;
+  if (over_tls) most = up ? kTlsBytesUp : kTlsBytesDown;
+  if (over_tls && dice.one_in(2)) most = kTlsHandshakeBytes;
+  return static_cast<std::int64_t>(dice.below(most));
+}
+
+std::int64_t value_of(ActKind kind, bool over_tls, Dice& dice) {
   constexpr std::int64_t kDay = 24 * 3600;
   switch (kind) {
     case ActKind::kPauseServer:
@@ -46,9 +58,8 @@ std::int64_t value_of(ActKind kind, Dice& dice) {
     case ActKind::kSlowAnswers:
       return static_cast<std::int64_t>(20 + dice.below(400));
     case ActKind::kFlipUp:
-      return static_cast<std::int64_t>(dice.below(kHelloBytes));
     case ActKind::kFlipDown:
-      return static_cast<std::int64_t>(dice.below(kWelcomeBytes));
+      return flipped_byte(kind == ActKind::kFlipUp, over_tls, dice);
     case ActKind::kCutUp:
     case ActKind::kCutDown:
       return static_cast<std::int64_t>(dice.one_in(2) ? dice.below(400) : dice.below(60'000));
@@ -61,12 +72,40 @@ std::int64_t value_of(ActKind kind, Dice& dice) {
   }
 }
 
-Act make_act(ActKind kind, unsigned pictures, Dice& dice) {
+Act make_act(ActKind kind, bool over_tls, unsigned pictures, Dice& dice) {
   Act act{.kind = kind,
           .after_records = static_cast<unsigned>(dice.below(pictures + 1)),
           .after_bytes = 0,
-          .value = value_of(kind, dice)};
+          .value = value_of(kind, over_tls, dice)};
   if (dice.one_in(2)) act.after_bytes = 1 + dice.below(20'000);
+  return act;
+}
+
+// An act that cannot come too late: the agent is in the middle of what it sends first.
+Act make_sure_act(ActKind kind, bool over_tls, Dice& dice) {
+  Act act{.kind = kind,
+          .after_records = 0,
+          .after_bytes = 1 + dice.below(kSureBytes),
+          .value = value_of(kind, over_tls, dice),
+          .is_sure = true};
+  constexpr auto kMost = static_cast<std::int64_t>(kSureBytes);
+  switch (kind) {
+    case ActKind::kFlipUp:
+    case ActKind::kFlipDown:
+      act.value = std::max<std::int64_t>(act.value % kMost, 1);
+      act.after_bytes = 1;
+      break;
+    case ActKind::kCutUp:
+    case ActKind::kCutDown:
+      act.value = std::min(act.value, kMost);
+      act.after_bytes = 1;
+      break;
+    case ActKind::kFillDisk:
+      act.value = 0;
+      break;
+    default:
+      break;
+  }
   return act;
 }
 
@@ -94,8 +133,9 @@ void maybe_mend(const Act& broken, std::vector<Act>& acts, unsigned pictures, Di
       return;
   }
   if (dice.one_in(3)) return;
-  Act act = make_act(mending, pictures, dice);
-  act.after_records = std::max(act.after_records, broken.after_records);
+  Act act = make_act(mending, /*over_tls=*/false, pictures, dice);
+  const unsigned first = broken.is_sure ? 1 : broken.after_records;
+  act.after_records = std::max(act.after_records, first);
   act.after_bytes = 0;
   acts.push_back(act);
 }
@@ -125,10 +165,16 @@ void leave_out_gone(const FaultPlan& plan, std::vector<unsigned>& pictures) {
   });
 }
 
+// Whether the act that leads in this seed has to meet a run that is under way: in every second
+// round of the kinds, so that each of them does within 40 seeds.
+bool leads_surely(std::uint64_t seed) { return seed / kActKinds % 2 == 0; }
+
 void choose_settings(FaultPlan& plan, Dice& dice) {
+  plan.is_over_tls = dice.one_in(3);
   plan.is_capped = !dice.one_in(3);
   plan.split = dice.any(std::to_array({"0", "1", "3", "4"}));
-  if (!plan.is_capped && dice.one_in(4)) plan.split = "auto";
+  // A planned split may be one that sends nothing.
+  if (!plan.is_capped && dice.one_in(4) && !leads_surely(plan.seed)) plan.split = "auto";
   plan.has_spool = !dice.one_in(6);
   plan.small_spool = plan.has_spool && dice.one_in(5);
   plan.has_budget = plan.has_spool && dice.one_in(6);
@@ -142,7 +188,28 @@ void choose_settings(FaultPlan& plan, Dice& dice) {
   plan.interrupt_each = dice.one_in(4) ? 2 + static_cast<unsigned>(dice.below(5)) : 0;
 }
 
+void add_acts(const FaultPlan& plan, Phase& phase, bool is_first, Dice& dice) {
+  const auto pictures = static_cast<unsigned>(phase.pictures.size());
+  const bool leads = is_first && leads_surely(plan.seed);
+  const std::uint64_t acts = (is_first ? 1 : 0) + dice.below(3);
+  for (std::uint64_t i = 0; i < acts; ++i) {
+    const std::uint64_t number = is_first && i == 0 ? plan.seed : dice.below(kActKinds);
+    const auto kind = static_cast<ActKind>(number % kActKinds);
+    if (leads && i == 0) {
+      phase.acts.push_back(make_sure_act(kind, plan.is_over_tls, dice));
+    } else {
+      phase.acts.push_back(make_act(kind, plan.is_over_tls, pictures, dice));
+      unsigned& after = phase.acts.back().after_records;
+      if (leads) after = std::max(after, 1U);  // the other has come by then
+    }
+    maybe_mend(phase.acts.back(), phase.acts, pictures, dice);
+  }
+  std::ranges::stable_sort(phase.acts, {}, &Act::after_records);
+}
+
 }  // namespace
+
+const char* name_of(ActKind kind) { return kNames[static_cast<unsigned>(kind)]; }
 
 bool FaultPlan::does(ActKind kind) const {
   return std::ranges::any_of(phases, [&](const Phase& phase) {
@@ -167,26 +234,18 @@ FaultPlan make_fault_plan(std::uint64_t seed) {
     phase.pictures = choose_pictures(plan, dice);
     leave_out_gone(plan, phase.pictures);
     if (phase.pictures.empty()) break;
-    const auto count = static_cast<unsigned>(phase.pictures.size());
     phase.updates_model = updates && i + 1 == phases;
     if (phase.updates_model && dice.one_in(2)) {
       phase.kill_update_ms = 1 + static_cast<unsigned>(dice.below(60));
     }
-    const std::uint64_t acts = (i == 0 ? 1 : 0) + dice.below(3);
-    for (std::uint64_t k = 0; k < acts; ++k) {
-      const bool leads = i == 0 && k == 0;
-      const auto kind = static_cast<ActKind>((leads ? seed : dice.below(kActKinds)) % kActKinds);
-      phase.acts.push_back(make_act(kind, count, dice));
-      maybe_mend(phase.acts.back(), phase.acts, count, dice);
-    }
-    std::ranges::stable_sort(phase.acts, {}, &Act::after_records);
+    add_acts(plan, phase, i == 0, dice);
     plan.phases.push_back(std::move(phase));
   }
   return plan;
 }
 
 std::string to_string(const Act& act) {
-  std::string text = kNames[static_cast<unsigned>(act.kind)];
+  std::string text = name_of(act.kind);
   if (act.value != 0) text += " (" + std::to_string(act.value) + ")";
   text += " after " + std::to_string(act.after_records) + " records";
   if (act.after_bytes != 0) text += " and " + std::to_string(act.after_bytes) + " bytes";
@@ -196,6 +255,7 @@ std::string to_string(const Act& act) {
 std::string to_string(const FaultPlan& plan) {
   std::string text = "seed " + std::to_string(plan.seed) + ": split " + plan.split + ", " +
                      plan.codec + ", sync " + plan.sync;
+  if (plan.is_over_tls) text += ", TLS";
   if (plan.is_capped) text += ", capped";
   if (!plan.has_spool) text += ", no spool";
   if (plan.small_spool) text += ", small spool, " + plan.full;

@@ -20,7 +20,7 @@ enum class ActKind : std::uint8_t {
   kLinkUp,
   kStall,        // for `value` ms nothing passes
   kStrand,       // the connections there are become half-open
-  kFlipUp,       // of every connection to come, the byte at `value` of the handshake
+  kFlipUp,       // of every connection to come, the byte at `value` of the agent's
   kFlipDown,     // likewise of the server's
   kCutUp,        // every connection after `value` bytes of the agent's
   kCutDown,      // likewise of the server's
@@ -36,8 +36,9 @@ inline constexpr unsigned kActKinds = 19;
 struct Act {
   ActKind kind{};
   unsigned after_records = 0;     // that this run of the agent printed
-  std::uint64_t after_bytes = 0;  // and then so many that it sent
+  std::uint64_t after_bytes = 0;  // and then so many that it sent; the link waits there for the act
   std::int64_t value = 0;
+  bool is_sure = false;  // these bytes do come
 };
 
 // One run of the agent.
@@ -51,6 +52,7 @@ struct Phase {
 struct FaultPlan {
   std::uint64_t seed = 0;
   std::string split;                 // --split
+  bool is_over_tls = false;          // with certificates on both sides; else plain TCP
   bool is_capped = false;            // the device cannot finish alone
   bool has_spool = false;            // else --results alone
   bool small_spool = false;          // --spool-limit 1MiB, and large pictures
@@ -70,6 +72,7 @@ struct FaultPlan {
 };
 
 FaultPlan make_fault_plan(std::uint64_t seed);
+[[nodiscard]] const char* name_of(ActKind kind);
 // For who reads of a failure.
 std::string to_string(const Act& act);
 std::string to_string(const FaultPlan& plan);

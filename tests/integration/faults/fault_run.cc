@@ -1,14 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "tests/integration/faults/fault_run.h"
 
+#include <algorithm>
 #include <csignal>
 #include <filesystem>
 #include <fstream>
 #include <iterator>
 #include <thread>
 #include <utility>
-
-#include "tests/support/process_figures.h"
 
 namespace cleave::test {
 namespace {
@@ -21,9 +20,9 @@ using Clock = std::chrono::steady_clock;
 constexpr const char* kShortTimeout = "300ms";
 constexpr const char* kLongTimeout = "30s";
 constexpr const char* kPreloaded = CLEAVE_FAULTY_SYSTEM_LIBRARY;
-constexpr milliseconds kLongestWaitForBytes{100};
+constexpr milliseconds kLongestWaitForBytes{100}, kLongestWaitForSureBytes{10'000};
 // Arenas, buffers and stacks that the first requests of a server leave with it for the next.
-constexpr std::uint64_t kRoomOfFirstRequests = 12 << 20;
+constexpr std::uint64_t kRoomOfFirstRequests = kInstrumented ? kAnyRss : 12 << 20;
 
 std::vector<std::string> names_in(const TemporaryFolder& folder, const FaultBench& bench) {
   std::vector<std::string> names;
@@ -89,6 +88,11 @@ void FaultRun::start_server(const std::vector<std::string>& models) {
   std::vector<std::string> words{server_program(), "--listen", "127.0.0.1:0",
                                  "--json",         "--cache",  folder_ / "cache"};
   for (const std::string& model : models) words.insert(words.end(), {"--model", model});
+  if (plan_.is_over_tls) {
+    words.insert(words.end(), bench_.server_trust().begin(), bench_.server_trust().end());
+  }
+  serves_other_ = models != both_models();
+  acts_outlived_ = 0;
   server_ = std::make_unique<BackgroundProgram>(words, server_system_.environment(kPreloaded),
                                                 folder_ / "server.log");
   const auto line = nlohmann::json::parse(server_->read_line(), nullptr, false);
@@ -99,6 +103,7 @@ void FaultRun::start_server(const std::vector<std::string>& models) {
   }
   const std::string address = line.at("address");
   relay_.forward_to(static_cast<std::uint16_t>(std::stoul(address.substr(address.rfind(':') + 1))));
+  server_start_ = process_figures(server_->pid());
 }
 
 void FaultRun::end_server(int signal_number) {
@@ -150,6 +155,9 @@ std::vector<std::string> FaultRun::agent_words(const std::vector<unsigned>& pict
   if (plan_.has_budget) add("--write-budget", "100kB/hour");
   if (plan_.expires) add("--spool-ttl", "1ms");
   if (!plan_.uplink.empty()) add("--uplink-limit", plan_.uplink);
+  if (plan_.is_over_tls) {
+    words.insert(words.end(), bench_.agent_trust().begin(), bench_.agent_trust().end());
+  }
   for (const unsigned picture : pictures) {
     const std::filesystem::path source(bench_.pictures()[picture].path);
     words.push_back(folder_ / source.filename().string());
@@ -181,11 +189,32 @@ bool FaultRun::read_line(seconds limit) {
 
 void FaultRun::await(const Act& act) {
   while (!agent_ended_ && lines_.size() < act.after_records) (void)read_line(seconds(30));
-  const std::uint64_t before = relay_.bytes_up();
-  const auto latest = Clock::now() + kLongestWaitForBytes;
-  while (relay_.bytes_up() < before + act.after_bytes && Clock::now() < latest) {
+  if (act.after_bytes == 0) return;
+  relay_.hold_after(act.after_bytes);
+  const auto latest =
+      Clock::now() + (act.is_sure ? kLongestWaitForSureBytes : kLongestWaitForBytes);
+  while (!relay_.is_holding() && agent_->is_running() && Clock::now() < latest) {
     std::this_thread::sleep_for(milliseconds(1));
   }
+}
+
+void FaultRun::count(const Act& act) {
+  FaultTally::Count& count = tally_.of(act.kind);
+  ++count.acts;
+  if (is_counted_by_effect(act.kind) || !agent_->is_running()) return;
+  if (!is_of_link(act.kind) || relay_.open_connections() > 0) ++count.met;
+}
+
+void FaultRun::count_effects() {
+  const TcpRelay::Spoils spoils = relay_.spoils();
+  tally_.of(ActKind::kFlipUp).met = spoils.flips_up;
+  tally_.of(ActKind::kFlipDown).met = spoils.flips_down;
+  tally_.of(ActKind::kCutUp).met = spoils.cuts_up;
+  tally_.of(ActKind::kCutDown).met = spoils.cuts_down;
+  tally_.of(ActKind::kSlowAnswers).met = spoils.delays;
+  tally_.of(ActKind::kFillDisk).met = agent_system_.control().refused_writes;
+  tally_.calls_interrupted = agent_system_.control().interrupted_calls;
+  tally_.cache_writes_refused = server_system_.control().refused_writes;
 }
 
 void FaultRun::perform(const Act& act) {
@@ -200,6 +229,7 @@ void FaultRun::perform(const Act& act) {
     case ActKind::kPauseServer:
       if (server_ == nullptr) return;
       server_->signal(SIGSTOP);
+      relay_.release();
       std::this_thread::sleep_for(pause);
       return server_->signal(SIGCONT);
     case ActKind::kServeOther:
@@ -211,6 +241,7 @@ void FaultRun::perform(const Act& act) {
       return mend_link();
     case ActKind::kStall:
       relay_.freeze(true);
+      relay_.release();
       std::this_thread::sleep_for(pause);
       return relay_.freeze(false);
     case ActKind::kStrand:
@@ -244,6 +275,7 @@ void FaultRun::perform(const Act& act) {
 }
 
 void FaultRun::mend_link() {
+  relay_.release();
   relay_.refuse(false);
   relay_.freeze(false);
   relay_.flip_byte_at(-1);
@@ -257,19 +289,29 @@ void FaultRun::mend() {
   mend_link();
   relay_.close_connections();
   agent_system_.control().limited = 0;
-  start_server(both_models());
+  if (plan_.is_over_tls) {
+    // Whose date is wrong by years believes no certificate.
+    agent_system_.control().wall_offset_ns = 0;
+    server_system_.control().wall_offset_ns = 0;
+  }
+  if (server_ == nullptr || serves_other_) start_server(both_models());
 }
 
 // Whatever moment it is killed at, the folder has a version that runs.
 void FaultRun::update_model(const Phase& phase) {
   mend();
-  const auto program = start_agent(
-      {agent_program(), "update", "--model", model_, "--server", relay_.address(), "--json"});
+  std::vector<std::string> words{agent_program(), "update",         "--model", model_,
+                                 "--server",      relay_.address(), "--json"};
+  if (plan_.is_over_tls) {
+    words.insert(words.end(), bench_.agent_trust().begin(), bench_.agent_trust().end());
+  }
+  const auto program = start_agent(words);
   if (phase.kill_update_ms != 0) {
     std::this_thread::sleep_for(milliseconds(phase.kill_update_ms));
     program->signal(SIGKILL);
   }
   const int code = program->wait();
+  if (code == 128 + SIGKILL) ++tally_.updates_killed;
   if (phase.kill_update_ms == 0 && code != 0) {
     judge_.complain("update ended with " + std::to_string(code));
   }
@@ -292,7 +334,11 @@ void FaultRun::run_phase(const Phase& phase) {
   agent_ = start_agent(agent_words(phase.pictures, kShortTimeout));
   for (const Act& act : phase.acts) {
     await(act);
+    count(act);
+    const pid_t server = server_ == nullptr ? 0 : server_->pid();
     perform(act);
+    relay_.release();
+    if (server_ != nullptr && server_->pid() == server) ++acts_outlived_;
     outcome.was_killed = outcome.was_killed || act.kind == ActKind::kKillAgent;
     outcome.was_told_to_end = outcome.was_told_to_end || act.kind == ActKind::kEndAgent;
   }
@@ -308,10 +354,35 @@ void FaultRun::run_phase(const Phase& phase) {
   }
 }
 
-// Whoever is gone has left nothing behind.
+// What it held when it had announced itself is what it holds when everybody is gone.
+void FaultRun::judge_figures(const char* when) {
+  const ProcessFigures now = await_figures(server_->pid(), server_start_, kRoomOfFirstRequests);
+  for (const std::string& grown :
+       what_grew("the server", server_start_, now, kRoomOfFirstRequests)) {
+    judge_.complain(grown + ", " + when);
+  }
+  const std::uint64_t least = std::min(now.rss_bytes, server_start_.rss_bytes);
+  tally_.most_growth_bytes = std::max(tally_.most_growth_bytes, now.rss_bytes - least);
+}
+
+// The server that lived through the last of the faults, whatever these were, if one did.
+void FaultRun::judge_living_server() {
+  if (server_ == nullptr) return;
+  if (const auto code = server_->poll_exit()) {
+    judge_.complain("a server ended by itself, with " + std::to_string(*code));
+    server_.reset();
+    return;
+  }
+  mend_link();
+  relay_.close_connections();
+  judge_figures("after the faults");
+  ++tally_.servers_judged;
+  tally_.acts_outlived += acts_outlived_;
+}
+
+// It answers what waits, and is then as it was.
 void FaultRun::judge_server() {
   if (server_ == nullptr) return;
-  const ProcessFigures before = process_figures(server_->pid());
   PhaseOutcome outcome;
   outcome.version = bench_.version_of(model_);
   agent_ = start_agent(agent_words({}, kLongTimeout));
@@ -324,26 +395,14 @@ void FaultRun::judge_server() {
     judge_.judge_run(outcome);
     judge_.judge_end();
   }
-  const auto latest = Clock::now() + seconds(5);
-  ProcessFigures after = process_figures(server_->pid());
-  while (after.descriptors > before.descriptors && Clock::now() < latest) {
-    std::this_thread::sleep_for(milliseconds(5));
-    after = process_figures(server_->pid());
-  }
-  if (after.descriptors > before.descriptors) {
-    judge_.complain("the server had " + std::to_string(before.descriptors) +
-                    " descriptors open and now has " + std::to_string(after.descriptors));
-  }
-  if (!kInstrumented && after.rss_bytes > before.rss_bytes + kRoomOfFirstRequests) {
-    judge_.complain("the server had " + std::to_string(before.rss_bytes) + " bytes and now has " +
-                    std::to_string(after.rss_bytes));
-  }
+  judge_figures("after the drain");
 }
 
 std::vector<std::string> FaultRun::run() {
   prepare();
   start_server(both_models());
   for (const Phase& phase : plan_.phases) run_phase(phase);
+  judge_living_server();
   mend();
   judge_server();
   end_server(SIGTERM);
@@ -354,6 +413,7 @@ std::vector<std::string> FaultRun::run() {
     }
   }
   ending_.clear();
+  count_effects();
   return judge_.complaints();
 }
 

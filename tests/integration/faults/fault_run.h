@@ -10,7 +10,9 @@
 #include <vector>
 
 #include "tests/integration/faults/fault_judge.h"
+#include "tests/integration/faults/fault_tally.h"
 #include "tests/support/faulty_system.h"
+#include "tests/support/process_figures.h"
 #include "tests/support/tcp_relay.h"
 #include "tests/support/temporary_folder.h"
 
@@ -24,6 +26,8 @@ class FaultRun {
 
   // What was wrong, each in a line; empty: nothing was.
   std::vector<std::string> run();
+  // After run().
+  [[nodiscard]] const FaultTally& tally() const { return tally_; }
   // What the agents and servers said on standard error.
   [[nodiscard]] std::string said() const;
 
@@ -32,11 +36,15 @@ class FaultRun {
   void update_model(const Phase& phase);
   void run_phase(const Phase& phase);
   void perform(const Act& act);
+  void count(const Act& act);
+  void count_effects();
   void await(const Act& act);
   void start_server(const std::vector<std::string>& models);
   void end_server(int signal_number);
   void mend();
   void mend_link();
+  void judge_living_server();
+  void judge_figures(const char* when);
   void judge_server();
   bool read_line(std::chrono::seconds limit);
   void end_agent(PhaseOutcome& outcome);
@@ -52,7 +60,11 @@ class FaultRun {
   FaultySystem agent_system_, server_system_;
   TcpRelay relay_;
   FaultJudge judge_;
+  FaultTally tally_;
   std::string model_;
+  ProcessFigures server_start_;  // of server_ when it had announced itself
+  unsigned acts_outlived_ = 0;   // by server_
+  bool serves_other_ = false;    // server_
   std::unique_ptr<BackgroundProgram> server_, agent_;
   std::vector<std::unique_ptr<BackgroundProgram>> ending_;  // servers that were told to end
   std::vector<nlohmann::json> lines_;                       // of the agent
