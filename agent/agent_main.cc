@@ -79,8 +79,27 @@ int run(int argc, char** argv) {
       ->check(CLI::IsMember({"block", "drop-oldest", "drop-newest"}))
       ->capture_default_str();
   run.add_flag("--stats", options.stats,
-               "At the end, a line on standard error of what was sent again, finished here, given "
-               "up, came late, went silent or was dropped");
+               "At the end, a line of counters on standard error: connections and why they failed, "
+               "what was sent, sent again, turned down, finished here, given up, came late or was "
+               "dropped; with --json one JSON object");
+  CLI::Option* const log =
+      run.add_option("--log", options.log_path,
+                     "Append a JSON line for each event to this file (-: standard error), with the "
+                     "ids of agent and server of the request that it is about; not counted in "
+                     "--write-budget")
+          ->type_name("FILE");
+  run.add_option("--log-level", options.log_level, "From which level on; debug: each request")
+      ->needs(log)
+      ->check(CLI::IsMember({"debug", "info", "warn", "error"}))
+      ->capture_default_str();
+  run.footer(
+      "Signals: SIGTERM and SIGINT end the run after the pictures in work, which takes --timeout "
+      "at "
+      "most; a second SIGTERM ends it at once.\n"
+      "Timeouts that are fixed: connecting 5 s, the handshake 10 s, 15 s without a byte while one "
+      "is under way; while a request waits, a server that is silent for 3 s is asked and after 6 s "
+      "more given up.\n\n" +
+      std::string(exit_code_help()));
   run.add_option("IMAGE", options.images,
                  "JPEG or PNG files, or folders of them; or -, for names from standard input, one "
                  "a line, as they come; with --spool there may be none, and only what waits is "

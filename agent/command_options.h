@@ -69,6 +69,8 @@ struct CommandOptions {
   std::size_t queue = 16;     // names from standard input that wait
   std::string queue_full = "block";
   bool stats = false;
+  std::string log_path;  // of run; empty: none
+  std::string log_level = "info";
   std::string device;
   bool json = false;
   bool scores = false;

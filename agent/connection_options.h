@@ -8,6 +8,7 @@
 #include <cstdint>
 #include <string>
 
+#include "agent/event_log.h"
 #include "agent/link_security.h"
 #include "agent/name_lookup.h"
 #include "schemas/endpoint.h"
@@ -30,10 +31,14 @@ struct ConnectionOptions {
   // so much more passes without any.
   std::chrono::milliseconds ping_after{3'000};
   std::chrono::milliseconds gone_after{6'000};
+  // Whether it promises signs of life, also while nothing is under way. Not for an agent whose
+  // thread computes as well: it would be silent meanwhile.
+  bool heartbeats = true;
   std::chrono::milliseconds first_backoff{200};
   std::chrono::milliseconds longest_backoff{30'000};
   std::chrono::milliseconds longest_pause{60'000};  // of what a server may ask with retry_after_ms
   std::uint64_t seed = 1;                           // of the backoff's jitter
+  EventLog* log = nullptr;                          // told of what happens; outlives the connection
   NameLookup::System name_system;                   // for tests; null: the system's
 };
 

@@ -15,13 +15,6 @@ namespace {
 
 constexpr const char* kLock = "lock";
 
-// What another server, another time or more memory may change.
-bool may_be_tried_again(const Status& status) {
-  return status.code() == StatusCode::kUnavailable ||
-         status.code() == StatusCode::kDeadlineExceeded ||
-         status.code() == StatusCode::kResourceExhausted || status.code() == StatusCode::kMismatch;
-}
-
 std::uint32_t crc_of(std::span<const std::byte> bytes) {
   return static_cast<std::uint32_t>(
       crc32_z(0, reinterpret_cast<const Bytef*>(bytes.data()), bytes.size()));
@@ -60,6 +53,12 @@ ActivationForm form_of(const PayloadHead& head) {
 }
 
 }  // namespace
+
+bool may_be_tried_again(const Status& status) {
+  return status.code() == StatusCode::kUnavailable ||
+         status.code() == StatusCode::kDeadlineExceeded ||
+         status.code() == StatusCode::kResourceExhausted || status.code() == StatusCode::kMismatch;
+}
 
 Result<std::unique_ptr<Delivery>> Delivery::open(const DeliveryTexts& texts,
                                                  const ModelIdentity& model, OnDrop on_drop) {

@@ -34,6 +34,9 @@ struct DeliveryTexts {
   [[nodiscard]] bool any() const { return !results.empty(); }
 };
 
+// Whether another server, another time or more memory may change it; else the picture is refused.
+[[nodiscard]] bool may_be_tried_again(const Status& status);
+
 class Delivery {
  public:
   // Told of each picture that is dropped without a record of its own: it was not in work.

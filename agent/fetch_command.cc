@@ -151,7 +151,9 @@ void report(const CommandOptions& options, const Fetched& fetched, const FetchPr
                     {"file_bytes", fetched.model->file_bytes()},
                     {"storage_cap_bytes", storage_bytes},
                     {"received_bytes", progress.received_bytes},
-                    {"resumed_bytes", progress.resumed_bytes}};
+                    {"resumed_bytes", progress.resumed_bytes},
+                    {"retries", progress.retries},
+                    {"spoiled", progress.spoiled}};
     std::printf("%s\n", json.dump(-1, ' ', false, Json::error_handler_t::replace).c_str());
     return;
   }

@@ -10,9 +10,14 @@
 namespace cleave::agent {
 namespace {
 
-constexpr std::uint64_t kOfferedFeatures = kFeatureBoundaryCodecs | kFeatureCodecTimes |
-                                           kFeatureResend | kFeatureCancel | kFeatureJpegModelSize;
 constexpr std::uint64_t kRoundTrips = 3;
+
+std::uint64_t offered_features(const ConnectionOptions& options) {
+  const std::uint64_t always =
+      kFeatureBoundaryCodecs | kFeatureCodecTimes | kFeatureResend | kFeatureCancel |
+      kFeatureJpegModelSize;
+  return always | (options.heartbeats ? kFeatureHeartbeat : 0);
+}
 
 // The next message that is not about the connection itself.
 asio::awaitable<Status> receive(ServerLink& link, ServerLink::Incoming& frame,
@@ -34,7 +39,10 @@ asio::awaitable<Status> receive(ServerLink& link, ServerLink::Incoming& frame,
 
 Status read_welcome(const fbs::Welcome& welcome, const ConnectionOptions& options,
                     ServerFacts& server) {
-  server.features = welcome.features() & kOfferedFeatures;
+  server.features = welcome.features() & offered_features(options);
+  server.session_id = welcome.session_id();
+  const bool beats = (server.features & kFeatureHeartbeat) != 0;
+  server.heartbeat = std::chrono::milliseconds(beats ? welcome.heartbeat_ms() : 0);
   server.max_picture_bytes = welcome.max_picture_bytes();
   server.max_inflight = welcome.max_inflight();
   server.profile.reset();
@@ -56,7 +64,7 @@ asio::awaitable<Status> exchange_hello(ServerLink& link, const ConnectionOptions
   if (!token.is_ok()) co_return Status(StatusCode::kUnavailable, token.status().message());
   const FrameBytes hello = make_hello({.device = options.device,
                                        .model_identity = options.model_identity,
-                                       .features = kOfferedFeatures,
+                                       .features = offered_features(options),
                                        .token = *token});
   Status status = co_await link.send(hello, latest);
   if (!status.is_ok()) co_return status;

@@ -3,6 +3,7 @@
 // The first words on a connection: Hello and Welcome, and three Pings for the round trip.
 #pragma once
 
+#include <chrono>
 #include <cstdint>
 #include <optional>
 
@@ -15,7 +16,10 @@ namespace cleave::agent {
 
 // What a server said of itself.
 struct ServerFacts {
-  std::uint64_t features = 0;           // agreed on
+  std::uint64_t features = 0;    // agreed on
+  std::uint64_t session_id = 0;  // by which its log calls this connection
+  std::chrono::milliseconds heartbeat{
+      0};                               // the agent says something at least so often; 0: need not
   std::uint64_t max_picture_bytes = 0;  // largest file that it takes
   std::uint32_t max_inflight = 1;       // requests of one connection before Busy
   std::uint64_t rtt_ns = 0;             // the shortest of three

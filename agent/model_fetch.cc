@@ -158,6 +158,7 @@ asio::awaitable<Status> ModelFetch::fetch_part(Part& part) {
     status = part.writer.verify();
     if (status.code() != StatusCode::kCorrupt) co_return status;
     progress_.bytes -= bytes;
+    ++progress_.spoiled;
   }
   co_return Status(StatusCode::kCorrupt,
                    status.message() + ", " + std::to_string(options_.hash_attempts) +
@@ -189,6 +190,7 @@ asio::awaitable<Status> ModelFetch::receive(Part& part, Attempts& attempts) {
     if (!part.own.is_ok()) co_return part.own;
     if (status.is_ok()) continue;
     if (!may_pass(status) || !attempts.take()) co_return status;
+    ++progress_.retries;
     co_await pause(std::max(attempts.pause(), client_.retry_after()));
   }
   co_return Status::ok();

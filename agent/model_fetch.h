@@ -24,6 +24,8 @@ struct FetchProgress {
   std::uint64_t total_bytes = 0;     // of them all
   std::uint64_t received_bytes = 0;  // came over the link in this process, refused ones as well
   std::uint64_t resumed_bytes = 0;   // were there from an earlier attempt
+  std::uint64_t retries = 0;         // what was asked for again, as link or server failed
+  std::uint64_t spoiled = 0;         // parts that came with another SHA-256
 };
 
 struct FetchOptions {

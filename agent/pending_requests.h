@@ -8,6 +8,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <deque>
+#include <optional>
 #include <vector>
 
 #include "agent/signal.h"
@@ -27,6 +28,8 @@ struct PendingRequest {
   std::vector<float> scores;
   ServerTimes times;
   Clock::time_point answered_at{};
+  std::optional<fbs::ErrorCode> refused_as;  // `status` is the server's, with this code
+  bool given_up = false;                     // its time was over
 
   void end(Status with) {
     status = std::move(with);

@@ -10,6 +10,7 @@
 #include <optional>
 #include <utility>
 
+#include "agent/request_ids.h"
 #include "agent/spool/result_line.h"
 
 namespace cleave::agent {
@@ -32,7 +33,8 @@ std::string inner_json(Record record, const fbs::Model& model, const ReportOptio
 
 PictureRun::PictureRun(const asio::any_io_executor& executor, std::size_t overlap,
                        Pipeline& pipeline, Connection* connection, Delivery* delivery,
-                       const fbs::Model& model, const ReportOptions& report, CapsWatch& watch)
+                       const fbs::Model& model, const ReportOptions& report, CapsWatch& watch,
+                       EventLog* log)
     : executor_(executor),
       overlap_(overlap),
       pipeline_(pipeline),
@@ -41,6 +43,7 @@ PictureRun::PictureRun(const asio::any_io_executor& executor, std::size_t overla
       model_(model),
       report_(report),
       watch_(watch),
+      log_(log),
       places_(executor, overlap),
       told_(executor) {}
 
@@ -191,13 +194,54 @@ void PictureRun::note_dropped(const Dropped& dropped) {
   if (tally_.first_failure.is_ok()) {
     tally_.first_failure = Status(StatusCode::kUnavailable, "dropped: " + dropped.reason);
   }
-  std::fprintf(stderr, "cleave-agent: %s: dropped: %s\n", dropped.name.c_str(),
-               dropped.reason.c_str());
+  ++tally_.dropped[dropped.reason];
+  Record ids;
+  ids.request_id = dropped.request_id;
+  std::fprintf(stderr, "cleave-agent: %s: dropped: %s%s\n", dropped.name.c_str(),
+               dropped.reason.c_str(), ids_text(ids).c_str());
+  log_event(log_, LogLevel::kWarn, "dropped",
+            {{"image", dropped.name},
+             {"request", dropped.request_id == 0 ? "" : request_id_text(dropped.request_id)},
+             {"reason", dropped.reason}});
   if (!report_.json) return;
   nlohmann::ordered_json line{{"image", dropped.name}};
   if (dropped.request_id != 0) line["request"] = request_id_text(dropped.request_id);
   line["dropped"] = dropped.reason;
   print(line.dump(-1, ' ', false, nlohmann::ordered_json::error_handler_t::replace) + "\n");
+}
+
+void PictureRun::note_end(const Record& record) {
+  if (!record.status.is_ok()) return note_failure(record);
+  log_event(log_, record.drained ? LogLevel::kInfo : LogLevel::kDebug,
+            record.drained ? "drained" : "answered",
+            {{"image", record.image},
+             {"request", record.request_id == 0 ? "" : request_id_text(record.request_id)},
+             {"wire_id", wire_id_text(record.wire_id)},
+             {"split", record.split},
+             {"total_ns", record.total_ns}});
+}
+
+void PictureRun::note_failure(const Record& record) {
+  std::string reason = record.dropped;
+  std::string_view event = "dropped";
+  if (record.spooled) {
+    event = "spooled";
+  } else if (delivery_ != nullptr && record.request_id == 0) {
+    event = "unreadable";
+    ++tally_.unreadable;
+  } else {
+    if (reason.empty()) {
+      reason = may_be_tried_again(record.status) ? kDroppedUnanswered : kDroppedRefused;
+    }
+    ++tally_.dropped[reason];
+  }
+  log_event(log_, record.spooled ? LogLevel::kInfo : LogLevel::kWarn, event,
+            {{"image", record.image},
+             {"request", record.request_id == 0 ? "" : request_id_text(record.request_id)},
+             {"wire_id", wire_id_text(record.wire_id)},
+             {"reason", reason},
+             {"spooled_as", record.spooled_as},
+             {"why", record.status.message()}});
 }
 
 void PictureRun::print(const std::string& line) {
@@ -215,8 +259,10 @@ void PictureRun::tell(const Record& record) {
   const bool is_mismatch = record.status.code() == StatusCode::kMismatch;
   const bool is_told = is_mismatch && std::exchange(told_of_mismatch_, true);
   if (!record.status.is_ok() && !is_told) {
-    std::fprintf(stderr, "cleave-agent: %s\n", record.status.message().c_str());
+    std::fprintf(stderr, "cleave-agent: %s%s\n", record.status.message().c_str(),
+                 ids_text(record).c_str());
   }
+  note_end(record);
   if (const std::string notice = watch_.take_notice(); !notice.empty()) {
     std::fprintf(stderr, "cleave-agent: %s\n", notice.c_str());
   }

@@ -27,15 +27,19 @@ struct Tally {
   Status first_failure;
   bool output_broken = false;
   Status delivery_broken;  // a terminal record could not be written
+  // Without an answer and not waiting, by reason (spool/ledger.h); `unreadable` were not accepted,
+  // as their files could not be read.
+  std::map<std::string, std::uint64_t> dropped;
+  std::uint64_t unreadable = 0;
 };
 
 class PictureRun {
  public:
-  // All must outlive it; `connection` and `delivery` may be null. At most `overlap` pictures are in
-  // work at a time; `executor` has one thread.
+  // All must outlive it; `connection`, `delivery` and `log` may be null. At most `overlap` pictures
+  // are in work at a time; `executor` has one thread.
   PictureRun(const asio::any_io_executor& executor, std::size_t overlap, Pipeline& pipeline,
              Connection* connection, Delivery* delivery, const fbs::Model& model,
-             const ReportOptions& report, CapsWatch& watch);
+             const ReportOptions& report, CapsWatch& watch, EventLog* log);
 
   // Until the queue is finished and all are done, or stop() was called: then the pictures in work
   // are the last. `total`: how many will come, for the progress bar; 0: nobody knows.
@@ -57,6 +61,9 @@ class PictureRun {
   asio::awaitable<void> drain();
   asio::awaitable<void> drain_after_outage();
   void tell(const Record& record);
+  // Counted and logged, why there is no answer.
+  void note_end(const Record& record);
+  void note_failure(const Record& record);
   void print(const std::string& line);
   [[nodiscard]] bool ended() const { return stopping_ || tally_.output_broken; }
 
@@ -68,6 +75,7 @@ class PictureRun {
   const fbs::Model& model_;
   const ReportOptions report_;
   CapsWatch& watch_;
+  EventLog* const log_;
   Turns places_;
   Signal told_;
   PictureQueue* pictures_ = nullptr;  // while run() is

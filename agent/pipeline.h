@@ -11,6 +11,7 @@
 // Everything runs on the executor's thread but for what is marked below as the compute thread's.
 #pragma once
 
+#include <array>
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
@@ -19,11 +20,13 @@
 #include <optional>
 #include <span>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "agent/caps_options.h"
 #include "agent/compute_thread.h"
 #include "agent/connection.h"
+#include "agent/event_log.h"
 #include "agent/online_planner.h"
 #include "agent/picture_buffers.h"
 #include "agent/picture_task.h"
@@ -45,6 +48,7 @@ struct PipelineOptions {
   std::optional<Split> fixed_split;  // else planned per picture
   OnlineOptions online;              // how it is planned; timeout_ns is taken from `timeout`
   DecisionTrace* trace = nullptr;    // told of everything that decisions depend on
+  EventLog* log = nullptr;           // told of what is asked again, or finished here
   planner::Caps caps;
   // When set, asked before each picture: memory, storage and speed as they are now take the place
   // of those in `caps` and of the planner's. `caps.min_split` stays.
@@ -66,11 +70,27 @@ struct PipelineOptions {
 
 // Since the start.
 struct PipelineCounters {
-  std::uint64_t retries = 0;    // requests sent again after the connection broke
-  std::uint64_t fallbacks = 0;  // pictures that the device finished because no answer came
-  std::uint64_t in_time = 0;    // of them, begun when their time would soon have been over
+  std::uint64_t retries = 0;        // requests sent again after the connection broke
+  std::uint64_t fallbacks = 0;      // pictures that the device finished because no answer came
+  std::uint64_t in_time = 0;        // of fallbacks, begun when their time would soon have been over
+  std::uint64_t planned_alone = 0;  // pictures that were not to be sent: no server could be had
   std::uint64_t most_in_work = 0;
 };
+
+struct PipelineCounter {
+  std::string_view name;
+  std::uint64_t PipelineCounters::*value;
+};
+// All of them, by the names that reports use.
+inline constexpr auto kPipelineCounters = std::to_array<PipelineCounter>({
+    {"retries", &PipelineCounters::retries},
+    {"fallbacks", &PipelineCounters::fallbacks},
+    {"finished_in_time", &PipelineCounters::in_time},
+    {"planned_alone", &PipelineCounters::planned_alone},
+    {"most_in_work", &PipelineCounters::most_in_work},
+});
+// A counter that is added and not listed is one that nobody sees.
+static_assert(sizeof(PipelineCounters) == kPipelineCounters.size() * sizeof(std::uint64_t));
 
 // A picture's end.
 struct Processed {
@@ -203,6 +223,8 @@ class Pipeline {
   asio::awaitable<Status> try_twice(Work& work, ServerAnswer& answer);
   asio::awaitable<Status> ask_server(Work& work);
   asio::awaitable<Status> finish_locally(Work& work, Status why);
+  void log_picture(LogLevel level, std::string_view event, const Work& work,
+                   std::string_view why) const;
   [[nodiscard]] Clock::time_point ask_until(const Work& work) const;
   Outgoing make_request(Work& work) const;
   void take_answer(Work& work, ServerAnswer& answer);

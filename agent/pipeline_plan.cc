@@ -90,6 +90,10 @@ Status Pipeline::plan_split(Work& work, const Status& reached) {
   work.as_pixels =
       choice.split.op_boundary == 0 && !choice.sends_file && !is_model_jpeg(choice.codec);
   work.record.fallback = choice.fallback;
+  if (!choice.fallback.empty()) {
+    ++counters_.planned_alone;
+    log_picture(LogLevel::kInfo, "fell_back", work, choice.fallback);
+  }
   work.record.bounds_missed = choice.bounds_missed;
   work.record.predicted = choice.predicted;
   return Status::ok();

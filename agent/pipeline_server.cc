@@ -6,6 +6,7 @@
 
 #include "agent/codec_option.h"
 #include "agent/pipeline.h"
+#include "agent/spool/result_line.h"
 #include "planner/fixed_point.h"
 
 namespace cleave::agent {
@@ -145,7 +146,9 @@ asio::awaitable<Status> Pipeline::try_server(Work& work, ServerAnswer& answer) {
     work.wire_id = request_ids_.next();
   }
   const Outgoing request = make_request(work);
+  log_picture(LogLevel::kDebug, "asking", work, "");
   status = co_await connection_->exchange(request, answer);
+  if (answer.frame_bytes_up > 0) work.record.wire_id = work.wire_id;
   work.record.bytes_up += answer.attachment_bytes_up;
   work.record.waited_ns += answer.queued_ns;
   if (!status.is_ok()) co_return status;
@@ -165,7 +168,10 @@ asio::awaitable<Status> Pipeline::try_twice(Work& work, ServerAnswer& answer) {
   const bool had_worked =
       was_open || (answered_handshake_ > 0 && answered_handshake_ == connection_->handshakes());
   if (status.code() != StatusCode::kUnavailable || !had_worked) co_return status;
-  if (answer.frame_bytes_up > 0) ++counters_.retries;
+  if (answer.frame_bytes_up > 0) {
+    ++counters_.retries;
+    log_picture(LogLevel::kInfo, "retried", work, status.message());
+  }
   co_return co_await try_server(work, answer);
 }
 
@@ -199,6 +205,17 @@ asio::awaitable<Status> Pipeline::ask_server(Work& work) {
   if (status.code() == StatusCode::kInvalidArgument)
     co_return status.with_context(work.record.image);
   co_return co_await finish_locally(work, status);
+}
+
+void Pipeline::log_picture(LogLevel level, std::string_view event, const Work& work,
+                           std::string_view why) const {
+  if (options_.log == nullptr) return;
+  const std::uint64_t request_id = work.record.request_id;
+  log_event(options_.log, level, event,
+            {{"image", work.record.image},
+             {"request", request_id == 0 ? std::string() : request_id_text(request_id)},
+             {"wire_id", wire_id_text(work.wire_id)},
+             {"why", why}});
 }
 
 void Pipeline::take_answer(Work& work, ServerAnswer& answer) {
@@ -239,6 +256,7 @@ asio::awaitable<Status> Pipeline::finish_locally(Work& work, Status why) {
   work.record.waited_ns += ns_between(start, begun);
   if (!status.is_ok()) co_return status;
   ++counters_.fallbacks;
+  log_picture(LogLevel::kInfo, "fell_back", work, why.message());
   if (why.code() == StatusCode::kDeadlineExceeded && work.gave_up_early) ++counters_.in_time;
   work.record.split = model_->header().layers()->size();
   work.record.fallback = why.message();

@@ -37,6 +37,7 @@ struct PartTimes {
 struct Record {
   std::string image;
   std::uint64_t request_id = 0;     // 0: it was not accepted, as its file cannot be read
+  std::uint64_t wire_id = 0;        // under which a server was asked last; 0: none was
   bool drained = false;             // it waited in the spool before
   bool spooled = false;             // it waits there now
   std::string spooled_as;           // then one of the three above

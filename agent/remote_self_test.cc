@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "agent/range_runner.h"
+#include "agent/request_ids.h"
 #include "engine/image/picture.h"
 
 namespace cleave::agent {
@@ -45,7 +46,7 @@ asio::awaitable<Result<SelfTestResult>> run_remote_self_test(std::shared_ptr<con
   RangeRunner runner(model, *variant, {.threads = threads},
                      {.cache = nullptr, .preference = preference});
   Outgoing request;
-  request.request_id = 1;
+  request.request_id = RequestIds().next();
   request.variant = *variant;
   if (Status status = compute_head(*model, cut, runner, request); !status.is_ok()) co_return status;
   ServerAnswer answer;

@@ -8,6 +8,7 @@
 #include <nlohmann/json.hpp>
 #include <numeric>
 
+#include "agent/request_ids.h"
 #include "agent/spool/result_line.h"
 
 namespace cleave::agent {
@@ -60,6 +61,7 @@ std::string record_json(const Record& record, const fbs::Model& model, const Rep
   nlohmann::ordered_json json;
   json["image"] = record.image;
   if (record.request_id != 0) json["request"] = request_id_text(record.request_id);
+  if (record.wire_id != 0) json["wire_id"] = wire_id_text(record.wire_id);
   if (record.drained) json["drained"] = true;
   if (!record.status.is_ok()) {
     if (record.spooled) {
@@ -149,6 +151,15 @@ std::string record_text(const Record& record, const fbs::Model& model,
     }
   }
   return text;
+}
+
+std::string ids_text(const Record& record) {
+  std::string text;
+  if (record.request_id != 0) text = "request " + request_id_text(record.request_id);
+  if (record.wire_id != 0) {
+    text += (text.empty() ? "wire_id " : ", wire_id ") + wire_id_text(record.wire_id);
+  }
+  return text.empty() ? text : " (" + text + ")";
 }
 
 std::string errors_text(const PredictionErrors& errors) {

@@ -42,6 +42,9 @@ struct RankedLabel {
 [[nodiscard]] std::string record_text(const Record& record, const fbs::Model& model,
                                       const ReportOptions& options);
 
+// " (request a9e48edc6679ed9d, wire_id 7151358562378360757)", those of them that there are.
+[[nodiscard]] std::string ids_text(const Record& record);
+
 // A line on how far predictions were off, newline included; empty when there were none.
 [[nodiscard]] std::string errors_text(const PredictionErrors& errors);
 

@@ -6,6 +6,7 @@
 #include <exception>
 #include <utility>
 
+#include "agent/request_ids.h"
 #include "schemas/protocol.h"
 
 namespace cleave::agent {
@@ -48,17 +49,20 @@ RequestChannel::RequestChannel(asio::any_io_executor executor,
       sending_(executor_),
       liveness_(options_->ping_after, options_->gone_after),
       watch_timer_(executor_),
-      pace_timer_(executor_) {}
+      pace_timer_(executor_),
+      beat_timer_(executor_) {}
 
 asio::awaitable<Status> RequestChannel::open(Clock::time_point latest) {
   const auto self = shared_from_this();
-  Status status = co_await link_.connect(latest);
-  if (status.is_ok()) {
-    status = co_await shake_hands(link_, *options_, *state_, latest, server_);
+  const Status connected = co_await link_.connect(latest);
+  Status greeted;
+  if (connected.is_ok()) {
+    greeted = co_await shake_hands(link_, *options_, *state_, latest, server_);
   }
-  if (status.is_ok() && server_.says_goodbye) {
-    status = Status(StatusCode::kUnavailable, kSaidGoodbye);
+  if (connected.is_ok() && greeted.is_ok() && server_.says_goodbye) {
+    greeted = Status(StatusCode::kUnavailable, kSaidGoodbye);
   }
+  Status status = count_opening(connected, greeted);
   if (!status.is_ok()) {
     ended_by_ = status;
     link_.close();
@@ -68,6 +72,10 @@ asio::awaitable<Status> RequestChannel::open(Clock::time_point latest) {
   places_.emplace(executor_,
                   std::clamp<std::size_t>(server_.max_inflight, 1,
                                           std::max<std::size_t>(options_->max_in_flight, 1)));
+  if (server_.heartbeat.count() > 0) {
+    begin_reading();  // the Pongs
+    spawn(&RequestChannel::beat);
+  }
   co_return status;
 }
 
@@ -84,6 +92,7 @@ asio::awaitable<Status> RequestChannel::exchange(const Outgoing& request, Server
   begin_waiting();
   answer.queued_ns = ns_between(start, Clock::now());
   Status status = co_await ask(request, pending, answer);
+  count_end(pending, answer, status);
   pending_.remove(pending);
   places_->leave();
   if (pending_.empty()) watch_timer_.cancel();
@@ -108,7 +117,7 @@ asio::awaitable<Status> RequestChannel::ask(const Outgoing& request, PendingRequ
   sending_.leave();
   if (status.is_ok()) {
     const bool ended = co_await pending.done.wait(request.latest);
-    status = ended ? pending.status : give_up(request);
+    status = ended ? pending.status : give_up(pending);
   } else if (pending.done.is_set() && status.code() != StatusCode::kDeadlineExceeded) {
     status = pending.status;  // a server that refuses may say why before it closes
   }
@@ -186,24 +195,29 @@ Status RequestChannel::over_time(const char* what) const {
 }
 
 // Sent whole, and not answered in time.
-Status RequestChannel::give_up(const Outgoing& request) {
+Status RequestChannel::give_up(PendingRequest& pending) {
   Status status = over_time("waiting for the server: no answer in time");
+  pending.given_up = true;
   ++state_->counters.cancelled;
+  log_event(options_->log, LogLevel::kInfo, "given_up",
+            {{"wire_id", wire_id_text(pending.id)}, {"why", status.message()}});
   const bool can_cancel = (server_.features & kFeatureCancel) != 0;
   if (can_cancel || pending_.size() > 1 || places_->waiting() > 0) {
-    pending_.give_up(request.request_id);
-    if (can_cancel) send_soon(make_cancel(request.request_id));
+    pending_.give_up(pending.id);
+    if (can_cancel) send_soon(make_cancel(pending.id));
   } else {
     close({StatusCode::kUnavailable, status.message()});  // else the server works on for nobody
   }
   return status;
 }
 
+void RequestChannel::begin_reading() {
+  if (std::exchange(reading_, true)) return;
+  spawn(&RequestChannel::read);
+}
+
 void RequestChannel::begin_waiting() {
-  if (!reading_) {
-    reading_ = true;
-    spawn(&RequestChannel::read);
-  }
+  begin_reading();
   if (pending_.size() > 1) return;
   liveness_.begin(Clock::now(), link_.bytes_received(), bytes_acknowledged());
   if (watching_) return;
@@ -259,7 +273,11 @@ Status RequestChannel::take(const fbs::Envelope& envelope) {
 Status RequestChannel::take_answer(const fbs::Answer& answer) {
   PendingRequest* pending = pending_.find(answer.request_id());
   if (pending == nullptr) {
-    if (pending_.take_given_up(answer.request_id())) ++state_->counters.late_answers;
+    if (pending_.take_given_up(answer.request_id())) {
+      ++state_->counters.late_answers;
+      log_event(options_->log, LogLevel::kInfo, "late_answer",
+                {{"wire_id", wire_id_text(answer.request_id())}});
+    }
     return Status::ok();
   }
   if (answer.scores()->size() != options_->score_count) {
@@ -282,64 +300,19 @@ Status RequestChannel::take_error(const fbs::Error& error) {
     ended_by_ = broken_by(refusal);
   }
   if (PendingRequest* pending = pending_.find(error.request_id())) {
+    pending->refused_as = error.code();
+    log_event(options_->log, LogLevel::kInfo,
+              error.code() == fbs::ErrorCode::Busy ? "busy" : "refused",
+              {{"wire_id", wire_id_text(error.request_id())},
+               {"code", fbs::EnumNameErrorCode(error.code())},
+               {"retry_after_ms", error.retry_after_ms()},
+               {"why", error.text()->string_view()}});
     pending->end(refusal);
   } else {
     (void)pending_.take_given_up(error.request_id());
   }
   end_if_drained();
   return Status::ok();
-}
-
-asio::awaitable<void> RequestChannel::watch() {
-  while (is_open_ && !pending_.empty()) {
-    watch_timer_.expires_after(liveness_.period());
-    (void)co_await watch_timer_.async_wait(as_result);
-    if (is_open_ && !pending_.empty()) look_after_server();
-  }
-  watching_ = false;
-}
-
-void RequestChannel::look_after_server() {
-  const auto now = Clock::now();
-  liveness_.observe(now, link_.bytes_received(), bytes_acknowledged());
-  switch (liveness_.step(now)) {
-    case Liveness::Step::kWait:
-      return;
-    case Liveness::Step::kPing:
-      if (std::exchange(ping_waits_, true)) return;  // behind an attachment, which has its bound
-      ++state_->counters.pings;
-      send_soon(make_ping(next_nonce_++));
-      return;
-    case Liveness::Step::kGone:
-      ++state_->counters.heartbeats_missed;
-      close({StatusCode::kUnavailable,
-             to_string(options_->server) + ": waiting for the server: it went silent"});
-      return;
-  }
-}
-
-// Behind the frames that wait for their turn already.
-void RequestChannel::send_soon(FrameBytes frame) {
-  if (!is_open_) return;
-  control_.push_back(std::move(frame));
-  if (std::exchange(sending_control_, true)) return;
-  spawn(&RequestChannel::send_control);
-}
-
-asio::awaitable<void> RequestChannel::send_control() {
-  while (is_open_ && !control_.empty()) {
-    const bool has_turn = co_await sending_.enter();
-    if (!has_turn) break;
-    const FrameBytes frame = std::move(control_.front());
-    control_.pop_front();
-    Gather bytes;
-    bytes.add(frame);
-    (void)co_await write(bytes, Clock::time_point::max());
-    sending_.leave();
-    // Whichever it was: what was asked before has been sent by now.
-    if (control_.empty() && std::exchange(ping_waits_, false)) liveness_.pinged(Clock::now());
-  }
-  sending_control_ = false;
 }
 
 asio::awaitable<void> RequestChannel::end() {
@@ -358,6 +331,13 @@ void RequestChannel::end_if_drained() {
 
 void RequestChannel::close(const Status& why) {
   const Status reason = broken_by(why);
+  if (is_open_) {
+    ++state_->counters.connections_lost;
+    log_event(options_->log, LogLevel::kInfo, "disconnected",
+              {{"server", to_string(options_->server)},
+               {"session", server_.session_id},
+               {"why", draining_ ? ended_by_.message() : reason.message()}});
+  }
   if (is_open_ && !draining_) ended_by_ = reason;
   is_open_ = false;
   link_.close();
@@ -366,12 +346,8 @@ void RequestChannel::close(const Status& why) {
   sending_.close();
   watch_timer_.cancel();
   pace_timer_.cancel();
+  beat_timer_.cancel();
   control_.clear();
-}
-
-std::uint64_t RequestChannel::bytes_acknowledged() {
-  const std::uint64_t sent = link_.bytes_sent();
-  return sent - std::min(sent, link_.bytes_unacknowledged());
 }
 
 }  // namespace cleave::agent

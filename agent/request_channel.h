@@ -6,10 +6,12 @@
 // stays broken: the next is another object.
 //
 // While a request is pending the server is watched (liveness.h): one that went silent is asked with
-// a Ping, and the connection dropped when nothing comes. Coroutines of its own read and watch; they
-// hold the object until the link is closed, so that the owner may leave at any time. What they
-// await without a deadline of their own, the first byte of a frame and their turn to send, the
-// watch and the deadline of the frame that is being sent end.
+// a Ping, and the connection dropped when nothing comes. Where heartbeats were agreed on, the agent
+// says something all the time (heartbeat.h), and drops a server that says nothing back.
+// Coroutines of its own read, watch and beat; they hold the object until the link is closed, so
+// that the owner may leave at any time. What they await without a deadline of their own, the first
+// byte of a frame and their turn to send, the watch and the deadline of the frame that is being
+// sent end.
 #pragma once
 
 #include <cstdint>
@@ -22,6 +24,7 @@
 
 #include "agent/connection_options.h"
 #include "agent/handshake.h"
+#include "agent/heartbeat.h"
 #include "agent/link_state.h"
 #include "agent/liveness.h"
 #include "agent/pending_requests.h"
@@ -85,8 +88,11 @@ class RequestChannel : public std::enable_shared_from_this<RequestChannel> {
   asio::awaitable<Status> send(const Outgoing& request, ServerAnswer& answer);
   asio::awaitable<Status> write(Gather& bytes, Clock::time_point latest);
   asio::awaitable<Status> await_pace(std::size_t bytes, Clock::time_point latest, bool begun);
-  Status give_up(const Outgoing& request);
+  Status give_up(PendingRequest& pending);
   [[nodiscard]] Status over_time(const char* what) const;
+  Status count_opening(const Status& connected, const Status& greeted);
+  void count_end(const PendingRequest& pending, const ServerAnswer& answer, const Status& status);
+  void begin_reading();
   void begin_waiting();
   void spawn(asio::awaitable<void> (RequestChannel::*coroutine)());
   asio::awaitable<void> read();
@@ -95,6 +101,9 @@ class RequestChannel : public std::enable_shared_from_this<RequestChannel> {
   Status take_error(const fbs::Error& error);
   asio::awaitable<void> watch();
   void look_after_server();
+  asio::awaitable<void> beat();
+  // The server is gone.
+  void drop_silent();
   void send_soon(FrameBytes frame);
   asio::awaitable<void> send_control();
   void end_if_drained();
@@ -112,6 +121,7 @@ class RequestChannel : public std::enable_shared_from_this<RequestChannel> {
   Liveness liveness_;
   asio::steady_timer watch_timer_;
   asio::steady_timer pace_timer_;
+  asio::steady_timer beat_timer_;
   std::deque<FrameBytes> control_;  // Pings, Pongs and Cancels that wait for their turn
   std::uint64_t next_nonce_ = 1;
   bool is_open_ = false;

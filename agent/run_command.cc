@@ -13,11 +13,13 @@
 #include <memory>
 #include <optional>
 #include <utility>
+#include <vector>
 
 #include "agent/code_pages.h"
 #include "agent/codec_option.h"
 #include "agent/commands.h"
 #include "agent/decision_trace.h"
+#include "agent/event_log.h"
 #include "agent/picture_run.h"
 #include "agent/pipeline.h"
 #include "agent/plan_inputs.h"
@@ -43,13 +45,21 @@ ExitCode picture_exit_code(const Status& status) {
 }
 
 // SIGTERM and SIGINT end a run with everything accounted for: after the pictures that are in work.
+// A second one does what it does to any program, whatever the threads are at.
 class StopSignals {
  public:
-  StopSignals(asio::io_context& io, PictureRun& run) : signals_(io, SIGTERM, SIGINT) {
-    restart_calls_after(SIGTERM);
-    restart_calls_after(SIGINT);
-    signals_.async_wait([&run](const error_code& error, int) {
-      if (!error) run.stop();
+  StopSignals(asio::io_context& io, PictureRun& run, EventLog* log)
+      : signals_(io, SIGTERM, SIGINT) {
+    for (const int number : {SIGTERM, SIGINT}) {
+      restart_calls_after(number);
+      handle_once(number);
+    }
+    signals_.async_wait([this, &run, log](const error_code& error, int) {
+      if (error) return;
+      log_event(log, LogLevel::kInfo, "stopping", {});
+      run.stop();
+      error_code ignored;
+      signals_.clear(ignored);  // the other of the two ends it as well
     });
   }
   void cancel() { signals_.cancel(); }
@@ -70,8 +80,10 @@ asio::awaitable<void> keep_syncing(Delivery& delivery, asio::steady_timer& timer
 
 std::string summary(const Ledger& ledger) {
   const LedgerCounts& counts = ledger.counts();
-  std::string text = std::to_string(counts.answered) + " answered, " +
-                     std::to_string(ledger.waiting()) + " wait in the spool";
+  std::string text = std::to_string(counts.answered) + " answered";
+  if (ledger.spool_findings() != nullptr) {
+    text += ", " + std::to_string(ledger.waiting()) + " wait in the spool";
+  }
   if (const std::uint64_t activations = ledger.waiting_activations(); activations > 0) {
     text += " (" + std::to_string(activations) + " as activations)";
   }
@@ -227,10 +239,40 @@ ExitCode delivery_exit_code(const Status& status) {
   return status.code() == StatusCode::kInvalidArgument ? ExitCode::kUsage : ExitCode::kIo;
 }
 
-// Until everything is accounted for. `delivery` and `signals` may be null. Errors: results or spool
+void tell_counters(const CommandOptions& options, const NamedCounts& counters, EventLog* log) {
+  if (options.stats && options.json) {
+    std::fprintf(stderr, "%s\n", stats_json(counters).c_str());
+  } else if (options.stats) {
+    std::fprintf(stderr, "cleave-agent: stats: %s\n", stats_text(counters).c_str());
+  }
+  if (log == nullptr) return;
+  std::vector<LogField> fields;
+  for (const auto& [name, count] : counters) fields.emplace_back(name, count);
+  log->write(LogLevel::kInfo, "counters", fields);
+  if (!log->status().is_ok()) {
+    std::fprintf(stderr, "cleave-agent: %s\n", log->status().message().c_str());
+  }
+}
+
+RunFigures figures_of(const Pipeline& pipeline, const Connection* connection,
+                      const Delivery* delivery, const Tally& tally) {
+  RunFigures figures{.pipeline = pipeline.counters(),
+                     .link = connection == nullptr ? LinkCounters{} : connection->counters(),
+                     .ledger = {},
+                     .dropped = tally.dropped,
+                     .unreadable = tally.unreadable};
+  if (delivery != nullptr) {
+    figures.ledger = delivery->ledger().counts();
+    figures.dropped = figures.ledger.dropped;
+    figures.waiting = delivery->ledger().waiting();
+  }
+  return figures;
+}
+
+// Until everything is accounted for. `delivery` may be null. Errors: results or spool
 // could not be made durable, or standard input not be read.
 Status run_all(asio::io_context& io, PictureRun& run, RunInputs& inputs, Delivery* delivery,
-               StopSignals* signals) {
+               StopSignals& signals) {
   asio::steady_timer sync_timer(io);
   bool over = false;
   Status fed;
@@ -242,7 +284,7 @@ Status run_all(asio::io_context& io, PictureRun& run, RunInputs& inputs, Deliver
     over = true;
     inputs.stop();
     sync_timer.cancel();
-    if (signals != nullptr) signals->cancel();
+    signals.cancel();
   };
   const auto feed = [&]() -> asio::awaitable<void> { fed = co_await inputs.feed(); };
   asio::co_spawn(io, all, rethrow);
@@ -279,6 +321,12 @@ int run_command(const CommandOptions& options) {
   }
   // One heap for both threads: what one gives back, the other may take, as the plan counts it.
   (void)mallopt(M_ARENA_MAX, 1);
+  std::unique_ptr<EventLog> log;
+  if (!options.log_path.empty()) {
+    auto opened = EventLog::open(options.log_path, options.log_level);
+    if (!opened.is_ok()) return fail(exit_code_of(opened.status()), opened.status().message());
+    log = std::move(opened).value();
+  }
   asio::io_context io(1);  // the first: what has sockets and timers of it goes before it
   auto inputs = RunInputs::from(options);
   if (!inputs.is_ok()) {
@@ -288,8 +336,12 @@ int run_command(const CommandOptions& options) {
   }
   auto device = open_device(options);
   if (!device.is_ok()) return fail(exit_code_of(device.status()), device.status().message());
-  const auto remote = connection_options(options, *device);
+  auto remote = connection_options(options, *device);
   if (!remote.is_ok()) return fail(exit_code_of(remote.status()), remote.status().message());
+  if (*remote) {
+    (*remote)->log = log.get();
+    (*remote)->heartbeats = options.overlap > 1;  // else the link's thread computes as well
+  }
   EdgeTimes times;
   if (const Status status = settle_times(options, *device, times); !status.is_ok()) {
     return fail(exit_code_of(status), status.message());
@@ -311,6 +363,7 @@ int run_command(const CommandOptions& options) {
   auto trace = open_trace(options, *device, *planner, pipeline_options);
   if (!trace.is_ok()) return fail(ExitCode::kIo, trace.status().message());
   pipeline_options.trace = trace->get();
+  pipeline_options.log = log.get();
   std::unique_ptr<Connection> connection;
   if (*remote) connection = std::make_unique<Connection>(io.get_executor(), **remote);
   std::function<void(const Dropped&)> told_of_drops = [](const Dropped& dropped) {
@@ -334,7 +387,7 @@ int run_command(const CommandOptions& options) {
                     connection.get());
   const ReportOptions report{options.json, options.scores, options.top};
   PictureRun run(io.get_executor(), options.overlap, pipeline, connection.get(), delivery.get(),
-                 device->model->header(), report, *device->watch);
+                 device->model->header(), report, *device->watch, log.get());
   told_of_drops = [&run](const Dropped& dropped) { run.note_dropped(dropped); };
   inputs->open(io.get_executor(), [&](const std::string& image) {
     if (delivery != nullptr) {
@@ -345,14 +398,15 @@ int run_command(const CommandOptions& options) {
   });
   give_back_code_pages();
   // Held to the end of the program: what is still to be written then must not be cut off either.
-  std::unique_ptr<StopSignals> signals;
-  if (delivery) signals = std::make_unique<StopSignals>(io, run);
-  const Status closed = run_all(io, run, *inputs, delivery.get(), signals.get());
-  if (options.stats) {
-    const LinkCounters link = connection == nullptr ? LinkCounters{} : connection->counters();
-    std::fprintf(stderr, "cleave-agent: stats: %s\n",
-                 stats_text(pipeline.counters(), link, inputs->queue().dropped()).c_str());
-  }
+  StopSignals signals(io, run, log.get());
+  log_event(log.get(), LogLevel::kInfo, "started",
+            {{"model", to_hex(device->model->identity())},
+             {"server", *remote ? to_string((*remote)->server) : std::string()},
+             {"device", *remote ? (*remote)->device : std::string()}});
+  const Status closed = run_all(io, run, *inputs, delivery.get(), signals);
+  RunFigures figures = figures_of(pipeline, connection.get(), delivery.get(), run.tally());
+  figures.queue_drops = inputs->queue().dropped();
+  tell_counters(options, run_counters(figures), log.get());
   if (!closed.is_ok()) return fail(ExitCode::kIo, closed.message());
   warn_of_cache(*device);
   if (*trace != nullptr) {

@@ -1,25 +1,45 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "agent/run_stats.h"
 
+#include <nlohmann/json.hpp>
+
 namespace cleave::agent {
 
-std::string stats_text(const PipelineCounters& pipeline, const LinkCounters& link,
-                       std::uint64_t queue_drops) {
+NamedCounts run_counters(const RunFigures& figures) {
+  NamedCounts counters;
+  for (const PipelineCounter& counter : kPipelineCounters) {
+    counters.emplace_back(counter.name, figures.pipeline.*counter.value);
+  }
+  for (const LinkCounter& counter : kLinkCounters) {
+    counters.emplace_back(counter.name, figures.link.*counter.value);
+  }
+  counters.emplace_back("queue_drops", figures.queue_drops);
+  for (const LedgerCounter& counter : kLedgerCounters) {
+    counters.emplace_back(counter.name, figures.ledger.*counter.value);
+  }
+  counters.emplace_back("unreadable", figures.unreadable);
+  counters.emplace_back("waiting", figures.waiting);
+  for (const char* reason : kDropReasons) {
+    const auto found = figures.dropped.find(reason);
+    counters.emplace_back(std::string("dropped_") + reason,
+                          found == figures.dropped.end() ? 0 : found->second);
+  }
+  return counters;
+}
+
+std::string stats_text(const NamedCounts& counters) {
   std::string text;
-  const auto add = [&text](const char* name, std::uint64_t count) {
+  for (const auto& [name, count] : counters) {
     if (!text.empty()) text += ' ';
-    text += std::string(name) + '=' + std::to_string(count);
-  };
-  add("retries", pipeline.retries);
-  add("fallbacks", pipeline.fallbacks);
-  add("finished_in_time", pipeline.in_time);
-  add("cancelled", link.cancelled);
-  add("late_answers", link.late_answers);
-  add("pings", link.pings);
-  add("heartbeats_missed", link.heartbeats_missed);
-  add("queue_drops", queue_drops);
-  add("most_in_work", pipeline.most_in_work);
+    text += name + '=' + std::to_string(count);
+  }
   return text;
+}
+
+std::string stats_json(const NamedCounts& counters) {
+  nlohmann::ordered_json json{{"event", "stats"}};
+  for (const auto& [name, count] : counters) json[name] = count;
+  return json.dump();
 }
 
 }  // namespace cleave::agent

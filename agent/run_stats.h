@@ -1,18 +1,39 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// What a run did besides answering, as one line: `run --stats`.
+// What a run did besides answering: `run --stats`, and the last line of `run --log`. Each drop,
+// retry, fallback and refusal is in one of the counters.
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <string>
+#include <utility>
+#include <vector>
 
 #include "agent/link_state.h"
 #include "agent/pipeline.h"
+#include "agent/spool/ledger.h"
 
 namespace cleave::agent {
 
-// "retries=0 fallbacks=2 ..."; the names stay what they are, further ones come behind.
-[[nodiscard]] std::string stats_text(const PipelineCounters& pipeline, const LinkCounters& link,
-                                     std::uint64_t queue_drops);
+// What the counters are taken from, each since the start.
+struct RunFigures {
+  PipelineCounters pipeline;
+  LinkCounters link;
+  LedgerCounts ledger;                           // none without --results
+  std::map<std::string, std::uint64_t> dropped;  // by reason (ledger.h), with or without --results
+  std::uint64_t unreadable = 0;                  // pictures that were not accepted: no file to read
+  std::uint64_t waiting = 0;                     // in the spool
+  std::uint64_t queue_drops = 0;                 // names from standard input
+};
+
+// By the names that reports use, which stay what they are; all of them, also those that are 0.
+using NamedCounts = std::vector<std::pair<std::string, std::uint64_t>>;
+[[nodiscard]] NamedCounts run_counters(const RunFigures& figures);
+
+// "retries=0 fallbacks=2 ...".
+[[nodiscard]] std::string stats_text(const NamedCounts& counters);
+// {"event":"stats","retries":0,"fallbacks":2,...}
+[[nodiscard]] std::string stats_json(const NamedCounts& counters);
 
 }  // namespace cleave::agent

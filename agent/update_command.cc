@@ -48,7 +48,7 @@ struct Update {
   ModelFolderState state;
   Outcome outcome = Outcome::kUpToDate;
   std::string why = {};  // of a refusal
-  std::uint64_t received_bytes = 0;
+  FetchProgress fetched = {};
 };
 
 Status save(const Update& update) {
@@ -195,7 +195,9 @@ ExitCode report(const Update& update) {
     Json json{{"outcome", outcome_name(update.outcome)},
               {"identity", to_hex(update.state.current)},
               {"previous", update.state.previous ? Json(to_hex(*update.state.previous)) : Json()},
-              {"received_bytes", update.received_bytes}};
+              {"received_bytes", update.fetched.received_bytes},
+              {"retries", update.fetched.retries},
+              {"spoiled", update.fetched.spoiled}};
     if (refused) json["why"] = update.why;
     std::printf("%s\n", json.dump(-1, ' ', false, Json::error_handler_t::replace).c_str());
   } else {
@@ -253,7 +255,7 @@ int update_command(const CommandOptions& options) {
   });
   io.run();
   meter.clear();
-  update.received_bytes = fetch.progress().received_bytes;
+  update.fetched = fetch.progress();
   if (!status.is_ok()) return fail(fetch_exit_code(status), status.message());
   return static_cast<int>(report(update));
 }

@@ -27,6 +27,7 @@ struct Arguments {
   bool no_cache = false;
   bool log_json = false;
   std::uint32_t heartbeat_ms = 5'000;
+  std::uint32_t drain_seconds = 10;
   std::uint64_t answers_mib = 64;
   std::uint32_t answers_seconds = 600;
 };
@@ -80,7 +81,21 @@ void define_limits(CLI::App& app, Arguments& arguments) {
                  "three times as long is taken for gone; 0: none is asked for")
       ->check(CLI::Range(0U, 600'000U))
       ->capture_default_str();
+  app.add_option("--drain-timeout", arguments.drain_seconds,
+                 "How long after SIGTERM what is under way may take to be answered, seconds; then "
+                 "its connections are closed")
+      ->check(CLI::Range(1U, 86'400U))
+      ->capture_default_str();
 }
+
+constexpr const char* kSignalHelp =
+    "Signals: SIGTERM and SIGINT end in order: no new connections or requests, what is under way "
+    "is "
+    "answered within --drain-timeout, then exit 0; a second one ends at once. SIGHUP reads "
+    "certificates, lists of the revoked and tokens anew. SIGUSR1 logs all counters.\n"
+    "Timeouts that are fixed: a connection must be welcomed within 5 s; within a frame, and while "
+    "an agent does not read, 15 s may pass without a byte; an agent without heartbeats may be "
+    "silent for 60 s while nothing of it is under way.\n\n";
 
 // Who may use the server, and how it is known to them.
 void define_trust(CLI::App& app, TrustOptions& trust) {
@@ -347,7 +362,7 @@ int run(int argc, char** argv) {
       "  cleave-server --model mobilenet_v2.cleave --listen 0.0.0.0:7433\n"};
   Arguments arguments;
   define_options(app, arguments);
-  app.footer(std::string(exit_code_help()));
+  app.footer(kSignalHelp + std::string(exit_code_help()));
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
@@ -358,6 +373,7 @@ int run(int argc, char** argv) {
     arguments.options.cache_path = default_weight_cache_path().value_or("");
   }
   arguments.options.heartbeat = std::chrono::milliseconds(arguments.heartbeat_ms);
+  arguments.options.drain_timeout = std::chrono::seconds(arguments.drain_seconds);
   arguments.options.answers.max_bytes = arguments.answers_mib << 20;
   arguments.options.answers.time_to_live = std::chrono::seconds(arguments.answers_seconds);
   arguments.options.picture.max_file_bytes = arguments.max_picture_mib << 20;

@@ -40,8 +40,8 @@ struct ServerOptions {
   std::chrono::milliseconds handshake_timeout{5'000};
   std::chrono::milliseconds idle_timeout{60'000};   // silence between frames
   std::chrono::milliseconds stall_timeout{15'000};  // no byte moved within a frame
-  std::chrono::milliseconds drain_timeout{10'000};
-  std::chrono::milliseconds heartbeat{5'000};  // of agents that can; 0: none is asked for
+  std::chrono::milliseconds drain_timeout{10'000};  // from shutdown() to the last answer
+  std::chrono::milliseconds heartbeat{5'000};       // of agents that can; 0: none is asked for
   TrustOptions trust;
   std::chrono::milliseconds expiry_check{std::chrono::hours(24)};  // of what TLS is proved with
   AddressLimits address;

@@ -45,15 +45,16 @@ struct ServerStats {
   std::uint64_t reload_errors = 0;        // those that changed nothing
   std::uint64_t expiry_warnings = 0;      // certificates or lists that end within two weeks
 
-  // Requests; requests = answers + errors of requests + busy + cancelled, or their connection
-  // ended.
+  // Requests; requests = answers + request_errors + busy + cancelled + unanswered once no
+  // connection is left.
   std::uint64_t requests = 0;
   std::uint64_t answers = 0;
-  std::uint64_t answers_repeated = 0;   // of answers: from the store of answers
-  std::uint64_t joined = 0;             // resent while the first was computed
-  std::uint64_t errors = 0;             // of requests and connections
-  std::uint64_t bad_requests = 0;       // of errors
-  std::uint64_t bad_pictures = 0;       // of errors
+  std::uint64_t answers_repeated = 0;  // of answers: from the store of answers
+  std::uint64_t joined = 0;            // resent while the first was computed
+  std::uint64_t errors = 0;            // of requests and connections
+  std::uint64_t request_errors = 0;    // of errors: the end of a request, alone or with its session
+  std::uint64_t bad_requests = 0;      // of errors
+  std::uint64_t bad_pictures = 0;      // of errors
   std::uint64_t deadline_exceeded = 0;  // of errors
   std::uint64_t internal_errors = 0;    // of errors
   std::uint64_t busy = 0;
@@ -67,7 +68,7 @@ struct ServerStats {
   std::uint64_t busy_resend = 0;         // of busy: resent when the first had just come to nothing
   std::uint64_t busy_shutting_down = 0;  // of busy: the server was ending
   std::uint64_t cancelled = 0;
-  std::uint64_t unanswered = 0;  // their connection ended first
+  std::uint64_t unanswered = 0;  // their connection ended first, perhaps in their middle
 
   // Computations.
   std::uint64_t withdrawn = 0;        // taken out of the queue: nobody waited for it any more
@@ -97,6 +98,7 @@ inline constexpr auto kServerCounters = std::to_array<ServerCounter>({
     {"answers_repeated", &ServerStats::answers_repeated},
     {"joined", &ServerStats::joined},
     {"errors", &ServerStats::errors},
+    {"request_errors", &ServerStats::request_errors},
     {"bad_requests", &ServerStats::bad_requests},
     {"bad_pictures", &ServerStats::bad_pictures},
     {"deadline_exceeded", &ServerStats::deadline_exceeded},

@@ -55,7 +55,11 @@ void Session::start(std::function<void(std::uint64_t)> on_closed, AddressPass pa
     asio::co_spawn(
         executor, [self]() { return self->write_loop(); }, ended);
     asio::co_spawn(
-        executor, [self]() { return self->run(); }, ended);
+        executor, [self]() { return self->run(); },
+        [self](std::exception_ptr error) {
+          self->count_interrupted();
+          self->fail(error);
+        });
   } catch (const std::exception&) {
     fail(std::current_exception());
   }
@@ -131,6 +135,7 @@ asio::awaitable<void> Session::run() {
     co_await outbox_below_bound();
   }
   if (watchdog_.fired()) count_silence();
+  count_interrupted();
   watchdog_.read_done();
   reading_ended_ = true;
   closing_ = true;
@@ -155,6 +160,13 @@ void Session::count_silence() {
     ++stats.idle_closed;
     log(LogLevel::kInfo, "idle_closed");
   }
+}
+
+void Session::count_interrupted() {
+  if (!in_hand_) return;
+  ++context_.stats.unanswered;
+  log(LogLevel::kInfo, "unanswered", *std::exchange(in_hand_, std::nullopt),
+      "the connection ended before the request was read");
 }
 
 // A peer that sends and never reads must not make the outbox grow: reading waits for it.

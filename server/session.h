@@ -101,6 +101,8 @@ class Session final : public ReplyTaker, public std::enable_shared_from_this<Ses
   // Ends an orderly end that waits for the last reply.
   void close_when_done();
   void count_silence();
+  // The request that was being read when the connection ended, if there was one.
+  void count_interrupted();
 
   // session_handshake.cc
   // The transport's part of the handshake. False: the connection is over.
@@ -122,6 +124,9 @@ class Session final : public ReplyTaker, public std::enable_shared_from_this<Ses
 
   // session_request.cc
   asio::awaitable<bool> handle(const Incoming& frame);
+  // Takes the request, or turns it down, as `step` says; that lives until it has ended.
+  asio::awaitable<bool> take_request(const fbs::Request& request, const SessionProtocol::Step& step,
+                                     std::uint64_t attachment_bytes);
   asio::awaitable<bool> handle_request(const fbs::Request& request, std::uint64_t attachment_bytes);
   // `why` with its counter, and when to come back (0: as the queue is long).
   struct TurnDown {
@@ -178,7 +183,8 @@ class Session final : public ReplyTaker, public std::enable_shared_from_this<Ses
   AddressPass address_pass_;
   std::string peer_;
   std::vector<Pending> pending_;
-  std::size_t receiving_ = 0;  // of requests, 0 or 1
+  std::size_t receiving_ = 0;             // of requests, 0 or 1
+  std::optional<std::uint64_t> in_hand_;  // id of the request that is read and has no end yet
   Silence silence_ = Silence::kBetweenFrames;
   Clock::time_point handshake_deadline_;
   Clock::time_point heard_;  // the last sign of life, or when we began to listen again

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <algorithm>
 #include <exception>
+#include <optional>
+#include <utility>
 
 #include "server/session.h"
 
@@ -51,6 +53,7 @@ void Session::reply(const Pending& request, const Reply& reply) {
   }
   if (reply.error != fbs::ErrorCode::None) {
     ++context_.stats.errors;
+    ++context_.stats.request_errors;
     ++(context_.stats.*counter_of(reply.error));
     log(LogLevel::kInfo, "request_failed", request.request_id, reply.error_text);
     return send(make_error(request.request_id, reply.error, reply.error_text));
@@ -87,6 +90,7 @@ void Session::send_busy(std::uint64_t request_id, const TurnDown& reason) {
 void Session::refuse(const SessionProtocol::Step& step) {
   ++context_.stats.errors;
   ++(context_.stats.*counter_of(step.code));
+  if (std::exchange(in_hand_, std::nullopt)) ++context_.stats.request_errors;
   log(LogLevel::kInfo, "refused", step.request_id, step.text);
   send(make_error(step.request_id, step.code, step.text));
   closing_ = true;

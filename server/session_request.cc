@@ -27,16 +27,14 @@ asio::awaitable<bool> Session::handle(const Incoming& frame) {
   const std::uint64_t attachment_bytes = frame.header.attachment_bytes;
   const auto step = protocol_.take(*frame.envelope, attachment_bytes, under_way());
   const fbs::Request* request = frame.envelope->message_as_Request();
-  if (request != nullptr) ++context_.stats.requests;
-  if (step.action == Action::kRequest) {
-    co_return co_await handle_request(*request, attachment_bytes);
+  if (request != nullptr) {
+    ++context_.stats.requests;
+    in_hand_ = request->request_id();
   }
-  if (step.action == Action::kTurnDown) {
-    const bool busy = step.code == fbs::ErrorCode::Busy;
-    co_return co_await turn_down(
-        step.request_id, attachment_bytes,
-        {step.code, step.text,
-         busy ? &ServerStats::busy_inflight : &ServerStats::busy_shutting_down});
+  if (step.action == Action::kRequest || step.action == Action::kTurnDown) {
+    const bool taken = co_await take_request(*request, step, attachment_bytes);
+    if (taken) in_hand_.reset();
+    co_return taken;
   }
   switch (step.action) {
     case Action::kWelcome:
@@ -61,6 +59,18 @@ asio::awaitable<bool> Session::handle(const Incoming& frame) {
       break;
   }
   co_return !protocol_.ended();
+}
+
+asio::awaitable<bool> Session::take_request(const fbs::Request& request,
+                                            const SessionProtocol::Step& step,
+                                            std::uint64_t attachment_bytes) {
+  if (step.action == SessionProtocol::Action::kRequest) {
+    return handle_request(request, attachment_bytes);
+  }
+  const bool busy = step.code == fbs::ErrorCode::Busy;
+  return turn_down(step.request_id, attachment_bytes,
+                   {step.code, step.text,
+                    busy ? &ServerStats::busy_inflight : &ServerStats::busy_shutting_down});
 }
 
 asio::awaitable<bool> Session::handle_request(const fbs::Request& request,

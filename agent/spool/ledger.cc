@@ -90,7 +90,7 @@ std::uint64_t Ledger::accept(AcceptedBody source) {
     note(spool_->take_trouble());
   }
   if (id != 0) return id;
-  ++counts_.unprotected;
+  if (spool_) ++counts_.unprotected;
   while (id == 0) id = kernel_random();
   return id;
 }

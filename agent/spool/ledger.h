@@ -12,6 +12,7 @@
 // thread.
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <functional>
 #include <map>
@@ -38,6 +39,10 @@ inline constexpr const char* kDroppedUnanswered = "unanswered";  // no server, n
 inline constexpr const char* kDroppedQueueFull = "queue_full";   // it came faster than it was taken
 inline constexpr const char* kDroppedRefused = "refused";        // it cannot be used as a picture
 
+inline constexpr std::array kDropReasons = {
+    kDroppedExpired,      kDroppedSpoolFull,  kDroppedSourceGone, kDroppedDamaged,
+    kDroppedModelChanged, kDroppedUnanswered, kDroppedQueueFull,  kDroppedRefused};
+
 enum class SpoolFull : std::uint8_t { kDropOldest, kDropNewest };
 
 struct LedgerOptions {
@@ -48,7 +53,7 @@ struct LedgerOptions {
 
 struct LedgerCounts {
   std::uint64_t accepted = 0;
-  std::uint64_t unprotected = 0;   // of them, that the spool could not take: a crash forgets them
+  std::uint64_t unprotected = 0;   // of them, that there is a spool for and that it could not take
   std::uint64_t copied_files = 0;  // into the spool
   std::uint64_t copied_activations = 0;
   std::uint64_t replaced = 0;      // of copied_activations, in the place of a copied file
@@ -60,6 +65,28 @@ struct LedgerCounts {
   std::uint64_t already_ended = 0;               // of them, that had their record
   std::uint64_t sync_failures = 0;
 };
+
+struct LedgerCounter {
+  std::string_view name;
+  std::uint64_t LedgerCounts::*value;
+};
+// All of them but `dropped`, by the names that reports use.
+inline constexpr auto kLedgerCounters = std::to_array<LedgerCounter>({
+    {"accepted", &LedgerCounts::accepted},
+    {"unprotected", &LedgerCounts::unprotected},
+    {"copied_files", &LedgerCounts::copied_files},
+    {"copied_activations", &LedgerCounts::copied_activations},
+    {"replaced", &LedgerCounts::replaced},
+    {"copied_bytes", &LedgerCounts::copied_bytes},
+    {"by_reference", &LedgerCounts::by_reference},
+    {"answered", &LedgerCounts::answered},
+    {"recovered", &LedgerCounts::recovered},
+    {"already_ended", &LedgerCounts::already_ended},
+    {"sync_failures", &LedgerCounts::sync_failures},
+});
+// A counter that is added and not listed is one that nobody sees.
+static_assert(sizeof(LedgerCounts) == kLedgerCounters.size() * sizeof(std::uint64_t) +
+                                          sizeof(std::map<std::string, std::uint64_t>));
 
 // A picture that was dropped while nobody had it in work.
 struct Dropped {

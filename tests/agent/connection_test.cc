@@ -197,6 +197,47 @@ TEST_CASE("errors of the server by their kind") {
   }
 }
 
+TEST_CASE("why there was no connection is counted") {
+  using Counter = std::uint64_t LinkCounters::*;
+  const auto failed = [](std::uint16_t port, Counter counter, seconds patience = kPatience) {
+    boost::asio::io_context io(1);
+    ConnectionOptions options = options_for(port);
+    options.handshake_timeout = patience;
+    Connection connection(io.get_executor(), options);
+    CHECK_FALSE(exchange(io, connection).status.is_ok());
+    const LinkCounters counters = connection.counters();
+    CHECK(counters.connect_failures == 1);
+    CHECK(counters.*counter == 1);
+    CHECK(counters.connections == 0);
+    CHECK(counters.asked == 0);
+  };
+  std::uint16_t nobody = 0;
+  {
+    const ScriptedServer gone([](ScriptedPeer&, int) {});
+    nobody = gone.port();
+  }
+  failed(nobody, &LinkCounters::connect_unreachable);
+  const auto answers_hello = [](FrameBytes frame) {
+    return [frame = std::move(frame)](ScriptedPeer& peer, int) {
+      if (peer.receive() == nullptr) return;
+      peer.send(frame);
+      (void)peer.receive();
+    };
+  };
+  const ScriptedServer silent([](ScriptedPeer& peer, int) {
+    while (peer.receive() != nullptr) {
+    }
+  });
+  failed(silent.port(), &LinkCounters::connect_timeouts, seconds(1));
+  const ScriptedServer other(
+      answers_hello(make_error(0, fbs::ErrorCode::UnknownModel, "not mine")));
+  failed(other.port(), &LinkCounters::connect_mismatches);
+  const ScriptedServer busy(answers_hello(make_error(0, fbs::ErrorCode::Busy, "full")));
+  failed(busy.port(), &LinkCounters::connect_busy);
+  const ScriptedServer strange(answers_hello(make_pong(1)));
+  failed(strange.port(), &LinkCounters::connect_broken);
+}
+
 TEST_CASE("after a failure the backoff holds, then the connection is made anew") {
   const ScriptedServer server([](ScriptedPeer& peer, int number) {
     if (number == 0) return;  // closes at once

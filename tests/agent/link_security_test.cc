@@ -51,6 +51,7 @@ struct Bench {
     options.score_count = fixture.expected(2, fixture.boundary(2, 1)).size();
     options.device = name.empty() ? "cam 1" : name;
     options.first_backoff = milliseconds(0);
+    options.heartbeats = false;  // a connection without requests is left alone
     TlsFiles files;
     if (!name.empty()) files = authority.issue(name, {.name = name, .sans = {}});
     files.ca = authority.file();

@@ -15,7 +15,7 @@
 namespace cleave::test {
 
 FrameBytes make_test_welcome(const ModelIdentity& identity, std::uint64_t max_picture_bytes,
-                             std::size_t ops, std::uint64_t features) {
+                             std::size_t ops, std::uint64_t features, std::uint32_t heartbeat_ms) {
   ProfileData profile;
   profile.model_identity = identity;
   profile.processor = "test";
@@ -26,13 +26,14 @@ FrameBytes make_test_welcome(const ModelIdentity& identity, std::uint64_t max_pi
                        .max_inflight = 4,
                        .max_picture_bytes = max_picture_bytes,
                        .profile = &profile,
-                       .features = features});
+                       .features = features,
+                       .heartbeat_ms = heartbeat_ms});
 }
 
 void ScriptedPeer::greet(const ModelIdentity& identity, std::uint64_t max_picture_bytes,
-                         std::size_t ops, std::uint64_t features) {
+                         std::size_t ops, std::uint64_t features, std::uint32_t heartbeat_ms) {
   if (receive() == nullptr) return;
-  send(make_test_welcome(identity, max_picture_bytes, ops, features));
+  send(make_test_welcome(identity, max_picture_bytes, ops, features, heartbeat_ms));
   for (int i = 0; i < 3; ++i) {
     const fbs::Envelope* ping = receive();
     if (ping == nullptr || ping->message_as_Ping() == nullptr) return;

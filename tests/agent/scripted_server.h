@@ -19,7 +19,8 @@ namespace cleave::test {
 // A Welcome with a table of `ops` ops of variant "f32", 5 ns each.
 // `features`: agreed on.
 FrameBytes make_test_welcome(const ModelIdentity& identity, std::uint64_t max_picture_bytes,
-                             std::size_t ops = 1, std::uint64_t features = 0);
+                             std::size_t ops = 1, std::uint64_t features = 0,
+                             std::uint32_t heartbeat_ms = 0);
 
 // One accepted connection, in the hands of the script.
 class ScriptedPeer {
@@ -41,7 +42,7 @@ class ScriptedPeer {
 
   // Hello, Welcome, three Pings and their Pongs.
   void greet(const ModelIdentity& identity, std::uint64_t max_picture_bytes = 1 << 20,
-             std::size_t ops = 1, std::uint64_t features = 0);
+             std::size_t ops = 1, std::uint64_t features = 0, std::uint32_t heartbeat_ms = 0);
   // The id of the next Request, Pings before it answered and everything else read away; 0 when the
   // agent closed.
   std::uint64_t next_request();

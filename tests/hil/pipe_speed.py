@@ -82,8 +82,8 @@ def run_agent(options, pictures, overlap):
     bad = [r for r in records if "error" in r or "fallback" in r]
     if process.wait() != 0 or bad:
         sys.exit(f"{' '.join(command)}: {bad[:1]} {errors[0]}")
-    stats = [line for line in errors[0].splitlines() if "stats:" in line]
-    return records, times, stats[0].partition("stats: ")[2]
+    stats = [line for line in errors[0].splitlines() if line.startswith('{"event":"stats"')]
+    return records, times, stats[0]
 
 
 def parts_ms(record):

@@ -19,13 +19,14 @@
 namespace cleave::test {
 namespace {
 
-// The value of a counter in the line of --stats.
+// The counters of --stats, with --json.
+nlohmann::json stats_of(const std::string& err) {
+  const std::size_t line = err.find(R"({"event":"stats")");
+  REQUIRE_MESSAGE(line != std::string::npos, err);
+  return nlohmann::json::parse(err.substr(line, err.find('\n', line) - line));
+}
 std::uint64_t stat_of(const AgentRun& run, const std::string& name) {
-  const std::size_t line = run.err.find("stats: ");
-  REQUIRE_MESSAGE(line != std::string::npos, run.err);
-  const std::size_t at = run.err.find(name + "=", line);
-  REQUIRE(at != std::string::npos);
-  return std::stoull(run.err.substr(at + name.size() + 1));
+  return stats_of(run.err).at(name);
 }
 
 struct OverlapBench {
@@ -119,7 +120,7 @@ TEST_CASE(
   }
   std::ifstream file(errors);
   const std::string text((std::istreambuf_iterator<char>(file)), {});
-  CHECK_MESSAGE(text.find("heartbeats_missed=1") != std::string::npos, text);
+  CHECK(stats_of(text).at("heartbeats_missed") == 1);
   CHECK(relay.connections() == 2);
 }
 

@@ -3,11 +3,16 @@
 // What an operator sees of a server: a line for each event, and its counters when asked for and at
 // the end.
 #include <doctest/doctest.h>
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
+#include <algorithm>
 #include <csignal>
 #include <fstream>
 #include <functional>
 #include <thread>
+#include <utility>
 
 #include "tests/support/programs.h"
 
@@ -15,6 +20,48 @@ namespace cleave::test {
 namespace {
 
 using nlohmann::json;
+
+// The lines so far that have `text` in them.
+std::vector<std::string> lines_in(const std::string& log_path, const std::string& text) {
+  std::ifstream log(log_path);
+  std::vector<std::string> found;
+  for (std::string line; std::getline(log, line);) {
+    if (line.find(text) != std::string::npos) found.push_back(line);
+  }
+  return found;
+}
+
+std::string await_line_in(const std::string& log_path, const std::string& text) {
+  for (int i = 0; i < 500; ++i) {
+    const auto found = lines_in(log_path, text);
+    if (!found.empty()) return found.front();
+    std::this_thread::sleep_for(std::chrono::milliseconds(20));
+  }
+  FAIL("no line about " << text);
+  return "";
+}
+
+// A pipe with a name, open at this end.
+class NamedPipe {
+ public:
+  explicit NamedPipe(const std::string& path) {
+    REQUIRE(::mkfifo(path.c_str(), 0600) == 0);
+    file_ = ::open(path.c_str(), O_RDWR | O_CLOEXEC);  // waits for no reader
+    REQUIRE(file_ >= 0);
+  }
+  ~NamedPipe() { close(); }
+  NamedPipe(const NamedPipe&) = delete;
+  NamedPipe& operator=(const NamedPipe&) = delete;
+  void write(const std::string& text) const {
+    REQUIRE(::write(file_, text.data(), text.size()) == static_cast<ssize_t>(text.size()));
+  }
+  void close() {
+    if (file_ >= 0) ::close(std::exchange(file_, -1));
+  }
+
+ private:
+  int file_ = -1;
+};
 
 struct LoggingServer {
   explicit LoggingServer(const Workshop& workshop, const std::vector<std::string>& options = {})
@@ -40,21 +87,10 @@ struct LoggingServer {
 
   // The lines so far that are about `event`.
   [[nodiscard]] std::vector<std::string> lines(const std::string& event) const {
-    std::ifstream log(log_path);
-    std::vector<std::string> found;
-    for (std::string line; std::getline(log, line);) {
-      if (line.find(event) != std::string::npos) found.push_back(line);
-    }
-    return found;
+    return lines_in(log_path, event);
   }
   [[nodiscard]] std::string await_line(const std::string& event) const {
-    for (int i = 0; i < 500; ++i) {
-      const auto found = lines(event);
-      if (!found.empty()) return found.front();
-      std::this_thread::sleep_for(std::chrono::milliseconds(20));
-    }
-    FAIL("no line about " << event);
-    return "";
+    return await_line_in(log_path, event);
   }
   // SIGTERM; the `stopped` event.
   json stop() {
@@ -89,6 +125,123 @@ TEST_CASE("each request is found in the log by session, device and id") {
   server.stop();
   std::ifstream log(server.log_path);
   for (std::string line; std::getline(log, line);) CHECK(json::accept(line));
+}
+
+TEST_CASE("the logs of agent and server, its records and its results name the same requests") {
+  const Workshop workshop;
+  LoggingServer server(workshop, {"--log-json", "--log-level", "debug"});
+  const std::string results = workshop.path("results.jsonl");
+  const std::string log = workshop.path("agent.log");
+  auto ask = server.ask;
+  ask.insert(ask.end(), {"--results", results, "--log", log, "--log-level", "debug"});
+  const AgentRun run = run_agent(ask);
+  REQUIRE_MESSAGE(run.exit_code == 0, run.err);
+  const json& record = run.records.at(0);
+  const json at_server = json::parse(server.await_line("\"answered\""));
+  const std::string wire_id = std::to_string(at_server.at("request").get<std::uint64_t>());
+  CHECK(record.at("wire_id") == wire_id);
+  const json result = json::parse(await_line_in(results, "\"answered\""));
+  CHECK(result.at("wire_id") == wire_id);
+  CHECK(result.at("request") == record.at("request"));
+  for (const char* event : {"\"asking\"", "\"answer\"", "\"answered\""}) {
+    CAPTURE(event);
+    const auto lines = lines_in(log, event);
+    REQUIRE(lines.size() == 1);
+    const json line = json::parse(lines[0]);
+    CHECK(line.at("wire_id") == wire_id);
+    if (line.contains("image")) CHECK(line.at("request") == record.at("request"));
+  }
+  const json connected = json::parse(await_line_in(log, "\"connected\""));
+  CHECK(connected.at("session") == at_server.at("session"));
+  CHECK(json::parse(await_line_in(log, "\"started\"")).at("device") == at_server.at("device"));
+  const json counters = json::parse(await_line_in(log, "\"counters\""));
+  CHECK(counters.at("asked") == 1);
+  CHECK(counters.at("answers") == 1);
+  CHECK(counters.at("answered") == 1);
+  for (const std::string& line : lines_in(log, "")) CHECK(json::accept(line));
+  server.stop();
+}
+
+TEST_CASE("what the server turns down is in both logs under one id, and what became of it") {
+  const Workshop workshop;
+  LoggingServer server(workshop, {"--device-rate", "1"});
+  const std::string log = workshop.path("agent.log");
+  auto ask = server.ask;
+  ask.insert(ask.end(), {server.picture, server.picture, "--log", log, "--stats"});
+  const AgentRun run = run_agent(ask);
+  REQUIRE_MESSAGE(run.exit_code == 0, run.err);
+  const json busy = json::parse(await_line_in(log, "\"busy\""));
+  const std::string wire_id = busy.at("wire_id");
+  CHECK(server.lines("event=busy").at(0).find(" request=" + wire_id + " ") != std::string::npos);
+  CHECK(busy.at("retry_after_ms") > 0);
+  const auto ends = lines_in(log, "\"fell_back\"");
+  const auto its_end = std::ranges::find_if(ends, [&](const std::string& line) {
+    return json::parse(line).value("wire_id", "") == wire_id;
+  });
+  REQUIRE(its_end != ends.end());
+  CHECK(its_end->find("more requests a second") != std::string::npos);
+  const std::size_t at = run.err.find(R"({"event":"stats")");
+  REQUIRE_MESSAGE(at != std::string::npos, run.err);
+  const json stats = json::parse(run.err.substr(at, run.err.find('\n', at) - at));
+  CHECK(stats.at("busy") >= 1);
+  CHECK(stats.at("fallbacks") >= 1);
+  CHECK(stats.at("asked") == stats.at("answers").get<int>() + stats.at("busy").get<int>() +
+                                 stats.at("refused").get<int>() + stats.at("cancelled").get<int>() +
+                                 stats.at("broken_off").get<int>());
+}
+
+TEST_CASE("an idle agent gives signs of life; one that vanishes is noticed within heartbeats") {
+  const Workshop workshop;
+  LoggingServer server(workshop, {"--heartbeat", "1000"});
+  NamedPipe names(workshop.path("names"));
+  std::vector<std::string> command{"/bin/sh", "-c", "exec \"$@\" <" + workshop.path("names"), "sh",
+                                   agent_program()};
+  command.insert(command.end(), server.ask.begin(), server.ask.end() - 1);
+  command.emplace_back("-");
+  BackgroundProgram agent(command);
+  names.write(server.picture + "\n");
+  CHECK(json::parse(agent.read_line()).contains("sent"));
+  std::this_thread::sleep_for(std::chrono::seconds(5));  // more than three heartbeats
+  CHECK(server.lines("event=half_open").empty());
+  CHECK(server.lines("event=closed").empty());
+  REQUIRE(agent.stop());
+  const auto start = std::chrono::steady_clock::now();
+  CHECK(server.await_line("event=half_open").find(" device=") != std::string::npos);
+  CHECK(std::chrono::steady_clock::now() - start < std::chrono::seconds(30));  // idle: 60
+  agent.signal(SIGCONT);
+  names.write(server.picture + "\n");
+  CHECK(json::parse(agent.read_line()).contains("sent"));
+  names.close();
+  CHECK(agent.wait() == 0);
+  const json stopped = server.stop();
+  CHECK(stopped.at("half_open") == 1);
+  CHECK(stopped.at("answers") == 2);
+}
+
+TEST_CASE("--drain-timeout: what is still on its way then is closed, counted and named") {
+  const Workshop workshop;
+  LoggingServer server(workshop, {"--drain-timeout", "1"});
+  const std::string log = workshop.path("agent.log");
+  std::vector<std::string> command{agent_program()};
+  command.insert(command.end(), server.ask.begin(), server.ask.end());
+  command.insert(command.end(), {"--uplink-limit", "8kbit", "--log", log, "--log-level", "debug"});
+  BackgroundProgram agent(command);
+  const json asking = json::parse(await_line_in(log, "\"asking\""));
+  std::this_thread::sleep_for(std::chrono::milliseconds(500));  // its first bytes are there
+  const auto start = std::chrono::steady_clock::now();
+  const json stopped = server.stop();  // and it ends with 0
+  CHECK(std::chrono::steady_clock::now() - start >= std::chrono::milliseconds(900));
+  CHECK(std::chrono::steady_clock::now() - start < std::chrono::seconds(8));
+  CHECK(stopped.at("requests") == 1);
+  CHECK(stopped.at("unanswered") == 1);
+  CHECK(server.lines("event=drain_timeout").size() == 1);
+  const std::string wire_id = asking.at("wire_id");
+  CHECK(server.await_line("event=unanswered").find(" request=" + wire_id + " ") !=
+        std::string::npos);
+  const json record = json::parse(agent.read_line());
+  CHECK(record.contains("fallback"));
+  CHECK(record.at("wire_id") == wire_id);
+  CHECK(agent.wait() == 0);
 }
 
 TEST_CASE("SIGUSR1 and the end tell every counter") {

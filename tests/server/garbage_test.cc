@@ -144,6 +144,9 @@ TEST_CASE("a capture that ends anywhere ends its session, and nothing else") {
     CHECK(some.size() <= types.size());
   }
   check_still_serves(fixture);
+  const server::ServerStats stats = fixture.server.stop();
+  CHECK(stats.unanswered > 0);
+  CHECK(ends_of_requests(stats) == stats.requests);
 }
 
 TEST_CASE("a capture with any byte spoiled is answered with frames, or closed") {
@@ -157,6 +160,9 @@ TEST_CASE("a capture with any byte spoiled is answered with frames, or closed") 
     (void)messages_in(answer_to(fixture, spoiled));
   }
   check_still_serves(fixture);
+  const server::ServerStats stats = fixture.server.stop();
+  CHECK(stats.request_errors > 0);
+  CHECK(ends_of_requests(stats) == stats.requests);
 }
 
 TEST_CASE(

@@ -36,6 +36,43 @@ TEST_CASE("silent and stalled clients are closed in time") {
   });
 }
 
+TEST_CASE("a request whose connection ends in its attachment is counted as unanswered") {
+  Fixture fixture([](server::ServerOptions& options) { options.max_inflight = 1; });
+  const std::vector<float> tensors = fixture.boundary(2, 1);
+  const auto half = std::as_bytes(std::span(tensors)).first(tensors.size() * 2);
+  const auto begin_request = [&](RawClient& client, std::uint64_t id) {
+    REQUIRE(client.send(make_request({.request_id = id, .cut = 2}, 2 * half.size())));
+    REQUIRE(client.send(half));
+  };
+  SUBCASE("of one that is taken") {
+    RawClient client(fixture.server.port());
+    fixture.greet(client);
+    begin_request(client, 1);
+  }
+  SUBCASE("of one that is turned down") {
+    HeldWorker worker(fixture.server.tail_pool());
+    RawClient client(fixture.server.port());
+    fixture.greet(client);
+    REQUIRE(fixture.request(client, 1, 2, tensors));
+    begin_request(client, 2);
+    client.end_sending();
+    fixture.await_stats([](const auto& now) { return now.unanswered >= 1; });
+    worker.release();
+  }
+  SUBCASE("of one that is resent") {
+    RawClient client(fixture.server.port());
+    fixture.greet(client, kFeatureResend);
+    REQUIRE(fixture.request(client, 1, 2, tensors));
+    (void)receive_answer(client);
+    begin_request(client, 1);
+  }
+  fixture.await_stats([](const auto& now) { return now.unanswered >= 1; });
+  const server::ServerStats stats = fixture.server.stop();
+  CHECK(stats.unanswered == stats.requests - stats.answers);
+  CHECK(ends_of_requests(stats) == stats.requests);
+  CHECK(stats.busy == 0);
+}
+
 TEST_CASE(
     "an agent that promised heartbeats and is silent is gone, also when it waits for an answer") {
   Fixture fixture([](server::ServerOptions& options) {

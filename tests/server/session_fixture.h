@@ -92,6 +92,11 @@ struct Fixture {
   }
 };
 
+// Once no connection is left, each request that was received is in one of these.
+inline std::uint64_t ends_of_requests(const server::ServerStats& stats) {
+  return stats.answers + stats.request_errors + stats.busy + stats.cancelled + stats.unanswered;
+}
+
 inline std::vector<float> scores_of(const fbs::Answer& answer) {
   return {answer.scores()->begin(), answer.scores()->end()};
 }

@@ -67,6 +67,34 @@ TEST_CASE("shutdown: Goodbye, what is under way is answered, new requests are re
   CHECK(stats.busy == 1);  // the late one
 }
 
+TEST_CASE("shutdown: what is not done within the drain timeout is closed, and counted") {
+  constexpr milliseconds kDrain{200};
+  Fixture fixture([&](server::ServerOptions& options) { options.drain_timeout = kDrain; });
+  const std::vector<float> tensors = fixture.boundary(2, 1);
+  HeldWorker worker(fixture.server.tail_pool());
+  RawClient waiting(fixture.server.port()), half_sent(fixture.server.port());
+  fixture.greet(waiting);
+  fixture.greet(half_sent);
+  REQUIRE(fixture.request(waiting, 1, 2, tensors));
+  await_pong(waiting);
+  REQUIRE(half_sent.send(make_request({.request_id = 2, .cut = 2}, tensors.size() * 4)));
+  fixture.await_stats([](const auto& now) { return now.requests == 2; });
+  const auto start = std::chrono::steady_clock::now();
+  fixture.server.begin_shutdown();
+  for (RawClient* client : {&waiting, &half_sent}) {
+    const fbs::Envelope* reply = client->receive();
+    REQUIRE(reply != nullptr);
+    CHECK(reply->message_type() == fbs::Message::Goodbye);
+    CHECK(client->closed_within(5'000));
+  }
+  CHECK(std::chrono::steady_clock::now() - start >= kDrain);
+  worker.release();
+  const server::ServerStats stats = fixture.server.stop();
+  CHECK(stats.answers == 0);
+  CHECK(stats.unanswered == 2);
+  CHECK(ends_of_requests(stats) == stats.requests);
+}
+
 TEST_CASE("shutdown with nothing under way: Goodbye, and the end") {
   Fixture fixture;
   RawClient client(fixture.server.port());
