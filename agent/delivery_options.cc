@@ -50,8 +50,9 @@ void add_delivery_options(CLI::App& command, DeliveryTexts& texts) {
       ->capture_default_str();
   command
       .add_option("--write-budget", texts.write_budget,
-                  "Most that the spool writes to the disk, to spare an SD card, as in 1GB/day; "
-                  "beyond it pictures wait in their own files alone")
+                  "To spare an SD card: while spool and results have written more than this, as in "
+                  "1GB/day, no pictures are copied and they wait in their own files alone; the "
+                  "small records of each go on")
       ->needs(spool);
 }
 

@@ -5,6 +5,7 @@
 #include <deque>
 #include <utility>
 
+#include "agent/handshake.h"
 #include "schemas/protocol.h"
 
 namespace cleave::agent {
@@ -98,7 +99,7 @@ asio::awaitable<Status> FetchClient::greet() {
   if (!token.is_ok()) co_return Status(StatusCode::kUnavailable, token.status().message());
   const FrameBytes hello = make_hello({.device = options_.device,
                                        .model_identity = none,
-                                       .lowest_version = kLowestProtocolVersion,
+                                       .lowest_version = kSpokenVersions.lowest,
                                        .features = kFeatureFetch,
                                        .token = *token,
                                        .model_name = model_name_});
@@ -116,6 +117,7 @@ Status FetchClient::read_welcome(const fbs::Envelope& envelope) {
   if (welcome == nullptr) {
     return {StatusCode::kCorrupt, "the server did not answer Hello with Welcome"};
   }
+  CLEAVE_RETURN_IF_ERROR(check_version(*welcome, options_.server));
   if ((welcome->features() & kFeatureFetch) == 0) {
     return {StatusCode::kMismatch,
             to_string(options_.server) + ": this server does not give models to devices"};
@@ -191,8 +193,9 @@ asio::awaitable<Status> FetchClient::send(std::span<const std::byte> bytes) {
 }
 
 asio::awaitable<Status> FetchClient::receive(Incoming& frame) {
+  // For all of them: a server that asks and asks gives nothing.
+  const Clock::time_point soon = Clock::now() + options_.stall_timeout;
   for (;;) {
-    const Clock::time_point soon = Clock::now() + options_.stall_timeout;
     Status status =
         co_await link_.receive_frame(frame, kPieceBytes, soon, Clock::time_point::max());
     if (!status.is_ok()) co_return status;

@@ -2,6 +2,7 @@
 #include "agent/handshake.h"
 
 #include <algorithm>
+#include <string>
 #include <utility>
 
 #include "agent/link_security.h"
@@ -39,6 +40,7 @@ asio::awaitable<Status> receive(ServerLink& link, ServerLink::Incoming& frame,
 
 Status read_welcome(const fbs::Welcome& welcome, const ConnectionOptions& options,
                     ServerFacts& server) {
+  CLEAVE_RETURN_IF_ERROR(check_version(welcome, options.server));
   server.features = welcome.features() & offered_features(options);
   server.session_id = welcome.session_id();
   const bool beats = (server.features & kFeatureHeartbeat) != 0;
@@ -64,6 +66,7 @@ asio::awaitable<Status> exchange_hello(ServerLink& link, const ConnectionOptions
   if (!token.is_ok()) co_return Status(StatusCode::kUnavailable, token.status().message());
   const FrameBytes hello = make_hello({.device = options.device,
                                        .model_identity = options.model_identity,
+                                       .lowest_version = kSpokenVersions.lowest,
                                        .features = offered_features(options),
                                        .token = *token});
   Status status = co_await link.send(hello, latest);
@@ -111,6 +114,13 @@ asio::awaitable<Status> shake_hands(ServerLink& link, const ConnectionOptions& o
   Status status = co_await exchange_hello(link, options, state, by, server);
   if (status.is_ok()) status = co_await measure_rtt(link, by, server);
   co_return status;
+}
+
+Status check_version(const fbs::Welcome& welcome, const Endpoint& server) {
+  const std::uint16_t version = welcome.protocol_version();
+  if (version >= kSpokenVersions.lowest && version <= kSpokenVersions.highest) return Status::ok();
+  return {StatusCode::kMismatch, to_string(server) + ": the server goes on in protocol version " +
+                                     std::to_string(version) + ", which this agent did not offer"};
 }
 
 void keep_pause(const fbs::Error& error, const ConnectionOptions& options, LinkState& state) {

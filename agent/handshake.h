@@ -32,6 +32,10 @@ asio::awaitable<Status> shake_hands(ServerLink& link, const ConnectionOptions& o
                                     LinkState& state, Clock::time_point latest,
                                     ServerFacts& server);
 
+// Whether a Welcome agrees on a version that this agent offers in every Hello. Errors: kMismatch,
+// final as every other.
+[[nodiscard]] Status check_version(const fbs::Welcome& welcome, const Endpoint& server);
+
 // A server's Error was read: keeps the pause that it asks for, at most the longest.
 void keep_pause(const fbs::Error& error, const ConnectionOptions& options, LinkState& state);
 

@@ -2,8 +2,6 @@
 #include "agent/picture_run.h"
 
 #include <boost/asio/co_spawn.hpp>
-#include <boost/asio/steady_timer.hpp>
-#include <chrono>
 #include <cstdio>
 #include <exception>
 #include <nlohmann/json.hpp>
@@ -15,9 +13,6 @@
 
 namespace cleave::agent {
 namespace {
-
-// Devices that lost a server together must not come back to it in one moment.
-constexpr std::chrono::milliseconds kLongestJitter{1000};
 
 // Records that are done and wait for one before them.
 constexpr std::uint64_t kMostUntold = 64;
@@ -34,7 +29,7 @@ std::string inner_json(Record record, const fbs::Model& model, const ReportOptio
 PictureRun::PictureRun(const asio::any_io_executor& executor, std::size_t overlap,
                        Pipeline& pipeline, Connection* connection, Delivery* delivery,
                        const fbs::Model& model, const ReportOptions& report, CapsWatch& watch,
-                       EventLog* log)
+                       EventLog* log, const DrainJitter& jitter)
     : executor_(executor),
       overlap_(overlap),
       pipeline_(pipeline),
@@ -44,6 +39,8 @@ PictureRun::PictureRun(const asio::any_io_executor& executor, std::size_t overla
       report_(report),
       watch_(watch),
       log_(log),
+      jitter_(jitter),
+      jitter_timer_(executor),
       places_(executor, overlap),
       told_(executor) {}
 
@@ -67,6 +64,7 @@ asio::awaitable<void> PictureRun::run(PictureQueue& pictures, std::size_t total)
 
 void PictureRun::stop() {
   stopping_ = true;
+  jitter_timer_.cancel();
   if (pictures_ != nullptr) pictures_->close();
 }
 
@@ -160,6 +158,7 @@ asio::awaitable<Record> PictureRun::answer(PictureTask task) {
 
 // The oldest first; the first that cannot be answered ends it: the others would wait for the same.
 asio::awaitable<void> PictureRun::drain() {
+  co_await await_jitter();
   while (!ended()) {
     auto task = delivery_->next();
     if (!task) break;
@@ -173,16 +172,19 @@ asio::awaitable<void> PictureRun::drain() {
   }
 }
 
+// Nobody is asked where nothing waits, or without a server.
+asio::awaitable<void> PictureRun::await_jitter() {
+  if (ended() || connection_ == nullptr || delivery_->ledger().waiting() == 0) co_return;
+  jitter_timer_.expires_after(jitter_.next());
+  (void)co_await jitter_timer_.async_wait(as_result);
+}
+
 // REQUIRES: the caller holds a place.
 asio::awaitable<void> PictureRun::drain_after_outage() {
   drain_due_ = false;
   co_await rest(1);
   if (outage_ && !ended()) {
     outage_ = false;
-    const auto jitter = std::chrono::milliseconds(
-        kernel_random() % static_cast<std::uint64_t>(kLongestJitter.count()));
-    asio::steady_timer timer(executor_, jitter);
-    (void)co_await timer.async_wait(as_result);
     delivery_->begin_anew();
     co_await drain();
   }

@@ -3,7 +3,8 @@
 // The pictures of one `run`, several in work at a time: each ends in a line of output, in the order
 // in which they came, and, with a Delivery, in a terminal record or the spool. What waited is tried
 // again, oldest first, while nothing else is in work: before the run's own pictures, whenever the
-// server has answered after an outage, and at the end.
+// server has answered after an outage, and at the end; each time after a wait of its own
+// (drain_jitter.h), where there is a server to be asked.
 #pragma once
 
 #include <cstddef>
@@ -13,6 +14,7 @@
 
 #include "agent/caps_options.h"
 #include "agent/delivery.h"
+#include "agent/drain_jitter.h"
 #include "agent/picture_queue.h"
 #include "agent/pipeline.h"
 #include "agent/prediction_error.h"
@@ -39,7 +41,8 @@ class PictureRun {
   // are in work at a time; `executor` has one thread.
   PictureRun(const asio::any_io_executor& executor, std::size_t overlap, Pipeline& pipeline,
              Connection* connection, Delivery* delivery, const fbs::Model& model,
-             const ReportOptions& report, CapsWatch& watch, EventLog* log);
+             const ReportOptions& report, CapsWatch& watch, EventLog* log,
+             const DrainJitter& jitter = DrainJitter(kernel_random()));
 
   // Until the queue is finished and all are done, or stop() was called: then the pictures in work
   // are the last. `total`: how many will come, for the progress bar; 0: nobody knows.
@@ -59,6 +62,7 @@ class PictureRun {
   asio::awaitable<void> answer_and_tell(PictureTask task, std::uint64_t number);
   void tell_in_order();
   asio::awaitable<void> drain();
+  asio::awaitable<void> await_jitter();
   asio::awaitable<void> drain_after_outage();
   void tell(const Record& record);
   // Counted and logged, why there is no answer.
@@ -76,6 +80,8 @@ class PictureRun {
   const ReportOptions report_;
   CapsWatch& watch_;
   EventLog* const log_;
+  DrainJitter jitter_;
+  asio::steady_timer jitter_timer_;
   Turns places_;
   Signal told_;
   PictureQueue* pictures_ = nullptr;  // while run() is

@@ -198,6 +198,7 @@ Status Ledger::finish(std::uint64_t request_id, std::string_view fields) {
   if (spool_) spool_->charge(log_->end().bytes - before);
   switch (options_.spool.sync.kind) {
     case SyncKind::kAlways:
+      if (spool_) spool_->charge(kSyncedBlockBytes);
       if (Status status = log_->sync(); !status.is_ok()) {
         ++counts_.sync_failures;
         return status;

@@ -204,6 +204,7 @@ Status Spool::sync() {
     active_->dirty = false;
   }
   if (!names_dirty_) return Status::ok();
+  bucket_.add(kSyncedBlockBytes, now_ns());
   CLEAVE_RETURN_IF_ERROR(folder_.sync_names());
   names_dirty_ = false;
   return Status::ok();
@@ -254,7 +255,7 @@ Status Spool::append_parts(SpoolRecordType type, std::uint64_t request_id,
                            .request_id = request_id,
                            .spool_ns = now.spool_ns,
                            .wall_ns = now.wall_ns,
-                           .spent_bytes = bucket_.level(),
+                           .spent_bytes = bucket_.level(now.spool_ns),
                            .body_crc = body_crc_start(salt)};
   for (const auto& part : body) {
     header.body_bytes += static_cast<std::uint32_t>(part.size());

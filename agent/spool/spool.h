@@ -30,9 +30,6 @@ struct SpoolOptions {
 };
 
 inline constexpr std::uint64_t kSmallestSpoolLimitBytes = 1 << 20;
-// What a sync costs a flash card beside the bytes themselves: the block that they are in.
-inline constexpr std::uint64_t kSyncedBlockBytes = 4096;
-
 // Of the kernel's generator.
 [[nodiscard]] std::uint64_t kernel_random();
 
@@ -54,7 +51,8 @@ class Spool {
   [[nodiscard]] std::uint64_t bytes() const { return contents_.bytes(); }
   [[nodiscard]] std::uint64_t limit_bytes() const { return options_.limit_bytes; }
   [[nodiscard]] std::uint64_t now_ns() const { return clock_.now().spool_ns; }
-  [[nodiscard]] std::uint64_t spent_bytes() const { return bucket_.level(); }
+  // Of the write budget, now.
+  [[nodiscard]] std::uint64_t spent_bytes() { return bucket_.level(now_ns()); }
 
   // A picture is accepted, under a request id of its own. Under `always` it is durable on return,
   // unless take_trouble() says otherwise.

@@ -109,7 +109,9 @@ class Reader {
     }
     contents_.next_sequence = planner::saturating_add(header.sequence, 1);
     contents_.spool_ns = header.spool_ns;
-    contents_.spent_bytes = header.spent_bytes;
+    // With this record, and what making it durable took: its run may have ended right behind it.
+    contents_.spent_bytes = planner::saturating_add(
+        header.spent_bytes, record_bytes(header.body_bytes) + kSyncedBlockBytes);
     contents_.last_time.wall_ns = header.wall_ns;
     contents_.last_time.boot_ns = planner::saturating_add(
         opened_boot_ns_, planner::saturating_sub(header.spool_ns, opened_spool_ns_));

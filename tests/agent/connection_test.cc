@@ -120,6 +120,44 @@ TEST_CASE("wrong servers are found out") {
     });
     CHECK(exchange_once(server).status.code() == StatusCode::kMismatch);
   }
+  SUBCASE("a version that was not offered, whatever else is right") {
+    for (const int version : {0, kLowestProtocolVersion - 1, kProtocolVersion + 1, 65535}) {
+      CAPTURE(version);
+      const ScriptedServer server([version](ScriptedPeer& peer, int) {
+        if (peer.receive() == nullptr) return;
+        peer.send(make_welcome({.server = "test",
+                                .session_id = 1,
+                                .protocol_version = static_cast<std::uint16_t>(version)}));
+        (void)peer.receive();
+      });
+      const Status status = exchange_once(server).status;
+      CHECK(status.code() == StatusCode::kMismatch);  // exit code 6
+      CHECK(status.message().find("version " + std::to_string(version)) != std::string::npos);
+    }
+  }
+  SUBCASE("refused instead of welcomed: for good where a person has to look, else not") {
+    const std::pair<fbs::ErrorCode, StatusCode> refusals[] = {
+        {fbs::ErrorCode::VersionMismatch, StatusCode::kMismatch},
+        {fbs::ErrorCode::Unauthorized, StatusCode::kMismatch},
+        {fbs::ErrorCode::UnknownModel, StatusCode::kMismatch},
+        {fbs::ErrorCode::ShuttingDown, StatusCode::kUnavailable}};
+    for (const auto& [sent, seen] : refusals) {
+      const ScriptedServer server([code = sent](ScriptedPeer& peer, int) {
+        if (peer.receive() != nullptr) peer.send(make_error(0, code, "words"));
+        (void)peer.receive();
+      });
+      boost::asio::io_context io(1);
+      ConnectionOptions options = options_for(server.port());
+      options.first_backoff = options.longest_backoff = milliseconds(1);
+      Connection connection(io.get_executor(), options);
+      const Status status = exchange(io, connection).status;
+      CHECK(status.code() == seen);
+      CHECK(status.message().find("words") != std::string::npos);
+      std::this_thread::sleep_until(connection.retry_at());
+      CHECK(exchange(io, connection).status.code() == seen);
+      CHECK(server.connections() == (seen == StatusCode::kMismatch ? 1 : 2));
+    }
+  }
   SUBCASE("too few scores") {
     const ScriptedServer server([](ScriptedPeer& peer, int) {
       peer.greet(kIdentity);
@@ -185,6 +223,8 @@ TEST_CASE("errors of the server by their kind") {
                           Case{fbs::ErrorCode::BadPicture, StatusCode::kInvalidArgument},
                           Case{fbs::ErrorCode::DeadlineExceeded, StatusCode::kDeadlineExceeded},
                           Case{fbs::ErrorCode::UnknownModel, StatusCode::kMismatch},
+                          Case{fbs::ErrorCode::VersionMismatch, StatusCode::kMismatch},
+                          Case{fbs::ErrorCode::Unauthorized, StatusCode::kMismatch},
                           Case{fbs::ErrorCode::ShuttingDown, StatusCode::kUnavailable}}) {
     const ScriptedServer server([&](ScriptedPeer& peer, int) {
       peer.greet(kIdentity);

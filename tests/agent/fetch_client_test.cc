@@ -10,6 +10,7 @@
 #include <boost/asio/io_context.hpp>
 #include <filesystem>
 #include <functional>
+#include <thread>
 
 #include "agent/content_writer.h"
 #include "agent/model_fetch.h"
@@ -115,6 +116,34 @@ TEST_CASE("a piece that is not the one asked for ends the connection, and nothin
   CHECK(large.bytes == 0);
 }
 
+TEST_CASE("a server that asks and asks, and gives nothing, does not win time by it") {
+  const ScriptedServer server([&](ScriptedPeer& peer, int) {
+    if (peer.receive() == nullptr || !peer.send(welcome())) return;
+    if (peer.receive() == nullptr) return;
+    for (std::uint64_t nonce = 0; peer.send(make_ping(nonce)); ++nonce) {
+      std::this_thread::sleep_for(std::chrono::milliseconds(20));
+    }
+  });
+  boost::asio::io_context io;
+  ConnectionOptions options = fetch_options_for(server.port());
+  options.stall_timeout = std::chrono::milliseconds(500);
+  FetchClient client(io.get_executor(), options, "");
+  Status status;
+  const PieceSink sink = [](std::uint64_t, std::span<const std::byte>) { return Status::ok(); };
+  boost::asio::co_spawn(
+      io,
+      [&]() -> asio::awaitable<void> {
+        FetchWanted wanted;
+        wanted.sha256 = kWanted;
+        wanted.max_total_bytes = 1000;
+        status = co_await client.fetch(wanted, sink);
+      },
+      [](std::exception_ptr error) { REQUIRE(error == nullptr); });
+  CHECK(io.run_for(std::chrono::seconds(30)) > 0);
+  CHECK(io.stopped());
+  CHECK(status.code() == StatusCode::kDeadlineExceeded);
+}
+
 TEST_CASE("what the server says of a fetch is said on") {
   const Fetched none = fetch([](const fbs::Fetch& f) {
     return make_error(f.fetch_id(), fbs::ErrorCode::NotFound, "nothing of that SHA-256");
@@ -127,9 +156,31 @@ TEST_CASE("what the server says of a fetch is said on") {
   CHECK(busy.status.code() == StatusCode::kResourceExhausted);
 }
 
-TEST_CASE("a server that gives no models is refused for good") {
+TEST_CASE("servers that are refused for good") {
+  FrameBytes reply;
+  std::string expected;
+  SUBCASE("one that gives no models") {
+    reply = welcome(0);
+    expected = "does not give models";
+  }
+  SUBCASE("one that goes on in a version that was not offered") {
+    reply = make_welcome({.server = "scripted",
+                          .session_id = 1,
+                          .features = kFeatureFetch,
+                          .protocol_version = kProtocolVersion + 1});
+    expected = "did not offer";
+  }
+  SUBCASE("one that speaks no version of ours") {
+    reply = make_error(0, fbs::ErrorCode::VersionMismatch, "versions 7 to 9");
+    expected = "versions 7 to 9";
+  }
+  SUBCASE("one that does not believe the device") {
+    reply = make_error(0, fbs::ErrorCode::Unauthorized, "not believed");
+    expected = "not believed";
+  }
   const ScriptedServer server([&](ScriptedPeer& peer, int) {
-    if (peer.receive() != nullptr) (void)peer.send(welcome(0));
+    if (peer.receive() != nullptr) (void)peer.send(reply);
+    (void)peer.receive();
   });
   boost::asio::io_context io;
   FetchClient client(io.get_executor(), fetch_options_for(server.port()), "");
@@ -139,6 +190,8 @@ TEST_CASE("a server that gives no models is refused for good") {
       [](std::exception_ptr error) { REQUIRE(error == nullptr); });
   io.run();
   CHECK(status.code() == StatusCode::kMismatch);
+  CAPTURE(status.message());
+  CHECK(status.message().find(expected) != std::string::npos);
 }
 
 TEST_CASE(

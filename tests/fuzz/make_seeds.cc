@@ -18,9 +18,11 @@
 #include "schemas/frame.h"
 #include "schemas/protocol.h"
 #include "schemas/sha256.h"
+#include "tests/fuzz/agent_session.h"
 #include "tests/fuzz/codec_boundary.h"
 #include "tests/support/sample_frames.h"
 #include "tests/support/sample_models.h"
+#include "tests/support/sample_spool.h"
 
 namespace {
 
@@ -53,9 +55,16 @@ void write_golden(const std::filesystem::path& tests) {
   golden.write("model_v1.cleave", test::full_header_model().build());
   golden.write("profile_v1.clvp", profile_bytes(test::sample_profile()));
   golden.write("profile_v2.clvp", profile_bytes(test::sample_profile_v2()));
+  golden.write("profile_v3.clvp", profile_bytes(test::sample_profile_v3()));
   golden.write("profile_v4.clvp", profile_bytes(test::sample_profile_v4()));
   Folder wire(tests / "golden/wire_v2");
   for (const auto& sample : test::sample_frames()) wire.write(sample.name + ".frame", sample.bytes);
+  Folder spool(tests / "golden/spool_v1");
+  test::ForgetfulFolder sample_spool;
+  test::write_sample_spool(sample_spool);
+  for (const std::string& name : *sample_spool.names()) {
+    spool.write(name, sample_spool.content(name));
+  }
 }
 
 // Preamble and header are all that the reader's checks depend on; the target makes up the weights.
@@ -80,6 +89,7 @@ void write_seeds(const std::filesystem::path& tests) {
   Folder profiles(tests / "fuzz/corpus/fuzz_profile");
   profiles.write("two_variants", profile_bytes(test::sample_profile()));
   profiles.write("version_2", profile_bytes(test::sample_profile_v2()));
+  profiles.write("version_3", profile_bytes(test::sample_profile_v3()));
   profiles.write("version_4", profile_bytes(test::sample_profile_v4()));
   ProfileData coded_only = test::sample_profile();
   coded_only.coded = test::sample_profile_v2().coded;
@@ -287,6 +297,68 @@ void write_sessions(const std::filesystem::path& tests) {
   sessions.write("other_model", make_hello({.device = "d", .model_identity = *sha256(request)}));
 }
 
+// What a server says, in two parts: at once, and when the agent's first question has ended.
+void write_agent_sessions(const std::filesystem::path& tests) {
+  Folder seeds(tests / "fuzz/corpus/fuzz_agent_session");
+  using Frames = std::initializer_list<Bytes>;
+  const auto write = [&](const char* name, std::uint8_t flags, Frames first, Frames rest) {
+    Bytes stream;
+    for (const Bytes& frame : first) stream.insert(stream.end(), frame.begin(), frame.end());
+    const std::size_t first_bytes = stream.size();
+    for (const Bytes& frame : rest) stream.insert(stream.end(), frame.begin(), frame.end());
+    seeds.write(name, fuzz::agent_session_input(flags, first_bytes, stream));
+  };
+  const Sha256Digest identity = test::sample_identity();
+  const ProfileData profile = test::sample_profile_v4();
+  const std::vector<float> scores(fuzz::kAgentScores, 0.5f);
+  const auto welcome = [&](std::uint64_t features, const ProfileData* table) {
+    return make_welcome({.server = "s",
+                         .session_id = 1,
+                         .max_inflight = 2,
+                         .max_picture_bytes = 1000,
+                         .profile = table,
+                         .features = features,
+                         .current_model = identity});
+  };
+  const Bytes plain = welcome(0x2e, nullptr);
+  const Bytes gives_models = welcome(kFeatureFetch, nullptr);
+  const Bytes pongs[] = {make_pong(1), make_pong(2), make_pong(3)};
+  const auto answer = [&](std::uint64_t id) { return make_answer(id, scores, {.compute_ns = 1}); };
+  const auto piece = [](std::uint64_t fetch_id, std::uint64_t offset) {
+    Bytes frame = make_piece(fetch_id, 300, static_cast<std::uint32_t>(300 - offset));
+    frame.resize(frame.size() + 300 - offset, std::byte{9});
+    return frame;
+  };
+  const auto busy = [](std::uint64_t id) {
+    return make_error(id, fbs::ErrorCode::Busy, "full", 1000);
+  };
+  write("answered", 0,
+        {welcome(0x2e, &profile), pongs[0], pongs[1], pongs[2], answer(1), answer(2)}, {answer(3)});
+  write("pinged", 0,
+        {make_ping(9), plain, pongs[0], make_ping(8), pongs[1], pongs[2], make_ping(7)},
+        {answer(3), answer(2), answer(1), answer(9)});
+  write("late", fuzz::kAgentIsLeftWaiting, {plain, pongs[0], pongs[1], pongs[2]},
+        {answer(1), make_error(2, fbs::ErrorCode::Cancelled, "as asked"), answer(3)});
+  write("busy", 0, {plain, pongs[0], pongs[1], pongs[2], busy(1), busy(2)}, {answer(3)});
+  write("goodbye", 0, {plain, pongs[0], pongs[1], pongs[2], make_goodbye("soon"), answer(2)},
+        {answer(1)});
+  write("bad_request", 0,
+        {plain, pongs[0], pongs[1], pongs[2],
+         make_error(2, fbs::ErrorCode::BadRequest, "no such cut"), answer(1)},
+        {});
+  write("refused", 0, {make_error(0, fbs::ErrorCode::VersionMismatch, "versions 7 to 9")}, {});
+  write("other_version", 0, {make_welcome({.server = "s", .protocol_version = 7})}, {});
+  write("wrong_pong", 0, {plain, pongs[1]}, {});
+  write("fetched", fuzz::kAgentFetches, {gives_models, piece(1, 0)}, {piece(2, 10)});
+  write("fetched_by_name", fuzz::kAgentFetches | fuzz::kAgentNamesModel,
+        {gives_models, make_ping(1), piece(1, 0)}, {piece(2, 10)});
+  write("not_found", fuzz::kAgentFetches,
+        {gives_models, make_error(1, fbs::ErrorCode::NotFound, "not held")}, {piece(2, 10)});
+  write("wrong_piece", fuzz::kAgentFetches, {gives_models, piece(1, 1)},
+        {gives_models, piece(2, 10)});
+  write("no_models", fuzz::kAgentFetches, {plain}, {gives_models});
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
@@ -299,6 +371,7 @@ int main(int argc, char** argv) {
     write_seeds(argv[1]);
     write_sessions(argv[1]);
     write_pictures(argv[1]);
+    write_agent_sessions(argv[1]);
     write_codec_seeds(argv[1]);
     write_spool_seeds(argv[1]);
   } catch (const std::exception& error) {

@@ -13,6 +13,7 @@
 
 #include "engine/importer/importer.h"
 #include "schemas/exit_code.h"
+#include "schemas/model_folder.h"
 #include "schemas/model_preamble.h"
 #include "schemas/model_reader.h"
 #include "tests/support/onnx_writer.h"
@@ -167,6 +168,67 @@ TEST_CASE("a device that holds a head takes the new head, tested with the server
   CHECK(update.records.at(0).at("received_bytes").get<std::uint64_t>() <
         std::filesystem::file_size(second) / 2);
   CHECK(releases.scores(releases.folder, server, "5") == releases.scores(second, server, "5"));
+}
+
+TEST_CASE("--storage is a cap on both versions together") {
+  const Releases releases;
+  const std::string first = releases.release("first", 1);
+  const std::string second = releases.release("second", 2);
+  const RunningServer before({first});
+  const RunningServer server({first, second});
+  releases.fetch(before);
+  const auto held = model_folder_bytes(releases.folder);
+  REQUIRE(held.is_ok());
+  const auto update_within = [&](std::uint64_t bytes) {
+    return run_agent(releases.update_words(server, {"--storage", std::to_string(bytes)}));
+  };
+  for (const std::uint64_t more : {std::uint64_t{0}, std::uint64_t{1'000}, *held / 2}) {
+    CAPTURE(more);
+    const AgentRun refused = update_within(*held + more);
+    CHECK(refused.exit_code == code(ExitCode::kCapTooSmall));
+    CHECK(refused.err.find("--storage") != std::string::npos);
+    CHECK(*model_folder_bytes(releases.folder) <= *held + more);
+    CHECK(identity_of(releases.folder) == identity_of(first));
+    CHECK(releases.scores(releases.folder, server, "all") == releases.scores(first, server, "all"));
+  }
+  const AgentRun taken = update_within(2 * *held + 10'000);
+  CHECK_MESSAGE(taken.exit_code == 0, taken.err);
+  CHECK(identity_of(releases.folder) == identity_of(second));
+}
+
+TEST_CASE("a self-test that was begun twice and never ended is not begun a third time") {
+  const Releases releases;
+  const std::string first = releases.release("first", 1);
+  const std::string second = releases.release("second", 2);
+  const RunningServer before({first});
+  const RunningServer server({first, second});
+  releases.fetch(before);
+  // As a device leaves it that died in the test.
+  const auto leave_trial = [&](std::uint32_t starts) {
+    auto state = read_model_folder_state(releases.folder);
+    REQUIRE_MESSAGE(state.is_ok(), state.status().message());
+    const auto file = ModelFile::open(second);
+    REQUIRE(file.is_ok());
+    state->trial = {.identity = (*file)->identity(), .starts = starts};
+    REQUIRE(write_model_folder_state(releases.folder, *state).is_ok());
+  };
+  leave_trial(2);
+  const AgentRun refused = run_agent(releases.update_words(server));
+  CHECK(refused.exit_code == code(ExitCode::kSelfTestFailed));
+  CHECK(refused.records.at(0).at("outcome") == "refused");
+  CHECK(refused.err.find("begun before and never ended") != std::string::npos);
+  CHECK(identity_of(releases.folder) == identity_of(first));
+  CHECK(releases.scores(releases.folder, server, "all") == releases.scores(first, server, "all"));
+  // It stays refused, until somebody says otherwise: then it is as if it had never been tried.
+  CHECK(run_agent(releases.update_words(server)).exit_code == code(ExitCode::kSelfTestFailed));
+  leave_trial(1);
+  const AgentRun taken = run_agent(releases.update_words(server, {"--retry-refused"}));
+  CHECK_MESSAGE(taken.exit_code == 0, taken.err);
+  CHECK(identity_of(releases.folder) == identity_of(second));
+  const auto state = read_model_folder_state(releases.folder);
+  REQUIRE(state.is_ok());
+  CHECK_FALSE(state->trial.has_value());
+  CHECK(state->refused.empty());
 }
 
 TEST_CASE("killed at any moment, an update leaves a version that runs") {

@@ -73,6 +73,7 @@ TEST_CASE("profiles of each version are read, and what a version holds is still 
   const std::pair<const char*, ProfileData> versions[] = {
       {"profile_v1.clvp", test::sample_profile()},
       {"profile_v2.clvp", test::sample_profile_v2()},
+      {"profile_v3.clvp", test::sample_profile_v3()},
       {"profile_v4.clvp", test::sample_profile_v4()}};
   for (const auto& [file, content] : versions) {
     const char* const name = file;  // clang 14 captures no binding

@@ -22,6 +22,7 @@ struct ForgetfulFolder::Disk {
   std::uint64_t capacity = UINT64_MAX;
   unsigned failing_syncs = 0;
   std::uint64_t syncs = 0;
+  std::uint64_t appended_bytes = 0;
 
   [[nodiscard]] std::uint64_t used() const {
     std::uint64_t sum = 0;
@@ -50,6 +51,7 @@ class File final : public agent::AppendFile {
     const std::size_t fits = std::min<std::uint64_t>(room, bytes.size());
     content_->now.insert(content_->now.end(), bytes.begin(),
                          bytes.begin() + static_cast<std::ptrdiff_t>(fits));
+    disk_.appended_bytes += fits;
     if (fits == bytes.size()) return Status::ok();
     return {StatusCode::kResourceExhausted, "the disk is full"};
   }
@@ -120,6 +122,7 @@ void ForgetfulFolder::lose_power(std::uint64_t seed) {
 void ForgetfulFolder::set_capacity(std::uint64_t bytes) { disk_->capacity = bytes; }
 void ForgetfulFolder::fail_syncs(unsigned count) { disk_->failing_syncs = count; }
 std::uint64_t ForgetfulFolder::syncs() const { return disk_->syncs; }
+std::uint64_t ForgetfulFolder::appended_bytes() const { return disk_->appended_bytes; }
 
 std::vector<std::byte> ForgetfulFolder::content(const std::string& name) const {
   return disk_->now.at(name)->now;

@@ -32,6 +32,8 @@ class ForgetfulFolder final : public agent::Folder {
   [[nodiscard]] std::vector<std::byte> content(const std::string& name) const;
   void set_content(const std::string& name, const std::vector<std::byte>& bytes);
   [[nodiscard]] std::uint64_t syncs() const;
+  // Since the start, whatever became of them.
+  [[nodiscard]] std::uint64_t appended_bytes() const;
 
   [[nodiscard]] Result<std::vector<std::string>> names() const override;
   [[nodiscard]] Result<std::unique_ptr<agent::AppendFile>> create(const std::string& name) override;

@@ -51,6 +51,13 @@ ProfileData sample_profile_v2() {
   return profile;
 }
 
+ProfileData sample_profile_v3() {
+  ProfileData profile = sample_profile_v2();
+  profile.variants[1].compared_pictures = 150;
+  profile.variants[1].differing_pictures = 2;
+  return profile;
+}
+
 ProfileData sample_profile_v4() {
   ProfileData profile = sample_profile_v2();
   profile.variants[1].compared_pictures = 150;

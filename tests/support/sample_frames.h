@@ -24,6 +24,8 @@ struct SampleFrame {
 [[nodiscard]] ProfileData sample_profile();
 // The same with everything that version 2 of the profile file adds.
 ProfileData sample_profile_v2();
+// The same with what version 3 adds.
+ProfileData sample_profile_v3();
 // The same with what version 4 adds.
 ProfileData sample_profile_v4();
 
