@@ -212,13 +212,15 @@ Session::Outbound Session::take_outbound() {
   return next;
 }
 
-// Each byte that the system takes is progress: over a slow link a piece needs a minute.
+// Each byte that the system takes is progress: over a slow link a piece needs a minute. A peer that
+// takes a byte now and then has the time of the slowest link for the whole.
 asio::awaitable<bool> Session::write_frame(Outbound outbound) {
   std::array<asio::const_buffer, 2> parts{
       asio::buffer(outbound.frame.data(), outbound.frame.size()),
       asio::buffer(outbound.attachment.data(), outbound.attachment.size())};
+  const Clock::time_point latest = transfer_deadline(asio::buffer_size(parts));
   while (asio::buffer_size(parts) > 0) {
-    watchdog_.expect_write(context_.options.stall_timeout);
+    watchdog_.expect_write_until(std::min(latest, Clock::now() + context_.options.stall_timeout));
     const auto [error, count] = co_await socket_.async_write_some(parts, as_result);
     watchdog_.write_done();
     context_.stats.bytes_out += count;

@@ -118,7 +118,8 @@ class Session final : public ReplyTaker, public std::enable_shared_from_this<Ses
   asio::awaitable<std::size_t> await_frame(std::span<std::byte> header);
   void expect_frame();
   [[nodiscard]] Clock::time_point frame_deadline() const;
-  [[nodiscard]] Clock::time_point attachment_deadline(std::uint64_t bytes) const;
+  // For so many bytes, of an attachment or of a frame of ours, from now.
+  [[nodiscard]] Clock::time_point transfer_deadline(std::uint64_t bytes) const;
   asio::awaitable<bool> read_frame(Incoming& frame);
   asio::awaitable<bool> skip_attachment(std::uint64_t bytes);
 

@@ -5,12 +5,6 @@
 #include "server/session.h"
 
 namespace cleave::server {
-namespace {
-
-// Slower than this over a whole attachment is an attack or a link that no split helps.
-constexpr std::uint64_t kSlowestBytesPerSecond = 1000;
-
-}  // namespace
 
 asio::awaitable<bool> Session::read_exactly(std::span<std::byte> bytes, Clock::time_point latest) {
   silence_ = Silence::kWithinFrame;
@@ -57,9 +51,10 @@ Clock::time_point Session::frame_deadline() const {
   return protocol_.welcomed() ? Clock::now() + context_.options.stall_timeout : handshake_deadline_;
 }
 
-Clock::time_point Session::attachment_deadline(std::uint64_t bytes) const {
-  return Clock::now() + context_.options.stall_timeout +
-         std::chrono::seconds(bytes / kSlowestBytesPerSecond);
+Clock::time_point Session::transfer_deadline(std::uint64_t bytes) const {
+  const ServerOptions& options = context_.options;
+  return Clock::now() + options.stall_timeout +
+         std::chrono::milliseconds(1000 * bytes / options.slowest_bytes_per_second);
 }
 
 asio::awaitable<bool> Session::read_frame(Incoming& frame) {
@@ -94,7 +89,7 @@ asio::awaitable<bool> Session::read_frame(Incoming& frame) {
 }
 
 asio::awaitable<bool> Session::skip_attachment(std::uint64_t bytes) {
-  const Clock::time_point latest = attachment_deadline(bytes);
+  const Clock::time_point latest = transfer_deadline(bytes);
   while (bytes > 0) {
     const auto step =
         static_cast<std::size_t>(std::min<std::uint64_t>(bytes, context_.scrap.size()));

@@ -27,7 +27,7 @@ asio::awaitable<bool> Session::handle_resend(Resend resend, RequestDesk::LookUp 
 
 // Into bytes of its own: the scrap is everybody's, also between two reads.
 asio::awaitable<bool> Session::sample_attachment(Resend& resend) {
-  const Clock::time_point latest = attachment_deadline(resend.shape.attachment_bytes);
+  const Clock::time_point latest = transfer_deadline(resend.shape.attachment_bytes);
   AttachmentSample sample(resend.shape.attachment_bytes);
   std::array<std::byte, 4096> some;
   for (std::uint64_t left = resend.shape.attachment_bytes; left > 0;) {

@@ -100,6 +100,12 @@ Status TailWorker::bind_inputs(TailJob& job, Prepared& prepared) {
   return Status::ok();
 }
 
+std::span<const BoundaryBuffer> TailWorker::inputs(const TailJob& job) const {
+  const auto at = prepared_.find({job.model, job.variant});
+  if (at == prepared_.end() || at->second.executor == nullptr) return {};
+  return at->second.executor->inputs();
+}
+
 void TailWorker::compute(TailJob& job) {
   const auto started = Clock::now();
   job.queue_ns = nanoseconds_between(job.arrived, started);

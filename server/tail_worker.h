@@ -6,6 +6,7 @@
 
 #include <map>
 #include <memory>
+#include <span>
 #include <utility>
 #include <vector>
 
@@ -22,6 +23,10 @@ class TailWorker {
 
   // Fills the worker's part of `job`: scores, or an error. Does not call job.done.
   void compute(TailJob& job);
+
+  // Where the executor for the job's model and variant read its inputs last; until the next
+  // compute(). Empty: it computed nothing yet.
+  [[nodiscard]] std::span<const BoundaryBuffer> inputs(const TailJob& job) const;
 
  private:
   struct Prepared {

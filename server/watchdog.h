@@ -21,7 +21,7 @@ class Watchdog {
   // The reader (writer) must make progress within `timeout` from now.
   void expect_read(Clock::duration timeout) { arm(read_, Clock::now() + timeout); }
   void expect_read_until(Clock::time_point deadline) { arm(read_, deadline); }
-  void expect_write(Clock::duration timeout) { arm(write_, Clock::now() + timeout); }
+  void expect_write_until(Clock::time_point deadline) { arm(write_, deadline); }
   void read_done() { read_.reset(); }
   void write_done() { write_.reset(); }
   void stop();

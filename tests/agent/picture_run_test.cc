@@ -123,7 +123,7 @@ struct RunBench {
     CapsWatch watch(
         {}, [] { return DeviceCaps{}; }, kAnHour);
     PictureRun run(io.get_executor(), 1, pipeline, used, delivery.get(), bench.model->header(),
-                   ReportOptions{}, watch, jitter);
+                   ReportOptions{}, watch, nullptr, jitter);
     PictureQueue queue(io.get_executor(), 8, QueueFull::kBlock, nullptr);
     queue.fill(pictures);
     asio::steady_timer stop(io);

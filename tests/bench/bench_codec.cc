@@ -8,7 +8,9 @@
 #include <nlohmann/json.hpp>
 
 #include "tests/bench/codec_bench.h"
+#include "tests/bench/codec_speed.h"
 #include "tests/bench/codec_synthetic.h"
+#include "tests/support/sanitized.h"
 #include "tests/support/shared_data.h"
 
 namespace {
@@ -118,6 +120,33 @@ int judge_synthetic() {
   return result;
 }
 
+// Of optimized code alone: what checks itself, or was built to be stepped through, has no speed.
+int judge_speed() {
+#ifdef __OPTIMIZE__
+  constexpr bool kJudged = !test::kSanitized;
+#else
+  constexpr bool kJudged = false;
+#endif
+  const auto lines = bench_speed();
+  if (!lines.is_ok()) {
+    std::fprintf(stderr, "bench_codec: %s\n", lines.status().message().c_str());
+    return 1;
+  }
+  int result = 0;
+  for (const SpeedLine& line : *lines) {
+    std::printf(
+        "speed, %s: M elements/s in %.0f, out %.0f; cycles an element in %.1f, out %.1f (at most "
+        "%.0f)\n",
+        line.form.c_str(), line.encode_per_s / 1e6, line.decode_per_s / 1e6, line.encode_cycles,
+        line.decode_cycles, line.most_cycles);
+    if (kJudged && !line.is_within()) {
+      std::fprintf(stderr, "bench_codec: %s: slower than its floor\n", line.form.c_str());
+      result = 1;
+    }
+  }
+  return result;
+}
+
 struct Options {
   std::vector<std::string> networks = codec_network_names();
   std::size_t cuts = 1000;
@@ -155,7 +184,9 @@ int run_all(const Options& options) {
     }
   }
   if (options.json) std::printf("%s\n", reports.dump(2).c_str());
-  return options.smoke ? judge_synthetic() : 0;
+  if (!options.smoke) return 0;
+  const int coding = judge_synthetic();
+  return std::max(coding, judge_speed());
 }
 
 }  // namespace
@@ -176,7 +207,8 @@ int main(int argc, char** argv) {
   app.add_flag("--json", options.json, "Print everything as JSON");
   app.add_flag(
       "--smoke", options.smoke,
-      "A seeded network and pictures, and synthetic tensors: fails when a codec got worse");
+      "A seeded network and pictures, and synthetic tensors: fails when a codec got worse, or "
+      "slower than its floor");
   app.footer(
       "Bits are of an element of the cut, or of a pixel's channel. Every third photo calibrates, "
       "the others are measured; speed is of one core, the median of the photos.");

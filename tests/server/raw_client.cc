@@ -9,6 +9,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 
 #include "schemas/frame.h"
@@ -57,6 +58,11 @@ void RawClient::set_non_blocking() const { fcntl(socket_, F_SETFL, O_NONBLOCK); 
 bool RawClient::send_some(std::span<const std::byte> bytes) const {
   return ::send(socket_, bytes.data(), bytes.size(), MSG_NOSIGNAL) ==
          static_cast<ssize_t>(bytes.size());
+}
+
+std::size_t RawClient::send_what_fits(std::span<const std::byte> bytes) const {
+  const ssize_t count = ::send(socket_, bytes.data(), bytes.size(), MSG_NOSIGNAL);
+  return static_cast<std::size_t>(std::max<ssize_t>(count, 0));
 }
 
 void RawClient::end_sending() const { shutdown(socket_, SHUT_WR); }

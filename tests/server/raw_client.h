@@ -32,6 +32,8 @@ class RawClient {
   void set_non_blocking() const;
   // Without waiting; false when the socket takes no more now.
   bool send_some(std::span<const std::byte> bytes) const;
+  // Of a non-blocking one: the bytes that the socket takes now; 0 also when the server has closed.
+  [[nodiscard]] std::size_t send_what_fits(std::span<const std::byte> bytes) const;
 
   // Nothing more will be sent.
   void end_sending() const;

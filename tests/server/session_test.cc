@@ -171,7 +171,7 @@ TEST_CASE("a client that does not speak the protocol is told so and closed") {
   }
 }
 
-TEST_CASE("a request that does not fit the model is refused before its bytes are read") {
+TEST_CASE("a request that does not fit the model is refused before anything is allocated or read") {
   Fixture fixture;
   const std::uint64_t right_bytes = fixture.cuts()[2].boundary_bytes;
   struct Wrong {
@@ -207,6 +207,13 @@ TEST_CASE("a request that does not fit the model is refused before its bytes are
   REQUIRE(client.send(make_request({.request_id = 5, .cut = 2}, std::uint64_t{1} << 40)));
   CHECK(receive_error(client)->code() == fbs::ErrorCode::Protocol);
   CHECK(client.closed_within(5'000));
+  // Nor was anything set aside for any of them.
+  CHECK(fixture.stats().peak_payload_bytes == 0);
+  RawClient right(fixture.server.port());
+  fixture.greet(right);
+  REQUIRE(fixture.request(right, 6, 2, fixture.boundary(2, 1)));
+  (void)receive_answer(right);
+  CHECK(fixture.stats().peak_payload_bytes >= right_bytes);
 }
 
 }  // namespace cleave::test

@@ -2,15 +2,24 @@
 #include "tests/server/tls_client.h"
 
 #include <doctest/doctest.h>
+#include <netinet/in.h>
+#include <sys/socket.h>
 
 #include <array>
 #include <utility>
 
 namespace cleave::test {
 
-TlsClient::TlsClient(std::uint16_t port, std::shared_ptr<const TlsContext> context)
+TlsClient::TlsClient(std::uint16_t port, std::shared_ptr<const TlsContext> context,
+                     std::uint8_t from)
     : stream_(io_.get_executor()) {
-  stream_.tcp_socket().connect({asio::ip::address_v4::loopback(), port});
+  // The port is chosen when it connects: else a flood of clients would use all of them up.
+  const int on = 1;
+  auto& socket = stream_.tcp_socket();
+  socket.open(asio::ip::tcp::v4());
+  setsockopt(socket.native_handle(), IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, &on, sizeof(on));
+  socket.bind({asio::ip::address_v4((INADDR_LOOPBACK & ~0xFFU) | from), 0});
+  socket.connect({asio::ip::address_v4::loopback(), port});
   error_ = wait(stream_.connect_tls(std::move(context), "127.0.0.1"));
 }
 

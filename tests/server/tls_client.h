@@ -16,8 +16,9 @@ namespace cleave::test {
 
 class TlsClient {
  public:
-  // Connects and shakes hands with the server at 127.0.0.1; error() says how it went.
-  TlsClient(std::uint16_t port, std::shared_ptr<const TlsContext> context);
+  // Connects from 127.0.0.`from` and shakes hands with the server at 127.0.0.1; error() says how
+  // it went.
+  TlsClient(std::uint16_t port, std::shared_ptr<const TlsContext> context, std::uint8_t from = 1);
 
   // Of the last operation.
   [[nodiscard]] const error_code& error() const { return error_; }

@@ -1,0 +1,141 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Floods from one address over TLS, where an attempt that is let in costs the one network thread a
+// handshake; an agent at another address is answered all the while.
+#include <doctest/doctest.h>
+#include <openssl/bio.h>
+#include <openssl/ssl.h>
+
+#include <algorithm>
+#include <atomic>
+#include <memory>
+#include <string>
+#include <thread>
+
+#include "tests/server/session_fixture.h"
+#include "tests/server/tls_client.h"
+#include "tests/support/certificates.h"
+#include "tests/support/temporary_folder.h"
+
+namespace cleave::test {
+namespace {
+
+constexpr std::uint8_t kFlooderAddress = 2, kAgentAddress = 3;
+constexpr unsigned kFloodAttempts = 10'000;
+
+// A server that asks for certificates, and contexts of those who come.
+struct FloodBench {
+  TemporaryFolder folder;
+  TestAuthority authority{folder.path().string(), "ours"};
+  std::shared_ptr<const TlsContext> agent = context("gate 2");
+  std::shared_ptr<const TlsContext> flooder = context("gate 3");
+  Fixture fixture{[this](server::ServerOptions& options) {
+    options.trust.tls = authority.issue("server", {.name = "server", .sans = {"IP:127.0.0.1"}});
+    options.trust.tls.ca = authority.file();
+  }};
+
+  std::shared_ptr<const TlsContext> context(const std::string& name) {
+    TlsFiles files = authority.issue(name, {.name = name, .sans = {}});
+    files.ca = authority.file();
+    auto context = TlsContext::load(files, TlsRole::kAgent);
+    REQUIRE_MESSAGE(context.is_ok(), context.status().message());
+    return std::move(context).value();
+  }
+};
+
+// What a TLS client says first.
+std::vector<std::byte> client_hello(const TlsContext& context) {
+  const std::unique_ptr<SSL, decltype(&SSL_free)> session(SSL_new(context.handle()), SSL_free);
+  REQUIRE(session != nullptr);
+  SSL_set_bio(session.get(), BIO_new(BIO_s_mem()), BIO_new(BIO_s_mem()));
+  SSL_set_connect_state(session.get());
+  REQUIRE(SSL_do_handshake(session.get()) == -1);
+  BIO* said = SSL_get_wbio(session.get());
+  std::vector<std::byte> bytes(BIO_ctrl_pending(said));
+  REQUIRE(BIO_read(said, bytes.data(), static_cast<int>(bytes.size())) ==
+          static_cast<int>(bytes.size()));
+  return bytes;
+}
+
+// Runs `flood` beside an agent that connects, asks and leaves again and again; gives the number of
+// its answers. Each is right, and none takes long.
+unsigned answers_beside(FloodBench& bench, const std::function<void()>& flood) {
+  Fixture& fixture = bench.fixture;
+  const std::vector<float> tensors = fixture.boundary(1, 1);
+  const std::vector<float> expected = fixture.expected(1, tensors);
+  std::atomic<bool> flooding{true};
+  std::thread flooder([&] {
+    flood();
+    flooding = false;
+  });
+  const auto start = std::chrono::steady_clock::now();
+  auto longest = std::chrono::steady_clock::duration::zero();
+  unsigned answered = 0;
+  while (flooding || answered == 0) {
+    const auto before = std::chrono::steady_clock::now();
+    TlsClient agent(fixture.server.port(), bench.agent, kAgentAddress);
+    CHECK_FALSE(agent.error());
+    bool sent = agent.send(make_hello({.device = "gate 2", .model_identity = fixture.identity()}));
+    const fbs::Envelope* welcome = agent.receive();
+    CHECK(welcome != nullptr);
+    sent = sent && agent.send(make_request({.request_id = 1, .cut = 1}, tensors.size() * 4)) &&
+           agent.send(std::as_bytes(std::span(tensors)));
+    CHECK(sent);
+    const fbs::Envelope* reply = agent.receive();
+    const fbs::Answer* answer = reply == nullptr ? nullptr : reply->message_as_Answer();
+    CHECK(answer != nullptr);
+    if (welcome == nullptr || answer == nullptr) break;
+    CHECK(scores_of(*answer) == expected);
+    ++answered;
+    longest = std::max(longest, std::chrono::steady_clock::now() - before);
+    std::this_thread::sleep_for(milliseconds(20));
+  }
+  flooder.join();
+  const auto took = std::chrono::steady_clock::now() - start;
+  CHECK(longest < std::chrono::seconds(5));
+  CHECK(took < std::chrono::seconds(120));
+  MESSAGE(kFloodAttempts << " attempts in "
+                         << std::chrono::duration_cast<milliseconds>(took).count() << " ms, "
+                         << answered << " answers, the slowest after "
+                         << std::chrono::duration_cast<milliseconds>(longest).count() << " ms");
+  return answered;
+}
+
+}  // namespace
+
+TEST_CASE("10,000 attempts from one address that begin TLS and leave it at that") {
+  FloodBench bench;
+  const std::vector<std::byte> hello = client_hello(*bench.flooder);
+  // They stay: many more than one address may have in a handshake.
+  std::vector<std::unique_ptr<RawClient>> kept(400);
+  const unsigned answered = answers_beside(bench, [&] {
+    for (unsigned i = 0; i < kFloodAttempts; ++i) {
+      auto& place = kept[i % kept.size()];
+      place = std::make_unique<RawClient>(bench.fixture.server.port(), 0, kFlooderAddress);
+      (void)place->send(hello);  // one that was not let in is closed by now
+    }
+  });
+  const server::ServerStats stats = bench.fixture.stats();
+  CHECK(stats.answers == answered);
+  CHECK(stats.tls_handshakes == answered);
+  CHECK(stats.refused_address_rate + stats.refused_address_handshakes > kFloodAttempts / 2);
+}
+
+TEST_CASE("10,000 attempts from one address that shake hands to the end, if they may, and leave") {
+  FloodBench bench;
+  std::atomic<unsigned> shaken{0};
+  const unsigned answered = answers_beside(bench, [&] {
+    for (unsigned i = 0; i < kFloodAttempts; ++i) {
+      const TlsClient client(bench.fixture.server.port(), bench.flooder, kFlooderAddress);
+      if (!client.error()) ++shaken;
+    }
+  });
+  const server::ServerStats stats = bench.fixture.stats();
+  CHECK(stats.answers == answered);
+  CHECK(stats.sessions == answered);
+  // At first four seconds' worth at once, then as many a second as an address may.
+  CHECK(shaken >= 4 * server::AddressLimits{}.connections_per_second);
+  CHECK(stats.refused_address_rate > kFloodAttempts / 10);
+}
+
+}  // namespace cleave::test
