@@ -28,6 +28,11 @@ namespace {
 using Pixels = std::vector<std::uint8_t>;
 using Crossing = std::vector<AlignedBuffer>;
 
+// What crosses, and a codec with its output, each no more than the tensors and a little; to
+// compare, also what entered and what is decoded.
+constexpr std::uint64_t kHeldToTime = 3;
+constexpr std::uint64_t kHeldToCompare = kHeldToTime + 2;
+
 Status no_survey_memory() {
   return {StatusCode::kResourceExhausted, "no memory for what crosses the cuts"};
 }
@@ -54,8 +59,11 @@ class VariantSurvey {
   // Whether the whole network and what is compared beside it fit `room_bytes`. Errors: those of
   // plan_head_memory() and BoundaryCodec::create().
   Result<bool> fits(std::uint64_t room_bytes) const;
-  // `compare`: the weights of the whole network are held, and answers compared.
-  Status take(const Pixels& pixels, bool compare, const std::function<void()>& cut_done);
+  // The weights of the whole network are held, and answers compared.
+  Status compare_answers(const Pixels& pixels, const std::function<void()>& cut_done);
+  // The time of encoding alone, at the cuts whose tensors, with a codec and its output, have room.
+  Status time_encoding(const Pixels& pixels, std::uint64_t room_bytes,
+                       const std::function<void()>& cut_done);
   [[nodiscard]] std::size_t cut_count() const { return cuts_.size(); }
   // `pictures` 0: a made-up one was taken.
   void note(std::size_t pictures, bool compared, ProfileData& profile) const;
@@ -114,9 +122,7 @@ Result<bool> VariantSurvey::fits(std::uint64_t room_bytes) const {
   // At cut 0 a JPEG's pixels, and the values that they give.
   std::uint64_t crossing = 3 * all[0].boundary_bytes;
   for (const OpIndex cut : cuts_) {
-    // What entered, what crosses, what is decoded, and a codec with its output, each no more than
-    // the tensors and a little.
-    crossing = std::max(crossing, 5 * all[cut].boundary_bytes);
+    crossing = std::max(crossing, kHeldToCompare * all[cut].boundary_bytes);
   }
   const std::uint64_t needed =
       heads[0].total() + heads[0].arena_bytes + packing + crossing + kHeadOtherBytes;
@@ -169,20 +175,33 @@ Result<std::size_t> VariantSurvey::answer(const Crossing& crossing) {
   return best_class(tail_.executor().outputs()[0].f32());
 }
 
-Status VariantSurvey::take(const Pixels& pixels, bool compare,
-                           const std::function<void()>& cut_done) {
+Status VariantSurvey::compare_answers(const Pixels& pixels, const std::function<void()>& cut_done) {
   CLEAVE_RETURN_IF_ERROR(enter(pixels));
-  if (compare) {
-    CLEAVE_RETURN_IF_ERROR(whole_.prepare({0, op_count()}));
-    CLEAVE_ASSIGN_OR_RETURN(expected_, answer(crossing_));
-  }
-  CLEAVE_RETURN_IF_ERROR(survey_picture(pixels, compare));
+  CLEAVE_RETURN_IF_ERROR(whole_.prepare({0, op_count()}));
+  CLEAVE_ASSIGN_OR_RETURN(expected_, answer(crossing_));
+  CLEAVE_RETURN_IF_ERROR(survey_picture(pixels, /*compare=*/true));
   for (const OpIndex cut : cuts_) {
     CLEAVE_RETURN_IF_ERROR(advance(cut));
-    // Where the whole does not fit, codecs have the room that the head had: the next one's weights
-    // are packed anew anyway.
-    if (!compare) release_network();
-    CLEAVE_RETURN_IF_ERROR(survey_cut(cut, compare));
+    CLEAVE_RETURN_IF_ERROR(survey_cut(cut, /*compare=*/true));
+    cut_done();
+  }
+  return Status::ok();
+}
+
+Status VariantSurvey::time_encoding(const Pixels& pixels, std::uint64_t room_bytes,
+                                    const std::function<void()>& cut_done) {
+  const std::vector<Cut> all = find_cuts(model_->header(), variant_);
+  CLEAVE_RETURN_IF_ERROR(enter(pixels));
+  CLEAVE_RETURN_IF_ERROR(survey_picture(pixels, /*compare=*/false));
+  for (const OpIndex cut : cuts_) {
+    // A device without that room cannot use the cut either; the next one is reached from the one
+    // before it.
+    if (kHeldToTime * all[cut].boundary_bytes <= room_bytes) {
+      CLEAVE_RETURN_IF_ERROR(advance(cut));
+      // Codecs have the room that the head had: the next one's weights are packed anew anyway.
+      release_network();
+      CLEAVE_RETURN_IF_ERROR(survey_cut(cut, /*compare=*/false));
+    }
     cut_done();
   }
   return Status::ok();
@@ -372,17 +391,20 @@ Status survey_codecs(const std::shared_ptr<const ModelFile>& model,
     const std::string name = header.variants()->Get(v)->name()->str();
     if (find_variant(profile, name) == nullptr) continue;
     VariantSurvey survey(model, v, options);
-    CLEAVE_ASSIGN_OR_RETURN(const bool fits, survey.fits(room_within(options.ram_bytes)));
+    const std::uint64_t room_bytes = room_within(options.ram_bytes);
+    CLEAVE_ASSIGN_OR_RETURN(const bool fits, survey.fits(room_bytes));
     const bool compare = fits && !decoded.empty();
     if (!fits && !decoded.empty()) {
       note += (note.empty() ? "" : ", ") + name;
     }
     const std::span<const Pixels> taken(compare ? decoded : made_up);
     std::size_t done = 0;
+    const auto cut_done = [&] {
+      if (options.progress) options.progress(++done, taken.size() * survey.cut_count());
+    };
     for (const Pixels& pixels : taken) {
-      CLEAVE_RETURN_IF_ERROR(survey.take(pixels, compare, [&] {
-        if (options.progress) options.progress(++done, taken.size() * survey.cut_count());
-      }));
+      CLEAVE_RETURN_IF_ERROR(compare ? survey.compare_answers(pixels, cut_done)
+                                     : survey.time_encoding(pixels, room_bytes, cut_done));
     }
     survey.note(compare ? decoded.size() : 0, compare, profile);
   }

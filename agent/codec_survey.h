@@ -42,10 +42,10 @@ struct CodecSurveyOptions {
 // encoded, decoded, and finished from what was decoded. Without a picture, or where the whole
 // network does not fit `ram_bytes`, a made-up one is encoded at each cut, for the time alone:
 // `note` then says why, if there were pictures and want of room is the reason. Nothing of the
-// network is held then beside what crosses and the codec, so that this takes no more than the
-// largest of: what runs from one cut to the next, and what crosses with a codec and its output.
-// That is not held to `ram_bytes`. Errors: those of Weights::create, Executor::prepare and
-// BoundaryCodec::create; kResourceExhausted.
+// network is held then beside what crosses and the codec, and cuts where these and the codec's
+// output are over `ram_bytes` are left out. What runs from one cut to the next is not held to
+// `ram_bytes`. Errors: those of Weights::create, Executor::prepare and BoundaryCodec::create;
+// kResourceExhausted.
 [[nodiscard]] Status survey_codecs(const std::shared_ptr<const ModelFile>& model,
                                    std::span<const std::string> pictures,
                                    const CodecSurveyOptions& options, ProfileData& profile,

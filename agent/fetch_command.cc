@@ -12,6 +12,7 @@
 #include "agent/caps_report.h"
 #include "agent/commands.h"
 #include "agent/fetch_progress.h"
+#include "agent/folder_lock.h"
 #include "agent/model_fetch.h"
 #include "agent/model_parts.h"
 #include "schemas/model_folder.h"
@@ -178,7 +179,7 @@ int fetch_command(const CommandOptions& options) {
   }
   const auto overrides = read_overrides(options.caps);
   if (!overrides.is_ok()) return fail(ExitCode::kUsage, overrides.status().message());
-  const auto lock = lock_model_folder(options.output);
+  const auto lock = FolderLock::take(options.output);
   if (!lock.is_ok()) return fail(ExitCode::kIo, lock.status().message());
   const auto identity = known_identity(options);
   if (!identity.is_ok()) return fail(exit_code_of(identity.status()), identity.status().message());

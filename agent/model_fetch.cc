@@ -1,10 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "agent/model_fetch.h"
 
-#include <fcntl.h>
-#include <sys/file.h>
-#include <sys/stat.h>
-
 #include <algorithm>
 #include <cstdio>
 #include <filesystem>
@@ -16,7 +12,6 @@
 #include "schemas/atomic_file.h"
 #include "schemas/model_folder.h"
 #include "schemas/model_preamble.h"
-#include "schemas/uninterrupted.h"
 
 namespace cleave::agent {
 namespace {
@@ -67,22 +62,6 @@ class ModelFetch::Attempts {
   Backoff backoff_;
 };
 
-Result<FileDescriptor> lock_model_folder(const std::string& folder) {
-  if (::mkdir(folder.c_str(), 0777) == 0) {
-    CLEAVE_RETURN_IF_ERROR(sync_folder_of(folder));
-  } else if (errno != EEXIST) {
-    return os_error("cannot make the folder").with_context(folder);
-  }
-  const std::string path = model_lock_path(folder);
-  FileDescriptor file(uninterrupted(
-      [&] { return ::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0666); }));
-  if (!file.is_open()) return os_error("cannot lock").with_context(path);
-  if (uninterrupted([&] { return ::flock(file.get(), LOCK_EX | LOCK_NB); }) == 0) return file;
-  if (errno != EWOULDBLOCK) return os_error("cannot lock").with_context(path);
-  return Status(StatusCode::kUnavailable,
-                folder + ": another cleave-agent is fetching or updating this model");
-}
-
 ModelFetch::ModelFetch(FetchClient& client, const FetchOptions& options)
     : client_(client), options_(options) {}
 
@@ -106,10 +85,10 @@ asio::awaitable<Status> ModelFetch::fetch_header(const ModelIdentity& model) {
   // How long it is, the server will say; a header is short, and its beginning is not worth keeping.
   Status status = part.writer.restart();
   if (status.is_ok()) status = co_await fetch_part(part);
-  if (!status.is_ok()) co_return status;
-  const auto header = read_file(part.writer.path(), kMaxModelHeaderBytes);
-  if (!header.is_ok()) co_return header.status();
-  status = store_model_header(options_.folder, model, *header);
+  if (status.is_ok()) {
+    const auto header = read_file(part.writer.path(), kMaxModelHeaderBytes);
+    status = header.is_ok() ? store_model_header(options_.folder, model, *header) : header.status();
+  }
   std::remove(part.writer.path().c_str());
   co_return status;
 }

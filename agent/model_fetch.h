@@ -13,7 +13,6 @@
 #include <vector>
 
 #include "agent/fetch_client.h"
-#include "schemas/file_descriptor.h"
 #include "schemas/model_reader.h"
 #include "schemas/status.h"
 
@@ -36,10 +35,6 @@ struct FetchOptions {
   std::chrono::milliseconds first_pause{200};
   std::function<void(const FetchProgress&)> progress;  // may be empty; called after each piece
 };
-
-// Whoever changes a model folder holds this, so that two do not fetch or update at once. Makes the
-// folder (not those above it) if it is missing. Errors: kIo; kUnavailable (another process has it).
-[[nodiscard]] Result<FileDescriptor> lock_model_folder(const std::string& folder);
 
 class ModelFetch {
  public:

@@ -12,6 +12,7 @@
 
 #include "agent/commands.h"
 #include "agent/fetch_progress.h"
+#include "agent/folder_lock.h"
 #include "agent/model_fetch.h"
 #include "agent/model_parts.h"
 #include "agent/remote_self_test.h"
@@ -220,7 +221,7 @@ int update_command(const CommandOptions& options) {
   if (!old_model.is_ok()) {
     return fail(exit_code_of(old_model.status()), old_model.status().message());
   }
-  const auto lock = lock_model_folder(options.model_path);
+  const auto lock = FolderLock::take(options.model_path);
   if (!lock.is_ok()) return fail(ExitCode::kIo, lock.status().message());
   auto state = read_model_folder_state(options.model_path);
   if (!state.is_ok()) return fail(exit_code_of(state.status()), state.status().message());

@@ -88,6 +88,8 @@ Result<std::unique_ptr<LoadedModel>> load_one(const std::string& path, unsigned 
     CLEAVE_RETURN_IF_ERROR(add_decode_times(*loaded->file, v, variant, loaded->profile));
     loaded->variants.push_back(std::move(variant));
   }
+  loaded->op_times = loaded->profile;
+  loaded->op_times.coded.clear();
   return loaded;
 }
 

@@ -44,7 +44,8 @@ struct LoadedVariant {
 struct LoadedModel {
   std::shared_ptr<const ModelFile> file;
   std::vector<LoadedVariant> variants;
-  ProfileData profile;  // this machine's own time per op, and for decoding each codec
+  ProfileData profile;   // this machine's own time per op, and for decoding each codec
+  ProfileData op_times;  // the same without codecs, which agents of before these times refuse
   // Over all variants, cuts and codecs: of an attachment, and of what a request with it holds.
   std::uint64_t max_attachment_bytes = 0;
   std::uint64_t max_payload_bytes = 0;

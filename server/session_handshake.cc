@@ -133,19 +133,23 @@ void Session::welcome() {
              {"features", protocol_.features()}});
   std::span<const std::uint8_t> current_identity;
   if (current != nullptr) current_identity = current->file->identity();
-  // Agents of before there were codec times refuse a profile that has them.
-  ProfileData profile;
-  if (model != nullptr) profile = model->profile;
-  if (!protocol_.agreed(kFeatureCodecTimes)) profile.coded.clear();
-  if (!protocol_.agreed(kFeatureJpegModelSize)) {
-    constexpr auto kJpeg = static_cast<std::uint8_t>(fbs::Codec::JpegModelSize);
-    std::erase_if(profile.coded, [](const CodedBytes& coded) { return coded.codec == kJpeg; });
+  const ProfileData* profile = nullptr;
+  ProfileData without_jpegs;  // for agents of before there were these: they refuse what has them
+  if (model != nullptr) {
+    profile = protocol_.agreed(kFeatureCodecTimes) ? &model->profile : &model->op_times;
+    if (profile == &model->profile && !protocol_.agreed(kFeatureJpegModelSize)) {
+      without_jpegs = model->profile;
+      std::erase_if(without_jpegs.coded, [](const CodedBytes& coded) {
+        return coded.codec == static_cast<std::uint8_t>(fbs::Codec::JpegModelSize);
+      });
+      profile = &without_jpegs;
+    }
   }
   send(make_welcome({.server = "cleave-server",
                      .session_id = id_,
                      .max_inflight = context_.options.max_inflight,
                      .max_picture_bytes = context_.options.picture.max_file_bytes,
-                     .profile = model == nullptr ? nullptr : &profile,
+                     .profile = profile,
                      .features = protocol_.features(),
                      .heartbeat_ms = protocol_.heartbeat_ms(),
                      .current_model = current_identity,

@@ -15,6 +15,7 @@ Installs what is missing, builds, and runs the tests in tiers:
             made at the same time, the agent's look-up of names; not TLS
   qemu      kernels, operators and planner as aarch64 code under qemu-aarch64
   fuzz      each parser for 20 seconds
+  soak      five minutes, at low priority beside the tiers above
   release   everything but `slow`
 
   --quick   only the release tier's unit tests
@@ -83,6 +84,27 @@ show_findings() {
   ' "build/$1/Testing/Temporary/LastTest.log"
 }
 
+# Five minutes beside stages that measure no time: at low priority, and agents on slow links, so that
+# all of it takes a third of a processor at most. A session of its own can be ended whole.
+soak_pid=
+start_soak() {
+  setsid nice -n 10 bash tests/hil/soak --minutes 5 --uplink 2mbit >build/soak.log 2>&1 &
+  soak_pid=$!
+}
+
+end_soak() {
+  local result=0
+  wait "$soak_pid" || result=$?
+  soak_pid=
+  cat build/soak.log
+  return "$result"
+}
+
+leave() {
+  [ -z "$soak_pid" ] || kill -- "-$soak_pid" 2>/dev/null || true
+}
+trap leave EXIT
+
 # The main suite last. Its summary is printed again below what the tests found and the times.
 release_tests() {
   local log=build/release-tests.log result=0
@@ -113,6 +135,7 @@ fi
 stage "setup" bash toolchains/setup.sh --tests --tsan --cross --jobs "$jobs"
 stage "fetch peers" bash tests/support/fetch_peers.sh
 stage "build release" build release
+start_soak
 stage "build aarch64" build aarch64 --target cleave-agent cleave_qemu_tests
 stage "qemu tests" tests aarch64 -L qemu
 # The fuzzers' build has the same sanitizers: one build serves both tiers.
@@ -121,6 +144,7 @@ stage "asan tests" tests fuzz -L asan -LE slow
 stage "build tsan" build tsan --target cleave_tsan_tests
 stage "tsan tests" tests tsan -L tsan -LE slow
 stage "fuzz" bash tests/fuzz/run_fuzzers.sh "$([ "$mode" = slow ] && echo 3600 || echo 20)"
+stage "soak" end_soak
 if [ "$mode" = slow ]; then
   stage "slow tests" tests release -L slow
 fi

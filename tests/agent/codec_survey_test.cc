@@ -113,10 +113,50 @@ TEST_CASE("without pictures, or without room for the whole network, codecs are o
     }
   };
   check(0, UINT64_MAX, "");
-  check(1, 1, "no picture has the room to be decoded in");
   // Enough for a picture, and half of what a network takes besides weights and tensors.
   ::malloc_trim(0);
   check(1, resident_bytes() + kHeadOtherBytes / 2, "f32: the whole network does not fit --ram");
+}
+
+TEST_CASE("a cut whose tensors have no room is not timed, what is behind it is") {
+  constexpr std::uint32_t kSide = 256;
+  constexpr std::uint64_t kLargeBytes = std::uint64_t{kSide} * kSide * 16 * sizeof(float);
+  test::ModelBuilder builder({kSide, kSide, 3});
+  const test::Tensor large =
+      builder.conv2d(builder.input(), 16, test::WindowSpec{.window = 3, .pad = 1});
+  const test::Tensor small =
+      builder.conv2d(large, 4, test::WindowSpec{.window = 3, .stride = 32, .pad = 1});
+  builder.fully_connected(small, 5);
+  auto file = ModelFile::from_bytes(builder.build());
+  REQUIRE(file.is_ok());
+  const auto timed_cuts = [&](std::uint64_t room_bytes) {
+    ::malloc_trim(0);
+    CodecSurveyOptions options;
+    options.ram_bytes = room_bytes == UINT64_MAX ? room_bytes : resident_bytes() + room_bytes;
+    std::size_t done = 0;
+    options.progress = [&](std::size_t d, std::size_t) { done = d; };
+    ProfileData profile = table_of(**file);
+    std::string note;
+    REQUIRE(survey_codecs(*file, {}, options, profile, note).is_ok());
+    CHECK(done == 2);
+    return profile.coded.empty() ? std::vector<std::uint32_t>() : profile.coded[0].op_boundary;
+  };
+  CHECK(timed_cuts(UINT64_MAX) == std::vector<std::uint32_t>{1, 2});
+  // It alone, and not a codec and its output as well.
+  CHECK(timed_cuts(kLargeBytes * 3 / 2) == std::vector<std::uint32_t>{2});
+}
+
+TEST_CASE("without room for anything, no picture is decoded and nothing is timed") {
+  const test::TemporaryFolder folder;
+  const auto model = surveyed_model();
+  const std::vector<std::string> pictures = some_jpegs(folder, 1);
+  CodecSurveyOptions options;
+  options.ram_bytes = 1;
+  ProfileData profile = table_of(*model);
+  std::string note;
+  REQUIRE(survey_codecs(model, pictures, options, profile, note).is_ok());
+  CHECK(note.starts_with("no picture has the room to be decoded in"));
+  CHECK(profile.coded.empty());
 }
 
 TEST_CASE("variants that the profile does not have are left out") {

@@ -9,10 +9,12 @@
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/io_context.hpp>
 #include <filesystem>
+#include <fstream>
 #include <functional>
 #include <thread>
 
 #include "agent/content_writer.h"
+#include "agent/folder_lock.h"
 #include "agent/model_fetch.h"
 #include "schemas/model_folder.h"
 #include "schemas/protocol.h"
@@ -256,9 +258,26 @@ TEST_CASE("a part that was cut short goes on; one that is too long begins anew")
 
 TEST_CASE("two do not fetch into one folder at once") {
   const test::TemporaryFolder folder;
-  const auto first = lock_model_folder(folder.path().string());
+  const auto first = FolderLock::take(folder.path().string());
   REQUIRE(first.is_ok());
-  CHECK(lock_model_folder(folder.path().string()).status().code() == StatusCode::kUnavailable);
+  CHECK(FolderLock::take(folder.path().string()).status().code() == StatusCode::kUnavailable);
+}
+
+TEST_CASE("a folder into which nothing was fetched is left as it was found") {
+  const test::TemporaryFolder place;
+  const std::string there = place / "there", made = place / "made", used = place / "used";
+  std::filesystem::create_directory(there);
+  REQUIRE(FolderLock::take(there).is_ok());
+  CHECK(std::filesystem::is_empty(there));
+  REQUIRE(FolderLock::take(made).is_ok());
+  CHECK_FALSE(std::filesystem::exists(made));
+  {
+    const auto lock = FolderLock::take(used);
+    REQUIRE(lock.is_ok());
+    std::ofstream(used + "/state") << "a model";
+  }
+  CHECK(std::filesystem::exists(used + "/state"));
+  CHECK(std::filesystem::exists(model_lock_path(used)));
 }
 
 }  // namespace cleave::agent

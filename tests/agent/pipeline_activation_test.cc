@@ -14,6 +14,7 @@
 #include "engine/image/jpeg_encoder.h"
 #include "schemas/atomic_file.h"
 #include "tests/agent/scripted_server.h"
+#include "tests/engine/image/test_pictures.h"
 #include "tests/support/model_builder.h"
 #include "tests/support/temporary_folder.h"
 
@@ -62,6 +63,11 @@ struct ActivationBench {
     options.offers_activations = true;
   }
 
+  void replace_picture(std::span<const std::byte> file) {
+    REQUIRE(write_file_atomically(picture, file).is_ok());
+    file_bytes = file.size();
+  }
+
   // Room for the head and its picture alone: without a server there is no answer.
   void allow_head_alone() {
     options.caps.ram_bytes = planner->cost_at(1).edge_ram_bytes + file_bytes;
@@ -80,6 +86,7 @@ struct ActivationBench {
     Record record;
     std::optional<ActivationForm> form;
     std::vector<std::byte> bytes;
+    std::size_t file_bytes = 0;
   };
   [[nodiscard]] Outcome process(PictureTask task, const ScriptedServer* server) {
     asio::io_context io(1);
@@ -96,7 +103,8 @@ struct ActivationBench {
         },
         asio::detached);
     io.run();
-    Outcome outcome{.record = std::move(done.record), .form = {}, .bytes = {}};
+    Outcome outcome{
+        .record = std::move(done.record), .form = {}, .bytes = {}, .file_bytes = done.file.size()};
     if (done.activation) {
       outcome.form = done.activation->form;
       outcome.bytes = joined(*done.activation);
@@ -155,6 +163,33 @@ TEST_CASE("what waited is asked with again as it was, under the id that the serv
   CHECK(seen.back().cut == 1);
   CHECK(seen.back().codec == seen.front().codec);
   CHECK(seen.back().bytes == kCrossingBytes);
+}
+
+TEST_CASE("of a head that failed half-way nothing is kept but the picture's file") {
+  ActivationBench bench;
+  bench.allow_head_alone();
+  const auto waits = bench.process_file();
+  REQUIRE(waits.form.has_value());
+  CHECK(waits.file_bytes == bench.file_bytes);
+  // Both fail behind what prepares the head: its buffers are bound, and nothing is in them.
+  std::vector<std::byte> file;
+  SUBCASE("a picture that ends too early") {
+    const auto whole = read_file(bench.picture, bench.file_bytes);
+    REQUIRE(whole.is_ok());
+    file.assign(whole->begin(), whole->begin() + static_cast<std::ptrdiff_t>(whole->size() / 2));
+  }
+  SUBCASE("one that has to be decoded whole, and there is no room for that") {
+    const auto pixels = test::pattern(64, 48, 3, 1);
+    const auto png = test::make_png({.width = 64, .height = 48, .interlaced = true},
+                                    test::rows_of(pixels, 64, 3));
+    file.assign(png.begin(), png.end());
+  }
+  bench.replace_picture(file);
+  bench.allow_head_alone();
+  const auto failed = bench.process_file();
+  CHECK_FALSE(failed.record.status.is_ok());
+  CHECK(failed.file_bytes == file.size());
+  CHECK_FALSE(failed.form.has_value());
 }
 
 TEST_CASE("a server without codecs gets what waited decoded, under another id") {

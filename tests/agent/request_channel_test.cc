@@ -45,6 +45,7 @@ struct ChannelBench {
   std::vector<std::uint64_t> ended;  // ids in the order of their ends
   LinkCounters counters;
   bool stayed_open = false;
+  std::function<asio::awaitable<void>()> beside;  // runs beside them; may be empty
 
   explicit ChannelBench(const ScriptedServer& server) {
     options.server = {"127.0.0.1", server.port()};
@@ -75,6 +76,7 @@ struct ChannelBench {
         (void)co_await places.enter();
         asio::co_spawn(io, one(i), asio::detached);
       }
+      if (beside) asio::co_spawn(io, beside, asio::detached);
       for (std::size_t i = 0; i < count; ++i) (void)co_await places.enter();
       stayed_open = connection.is_open();
       if (after) after(connection);
@@ -383,6 +385,62 @@ TEST_CASE("a slow uplink is not taken for a dead server") {
   CHECK_MESSAGE(bench.statuses[0].is_ok(), bench.statuses[0].message());
   CHECK(Clock::now() - start > milliseconds(2'000));
   CHECK(bench.counters.heartbeats_missed == 0);
+}
+
+TEST_CASE("what is still on its way when a request begins is counted with it") {
+  constexpr std::size_t kBytes = 512 << 10;
+  constexpr std::size_t kStep = 4 << 10;
+  const std::size_t frame =
+      make_request({.request_id = 1, .cut = 1, .remaining_ns = 1}, kBytes).size() + kBytes;
+  // The server reads no more than the systems between them need to take the first request from the
+  // agent, whatever that is, until the second has begun.
+  std::atomic<std::size_t> may_read{0}, read{0};
+  std::atomic<bool> second_began{false};
+  std::size_t arrived = 0;
+  std::promise<void> counted;
+  const ScriptedServer server(
+      [&](ScriptedPeer& peer, int) {
+        peer.greet(kChannelIdentity);
+        while (!second_began) {
+          if (read == may_read) {
+            std::this_thread::sleep_for(milliseconds(1));
+          } else if (peer.drain(kStep, kStep, {})) {
+            read += kStep;
+          } else {
+            break;
+          }
+        }
+        arrived = read + peer.unread_bytes();
+        counted.set_value();
+        if (!peer.drain(frame - read, frame - read, {})) return;
+        peer.send(make_answer(1, scores_of(1), {}));
+        const std::uint64_t second = peer.next_request();
+        peer.send(make_answer(second, scores_of(second), {}));
+        (void)peer.receive();
+      },
+      8 << 10);
+  ChannelBench bench(server);
+  bench.payload.resize(kBytes);
+  bench.beside = [&]() -> asio::awaitable<void> {
+    asio::steady_timer timer(bench.io);
+    while (bench.answers[0].frame_bytes_up == 0 && bench.ended.empty()) {
+      timer.expires_after(milliseconds(2));
+      (void)co_await timer.async_wait(as_result);
+      if (bench.answers[0].frame_bytes_up == 0 && read == may_read) may_read += kStep;
+    }
+    // The second was told of its turn when the first had gone out.
+    timer.expires_after(milliseconds(2));
+    (void)co_await timer.async_wait(as_result);
+    second_began = true;
+  };
+  bench.exchange(2);
+  counted.get_future().wait();
+  for (const Status& status : bench.statuses) REQUIRE_MESSAGE(status.is_ok(), status.message());
+  CHECK(bench.answers[0].bytes_ahead == 0);
+  CHECK(bench.answers[0].frame_bytes_up == frame);
+  REQUIRE(arrived < frame);
+  CHECK(bench.answers[1].bytes_ahead >= frame - arrived);
+  CHECK(bench.answers[1].bytes_ahead <= frame);
 }
 
 TEST_CASE("time behind other requests is not the link's") {

@@ -4,6 +4,7 @@
 #include <arpa/inet.h>
 #include <netinet/in.h>
 #include <poll.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -51,6 +52,11 @@ std::uint64_t ScriptedPeer::next_request() {
 
 bool ScriptedPeer::send(std::span<const std::byte> bytes) const {
   return ::send(socket_, bytes.data(), bytes.size(), MSG_NOSIGNAL) >= 0;
+}
+
+std::size_t ScriptedPeer::unread_bytes() const {
+  int bytes = 0;
+  return ioctl(socket_, FIONREAD, &bytes) == 0 ? static_cast<std::size_t>(bytes) : 0;
 }
 
 bool ScriptedPeer::is_quiet_for(std::chrono::milliseconds time) const {

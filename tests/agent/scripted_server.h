@@ -37,6 +37,9 @@ class ScriptedPeer {
   // before.
   bool drain(std::size_t bytes, std::size_t step, std::chrono::milliseconds pause) const;
 
+  // What the system has taken and nobody has read.
+  [[nodiscard]] std::size_t unread_bytes() const;
+
   // Nothing comes for so long.
   [[nodiscard]] bool is_quiet_for(std::chrono::milliseconds time) const;
 

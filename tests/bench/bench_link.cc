@@ -77,11 +77,12 @@ class PlainPeer {
     bind(listener_, reinterpret_cast<sockaddr*>(&address), size);
     listen(listener_, 1);
     getsockname(listener_, reinterpret_cast<sockaddr*>(&address), &size);
-    thread_ = std::thread([this, bytes] { serve(bytes); });
     client_ = socket(AF_INET, SOCK_STREAM, 0);
     const int on = 1;
     setsockopt(client_, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
+    // The system accepts it meanwhile. What fails here throws, so there is no thread yet.
     REQUIRE(connect(client_, reinterpret_cast<sockaddr*>(&address), size) == 0);
+    thread_ = std::thread([this, bytes] { serve(bytes); });
   }
   ~PlainPeer() {
     close(client_);

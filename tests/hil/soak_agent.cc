@@ -13,16 +13,18 @@ namespace {
 
 using std::chrono::milliseconds;
 
-// A run of minutes at the rate of kUplink, so that its memory can be judged.
+// A run of minutes at the uplink's rate, so that its memory can be judged.
 constexpr std::size_t kPicturesOfARun = 4000;
-constexpr const char* kUplink = "6mbit";
 constexpr std::size_t kMostComplaints = 20;
 
 }  // namespace
 
-SoakAgent::SoakAgent(const FaultBench& bench, std::uint16_t server_port, std::uint64_t seed,
-                     bool kills, SoakCounts& counts)
-    : bench_(bench), kills_(kills), counts_(counts), random_(seed), relay_(server_port) {
+SoakAgent::SoakAgent(const FaultBench& bench, const SoakAgentOptions& options, SoakCounts& counts)
+    : bench_(bench),
+      options_(options),
+      counts_(counts),
+      random_(options.seed),
+      relay_(options.server_port) {
   relay_.keep_recording(false);
   for (const BenchPicture& picture : bench.pictures()) by_path_[picture.path] = &picture;
   worker_ = std::thread([this] { work(); });
@@ -60,7 +62,7 @@ std::vector<std::string> SoakAgent::words(bool has_pictures) const {
                                  "--json",
                                  "--scores",
                                  "--uplink-limit",
-                                 kUplink};
+                                 options_.uplink};
   if (!has_pictures) return words;
   // Two small ones for each other picture: also a PNG, a damaged one and large ones.
   const auto& pictures = bench_.pictures();
@@ -77,6 +79,7 @@ void SoakAgent::take_line(const std::string& text) {
   if (picture == by_path_.end()) return complain("of no picture: " + text.substr(0, 200));
   if (line.contains("scores")) {
     ++counts_.answered;
+    ++answered_;
     if (line.contains("sent")) ++counts_.by_server;
     if (line.at("scores") != picture->second->scores.at(ModelVersion::kFirst)) {
       complain("a wrong answer: " + text.substr(0, 200));
@@ -135,7 +138,7 @@ void SoakAgent::spoil() {
     pause_unless_over(milliseconds(500 + random_() % 4000));
     if (over_) break;
     ++counts_.faults;
-    switch (random_() % (kills_ ? 7 : 6)) {
+    switch (random_() % (options_.kills ? 7 : 6)) {
       case 0:
         relay_.close_connections();
         break;
@@ -177,9 +180,9 @@ std::vector<std::string> SoakAgent::end() {
   worker_.join();
   // Whatever waits is answered now, and then nothing waits.
   (void)run_once(false);
-  const std::uint64_t before = counts_.answered;
+  const std::uint64_t before = answered_;
   (void)run_once(false);
-  if (counts_.answered != before) complain("pictures still waited for a server that was there");
+  if (answered_ != before) complain("pictures still waited for a server that was there");
   return complaints_;
 }
 

@@ -22,12 +22,17 @@ struct SoakCounts {
   std::atomic<std::uint64_t> runs{0}, answered{0}, by_server{0}, spooled{0}, faults{0};
 };
 
+struct SoakAgentOptions {
+  std::uint16_t server_port = 0;
+  std::uint64_t seed = 1;        // of the faults
+  bool kills = false;            // the agent itself is killed now and then, too
+  std::string uplink = "6mbit";  // how fast it goes through its pictures
+};
+
 class SoakAgent {
  public:
-  // `kills`: the agent itself is killed now and then, too. All of `bench` and `counts` must outlive
-  // it. At work from now on.
-  SoakAgent(const FaultBench& bench, std::uint16_t server_port, std::uint64_t seed, bool kills,
-            SoakCounts& counts);
+  // All of `bench` and `counts` must outlive it. At work from now on.
+  SoakAgent(const FaultBench& bench, const SoakAgentOptions& options, SoakCounts& counts);
   ~SoakAgent();
 
   // Ends its run in order, mends its link and lets it answer what waits; gives what was wrong.
@@ -45,13 +50,14 @@ class SoakAgent {
   void complain(const std::string& what);
 
   const FaultBench& bench_;
-  const bool kills_;
+  const SoakAgentOptions options_;
   SoakCounts& counts_;
   std::mt19937_64 random_;
   TemporaryFolder folder_;
   TcpRelay relay_;
   std::map<std::string, const BenchPicture*> by_path_;
   std::vector<std::string> complaints_;
+  std::uint64_t answered_ = 0;  // by this agent, in all of its runs
   std::atomic<pid_t> pid_{0};
   std::atomic<bool> over_{false}, killed_{false};
   std::thread worker_, spoiler_;
