@@ -14,7 +14,7 @@ namespace {
 
 using nlohmann::json;
 
-std::vector<json> lines_of(const std::string& path) {
+std::vector<json> log_lines_of(const std::string& path) {
   std::vector<json> lines;
   std::ifstream file(path);
   for (std::string line; std::getline(file, line);) {
@@ -54,7 +54,7 @@ TEST_CASE("lines are appended, from the level on that was asked for") {
     CHECK((*log)->status().is_ok());
   }
   log_event(nullptr, LogLevel::kError, "nobody is told", {});
-  const auto lines = lines_of(path);
+  const auto lines = log_lines_of(path);
   REQUIRE(lines.size() == 2);
   for (const json& line : lines) {
     CHECK(line.at("event") == "dropped");

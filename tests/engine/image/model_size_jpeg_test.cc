@@ -8,6 +8,7 @@
 #include <string>
 
 #include "engine/image/jpeg_encoder.h"
+#include "engine/tensor.h"
 #include "tests/engine/image/test_pictures.h"
 
 namespace cleave::test {

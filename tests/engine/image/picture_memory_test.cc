@@ -13,6 +13,7 @@
 #include <optional>
 
 #include "engine/image/jpeg_encoder.h"
+#include "engine/tensor.h"
 #include "tests/engine/image/test_pictures.h"
 #include "tests/support/sanitized.h"
 
