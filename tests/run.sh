@@ -12,7 +12,8 @@ usage: bash tests/run.sh [--quick | --slow] [--jobs N]
 Installs what is missing, builds, and runs the tests in tiers:
   asan      unit and short integration tests under AddressSanitizer and UBSan
   tsan      what has threads, under ThreadSanitizer: the server over plain TCP, pools, executors
-            made at the same time, the agent's look-up of names; not TLS
+            made at the same time, the agent's look-up of names and compute thread, agent and server
+            through a few faults; not TLS
   qemu      kernels, operators and planner as aarch64 code under qemu-aarch64
   fuzz      each parser for 20 seconds
   soak      five minutes, at low priority beside the tiers above

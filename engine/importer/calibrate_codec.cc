@@ -15,9 +15,10 @@ namespace {
 using codec::Boundary;
 using codec::CodedQuality;
 
+// Half of the walker's pictures are the others mirrored.
 Result<std::vector<CodedQuality>> find_qualities(CutWalker& walker, const Boundary& boundary,
                                                  std::span<const std::uint32_t> disagreement_ppm) {
-  CutSearch search(walker, boundary);
+  CutSearch search(walker, boundary, walker.pictures() / 2);
   std::vector<CodedQuality> qualities;
   for (const std::uint32_t allowed : disagreement_ppm) {
     CLEAVE_ASSIGN_OR_RETURN(CodedQuality quality, search.find(allowed));

@@ -35,15 +35,16 @@ struct CodecCalibration {
 };
 
 // A table for each cut. `pictures` are at model size; each is also taken mirrored, as a picture of
-// its own. Steps are a quarter of an octave apart, the finest one that which still clips no value;
+// its own. Steps are an eighth of an octave apart, the finest one that which still clips no value;
 // a step keeps to a disagreement when no more answers differ, and when no more are expected of
-// pictures like these by how their margins change. Of values as they are and the transforms that
-// apply, each with the coarsest step that keeps to it, the one with the fewest bytes is taken.
-// Where none does, large values are clipped: by the coarsest step that keeps to it then, or else
-// the one with the fewest other answers: `done` sees by the figures that they are more than
-// allowed. A level is that of a smaller disagreement where that one keeps to it with fewer bytes.
-// The same arguments give the same tables on the same kernels. Errors: those of Weights::create and
-// Executor::prepare, kResourceExhausted, kInvalidArgument (no picture).
+// other pictures by how the margins of these change: with one standard deviation more, for others
+// are not these, and on the mean with the steps next to it. Of values as they are and the
+// transforms that apply, each with the coarsest step that keeps to it, the one with the fewest
+// bytes is taken. Where none does, large values are clipped: by the coarsest step that keeps to it
+// then, or else the one with the fewest other answers: `done` sees by the figures that they are
+// more than allowed. A level is that of a smaller disagreement where that one keeps to it with
+// fewer bytes. The same arguments give the same tables on the same kernels. Errors: those of
+// Weights::create and Executor::prepare, kResourceExhausted, kInvalidArgument (no picture).
 [[nodiscard]] Result<std::vector<CodedCutTable>> calibrate_codec(
     const std::shared_ptr<const ModelFile>& model, const CodecCalibration& options,
     std::span<const std::vector<std::uint8_t>> pictures);

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <cmath>
 #include <cstring>
+#include <numeric>
 #include <random>
 #include <utility>
 
@@ -18,11 +19,13 @@ using codec::CodedQuality;
 using codec::CodedTensorTable;
 
 // Steps are rms * 2^(i / kOctave) for i from kFinest to kCoarsest: 1/64 of the rms to 16 times.
-constexpr int kOctave = 4;
-constexpr int kFinest = -24;
-constexpr int kCoarsest = 16;
+constexpr int kOctave = 8;
+constexpr int kFinest = -6 * kOctave;
+constexpr int kCoarsest = 4 * kOctave;
 // A turned form's step is looked for so far around that of the values as they are.
-constexpr int kTurnedFiner = 4, kTurnedCoarser = 8;
+constexpr int kTurnedFiner = kOctave, kTurnedCoarser = 2 * kOctave;
+// So far from a step are those that have to bear it out: far enough to round most values otherwise.
+constexpr int kNextSteps = kOctave / 4;
 
 // Steps go with these powers of how sensitive the answers are. Half of what would be best if bits
 // followed the logarithm of the step: coarse steps save less than that. (Of MobileNetV2's
@@ -49,25 +52,28 @@ int finest_without_clipping(std::span<const ValueScale> scales) {
   return std::max(kFinest, static_cast<int>(step));
 }
 
-// Of all pairs of a picture's margin and the change of one that is nearly as large, the share that
-// changes the best class. Of any two pictures it would be too much: where scores are large, margins
-// are, and change by more.
-double expected_share(std::vector<JudgedAnswer> answers) {
+// Of each picture, how many of the changes of pictures with nearly its margin would change its best
+// class. Those of any picture would be too many: where scores are large, margins are, and change by
+// more.
+std::vector<double> shares_lost(std::span<const JudgedAnswer> answers) {
   const std::size_t count = answers.size();
   const std::size_t around = std::max<std::size_t>(count / 8, 1);  // pictures on either side
-  std::ranges::sort(answers, {}, &JudgedAnswer::margin_before);
-  double share = 0;
+  std::vector<std::size_t> order(count);
+  std::iota(order.begin(), order.end(), std::size_t{0});
+  std::ranges::stable_sort(order, {}, [&](std::size_t i) { return answers[i].margin_before; });
+  std::vector<double> shares(count);
   for (std::size_t i = 0; i < count; ++i) {
     const std::size_t first = i - std::min(i, around);
     const std::size_t last = std::min(i + around + 1, count);
     std::size_t lost = 0;
     for (std::size_t near = first; near < last; ++near) {
-      const double change = answers[near].margin_now - answers[near].margin_before;
-      lost += answers[i].margin_before + change < 0 ? 1 : 0;
+      const JudgedAnswer& other = answers[order[near]];
+      const double change = other.margin_now - other.margin_before;
+      lost += answers[order[i]].margin_before + change < 0 ? 1 : 0;
     }
-    share += static_cast<double>(lost) / static_cast<double>(last - first);
+    shares[order[i]] = static_cast<double>(lost) / static_cast<double>(last - first);
   }
-  return share / static_cast<double>(count);
+  return shares;
 }
 
 // Divided by their geometric mean.
@@ -92,8 +98,26 @@ bool is_better(const CodedFigures& one, const CodedFigures& other, std::uint32_t
   return !keeps_to(other, disagreement_ppm) || one.median_bytes < other.median_bytes;
 }
 
-CutSearch::CutSearch(CutWalker& walker, const Boundary& boundary)
-    : walker_(walker), boundary_(boundary) {
+ExpectedShare expected_share(std::span<const JudgedAnswer> answers, std::size_t photos) {
+  const std::vector<double> shares = shares_lost(answers);
+  std::vector<double> of_photo(photos);
+  for (std::size_t i = 0; i < shares.size(); ++i) {
+    of_photo[i % photos] +=
+        shares[i] * static_cast<double>(photos) / static_cast<double>(shares.size());
+  }
+  const auto count = static_cast<double>(photos);
+  ExpectedShare expected;
+  for (const double share : of_photo) expected.share += share / count;
+  double squares = 0;
+  for (const double share : of_photo) {
+    squares += (share - expected.share) * (share - expected.share);
+  }
+  expected.deviation = std::sqrt(squares / (count * std::max(count - 1, 1.0)));
+  return expected;
+}
+
+CutSearch::CutSearch(CutWalker& walker, const Boundary& boundary, std::size_t photos)
+    : walker_(walker), boundary_(boundary), photos_(photos) {
   for (std::size_t i = 0; i < walker.pictures(); ++i) {
     const auto tensors = walker.tensors(i);
     samples_.resize(tensors.size());
@@ -135,11 +159,26 @@ Result<int> CutSearch::coarsest_step(Form& form, const Allowed& allowed, int fin
   int step = finest - 1, breaks = coarsest + 1;
   while (breaks - step > 1) {
     const int middle = step + (breaks - step) / 2;
-    CLEAVE_ASSIGN_OR_RETURN(const Disagreement found, disagreement(form, middle));
-    const bool keeps = found.differing <= allowed.count && found.expected <= allowed.share;
-    (keeps ? step : breaks) = middle;
+    CLEAVE_ASSIGN_OR_RETURN(const bool is_kept, keeps(form, allowed, middle));
+    (is_kept ? step : breaks) = middle;
   }
   return step;
+}
+
+// The coarsest of many steps is one that was lucky with these pictures: where that could be, those
+// next to it have to bear it out.
+Result<bool> CutSearch::keeps(Form& form, const Allowed& allowed, int step) {
+  constexpr double kFarFrom = 2;
+  CLEAVE_ASSIGN_OR_RETURN(const Disagreement found, disagreement(form, step));
+  const double expected = found.expected.with_margin();
+  if (found.differing > allowed.count || expected > kFarFrom * allowed.share) return false;
+  if (kFarFrom * expected < allowed.share) return true;
+  // None that clips.
+  const int finer_step = std::max(step - kNextSteps, std::min(finest_, step));
+  CLEAVE_ASSIGN_OR_RETURN(const Disagreement finer, disagreement(form, finer_step));
+  CLEAVE_ASSIGN_OR_RETURN(const Disagreement coarser, disagreement(form, step + kNextSteps));
+  const double around = finer.expected.with_margin() + coarser.expected.with_margin();
+  return (around + expected) / 3 <= allowed.share;
 }
 
 // To clip a few large values may cost less than a coarse step for all: the coarsest finer step
@@ -195,7 +234,7 @@ Result<Disagreement> CutSearch::disagreement(Form& form, int step) {
     result.differing += answer.differs ? 1 : 0;
     answers.push_back(answer);
   }
-  result.expected = expected_share(std::move(answers));
+  result.expected = expected_share(answers, photos_);
   form.known[step] = result;
   return result;
 }

@@ -20,12 +20,24 @@
 
 namespace cleave::importer {
 
+// The share of other answers to expect of pictures like those judged.
+struct ExpectedShare {
+  double share = 0;
+  double deviation = 0;  // its standard deviation, for having seen these photos and no others
+  [[nodiscard]] double with_margin() const { return share + deviation; }
+};
+
+// As if the change of a picture's margin could happen to any other one of about that margin: few
+// pictures tell it more exactly so than by their count. Pictures i, i + photos, .. are of one
+// photo: they tell less than as many photos would. REQUIRES: `photos` divides how many answers
+// there are.
+[[nodiscard]] ExpectedShare expected_share(std::span<const JudgedAnswer> answers,
+                                           std::size_t photos);
+
 // How often answers differ with a table, of all pictures of a walker.
 struct Disagreement {
   std::uint32_t differing = 0;
-  // The share expected of pictures like these: as if the change of a picture's margin could happen
-  // to any other one of about that margin. Few pictures tell it more exactly than the count does.
-  double expected = 0;
+  ExpectedShare expected;
 };
 
 // Whether `one` keeps to the disagreement, and `other` does not, or only with more bytes.
@@ -35,8 +47,9 @@ struct Disagreement {
 // Works at the cut that its walker stands at. Used by one thread at a time.
 class CutSearch {
  public:
-  // Keeps both references; the walker goes nowhere meanwhile.
-  CutSearch(CutWalker& walker, const codec::Boundary& boundary);
+  // Keeps both references; the walker goes nowhere meanwhile. Its pictures are of so many photos,
+  // as expected_share() has them.
+  CutSearch(CutWalker& walker, const codec::Boundary& boundary, std::size_t photos);
 
   // The table with the fewest bytes of those that keep to the disagreement, each with the coarsest
   // step that does: values as they are, and turned by blocks of 1, 2 or 4 positions a side where
@@ -56,11 +69,13 @@ class CutSearch {
     std::map<int, Disagreement> known;  // by step
   };
   struct Allowed {
-    double count = 0, share = 0;
+    double count = 0;  // of the walker's pictures
+    double share = 0;  // to expect, with its margin
   };
 
   [[nodiscard]] std::vector<codec::CodedTensorTable> tables(const Form& form, int step) const;
   [[nodiscard]] Result<Disagreement> disagreement(Form& form, int step);
+  [[nodiscard]] Result<bool> keeps(Form& form, const Allowed& allowed, int step);
   // Between finest and coarsest, by halving; finest - 1: none does.
   [[nodiscard]] Result<int> coarsest_step(Form& form, const Allowed& allowed, int finest,
                                           int coarsest);
@@ -86,6 +101,7 @@ class CutSearch {
 
   CutWalker& walker_;
   const codec::Boundary& boundary_;
+  std::size_t photos_;
   std::vector<std::vector<std::span<const std::byte>>> samples_;  // of each tensor
   std::vector<ValueScale> scales_;
   int finest_ = 0;  // without clipping

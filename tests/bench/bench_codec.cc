@@ -149,7 +149,7 @@ int judge_speed() {
 
 struct Options {
   std::vector<std::string> networks = codec_network_names();
-  std::size_t cuts = 1000;
+  CodecCuts cuts;
   double disagreement = 0;
   bool json = false, smoke = false;
 };
@@ -198,8 +198,9 @@ int main(int argc, char** argv) {
   app.add_option("--network", options.networks, "Which networks")
       ->delimiter(',')
       ->check(CLI::IsMember(codec_network_names()));
-  app.add_option("--cuts", options.cuts, "At most so many cuts of each, evenly spaced")
+  app.add_option("--cuts", options.cuts.most, "At most so many cuts of each, evenly spaced")
       ->check(CLI::Range(1, 1000));
+  app.add_option("--op", options.cuts.only, "Only the cuts at these ops")->delimiter(',');
   app.add_option("--disagreement", options.disagreement,
                  "Percent of other answers that coded is calibrated for (default: 7, SqueezeNet "
                  "13, VGG-6 4)")

@@ -169,15 +169,18 @@ Result<std::shared_ptr<const ModelFile>> calibrated(const CodecNetwork& network,
   return ModelFile::from_bytes(bytes);
 }
 
-// Evenly spaced ones of those inside of the network.
-std::vector<Split> some_splits(const fbs::Model& model, std::size_t most) {
+// Of those inside of the network.
+std::vector<Split> some_splits(const fbs::Model& model, const CodecCuts& cuts) {
   std::vector<Split> inner = list_splits(model, 0);
   std::erase_if(inner, [&](const Split& split) {
-    return split.op_boundary == 0 || split.op_boundary == model.variants()->Get(0)->ops()->size();
+    const bool is_wanted =
+        cuts.only.empty() || std::ranges::find(cuts.only, split.op_boundary) != cuts.only.end();
+    return !is_wanted || split.op_boundary == 0 ||
+           split.op_boundary == model.variants()->Get(0)->ops()->size();
   });
-  if (inner.size() <= most) return inner;
+  if (inner.size() <= cuts.most) return inner;
   std::vector<Split> some;
-  for (std::size_t i = 0; i < most; ++i) some.push_back(inner[i * inner.size() / most]);
+  for (std::size_t i = 0; i < cuts.most; ++i) some.push_back(inner[i * inner.size() / cuts.most]);
   return some;
 }
 
@@ -201,11 +204,11 @@ Result<CodecCut> measure_cut(CutWalker& walker, const CodecNetwork& network, con
 
 }  // namespace
 
-Result<CodecReport> bench_codecs(const CodecNetwork& network, std::size_t most_cuts) {
-  const std::vector<Split> splits = some_splits(network.model->header(), most_cuts);
-  std::vector<OpIndex> cuts;
-  for (const Split& split : splits) cuts.push_back(split.op_boundary);
-  CLEAVE_ASSIGN_OR_RETURN(const auto model, calibrated(network, cuts));
+Result<CodecReport> bench_codecs(const CodecNetwork& network, const CodecCuts& cuts) {
+  const std::vector<Split> splits = some_splits(network.model->header(), cuts);
+  std::vector<OpIndex> boundaries;
+  for (const Split& split : splits) boundaries.push_back(split.op_boundary);
+  CLEAVE_ASSIGN_OR_RETURN(const auto model, calibrated(network, boundaries));
   CLEAVE_ASSIGN_OR_RETURN(const auto walker,
                           CutWalker::create(model, 0, pixels_of(network.evaluation), 1));
   CodecReport report{.network = network.name, .pictures = {}, .cuts = {}};

@@ -43,8 +43,14 @@ struct CodecReport {
   std::vector<CodecCut> cuts = {};
 };
 
-// Calibrates on the one photos and measures on the others. `most_cuts`: evenly spaced ones of the
-// network's splits. Prints a line a cut on standard error when it is done.
-[[nodiscard]] Result<CodecReport> bench_codecs(const CodecNetwork& network, std::size_t most_cuts);
+// Which of a network's splits.
+struct CodecCuts {
+  std::size_t most = 1000;         // evenly spaced ones
+  std::vector<OpIndex> only = {};  // at these ops; empty: any
+};
+
+// Calibrates on the one photos and measures on the others. Prints a line a cut on standard error
+// when it is done.
+[[nodiscard]] Result<CodecReport> bench_codecs(const CodecNetwork& network, const CodecCuts& cuts);
 
 }  // namespace cleave::bench

@@ -14,8 +14,8 @@
 namespace cleave::test {
 namespace {
 
-std::string program(const char* name) {
-  const char* folder = std::getenv("CLEAVE_BIN_DIR");
+std::string program(const char* name, const char* own_folder = nullptr) {
+  const char* folder = own_folder != nullptr ? own_folder : std::getenv("CLEAVE_BIN_DIR");
   REQUIRE_MESSAGE(folder != nullptr, "CLEAVE_BIN_DIR names the folder of the programs");
   return std::string(folder) + "/" + name;
 }
@@ -46,7 +46,10 @@ void write_bytes(const std::string& path, const void* data, std::size_t size) {
 
 std::string agent_program() { return program("cleave-agent"); }
 std::string server_program() { return program("cleave-server"); }
-std::string import_program() { return program("cleave-import"); }
+// It may be of another build than agent and server.
+std::string import_program() {
+  return program("cleave-import", std::getenv("CLEAVE_IMPORT_BIN_DIR"));
+}
 
 Workshop::Workshop() { ::setenv("XDG_CACHE_HOME", path("caches").c_str(), 1); }
 

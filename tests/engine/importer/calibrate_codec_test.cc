@@ -4,6 +4,7 @@
 #include <doctest/doctest.h>
 
 #include <algorithm>
+#include <cmath>
 #include <limits>
 #include <memory>
 #include <random>
@@ -67,9 +68,9 @@ std::shared_ptr<const ModelFile> brightest_channel(const std::vector<float>& fac
 }
 
 // Noise, one channel of which is a little brighter: each in turn.
-std::vector<std::vector<std::uint8_t>> tinged_pictures(std::size_t count) {
+std::vector<std::vector<std::uint8_t>> tinged_pictures(std::size_t count, std::uint32_t seed = 7) {
   std::vector<std::vector<std::uint8_t>> pictures(count);
-  std::minstd_rand random(7);
+  std::minstd_rand random(seed);
   for (std::size_t i = 0; i < count; ++i) {
     for (std::size_t p = 0; p < 8 * 8 * 3; ++p) {
       pictures[i].push_back(static_cast<std::uint8_t>(random() % 239 + (p % 3 == i % 3 ? 15 : 0)));
@@ -135,6 +136,55 @@ TEST_CASE("the step is as coarse as the answers allow, and no coarser") {
   CHECK(figures[2].differing_pictures > 0);
   CHECK(figures[2].median_bytes < figures[0].median_bytes);
   CHECK(figures[1].median_bytes <= figures[0].median_bytes);
+}
+
+TEST_CASE("a share that is expected says how far chance may be off, by photos") {
+  // Margins of 1 to 10, and every second one's change is a loss of 5.
+  std::vector<JudgedAnswer> answers;
+  for (int i = 0; i < 40; ++i) {
+    const double margin = 1 + i % 10;
+    answers.push_back({.margin_before = margin, .margin_now = margin - (i / 10 % 2 == 0 ? 5 : 0)});
+  }
+  const ExpectedShare apart = expected_share(answers, 40);
+  CHECK(apart.share == doctest::Approx(0.2).epsilon(0.1));  // half of those below 5
+  CHECK(apart.deviation > 0.03);
+  CHECK(apart.deviation < 0.05);
+  CHECK(apart.with_margin() == apart.share + apart.deviation);
+  // As pictures of ten photos with one margin each: the same share, told less exactly.
+  const ExpectedShare together = expected_share(answers, 10);
+  CHECK(together.share == doctest::Approx(apart.share));
+  CHECK(together.deviation > 1.9 * apart.deviation);
+  // Where none is lost there is nothing to be off by.
+  for (JudgedAnswer& answer : answers) answer.margin_now = answer.margin_before;
+  CHECK(expected_share(answers, 20).with_margin() == 0);
+}
+
+// Nothing but chance tells the pictures that calibrate from the others.
+TEST_CASE("most levels keep to their disagreement on pictures that did not calibrate") {
+  constexpr std::size_t kCalibrations = 12, kOthers = 600;
+  constexpr std::uint32_t kAllowedPpm = 100'000;
+  const auto model = brightest_channel();
+  const auto others = value_of(CutWalker::create(model, 0, tinged_pictures(kOthers, 99), 1));
+  REQUIRE(others->go_to(1).is_ok());
+  std::size_t kept = 0;
+  for (std::uint32_t seed = 1; seed <= kCalibrations; ++seed) {
+    const CodecCalibration options{.cuts = {1}, .disagreement_ppm = {kAllowedPpm}, .done = {}};
+    const auto tables = value_of(calibrate_codec(model, options, tinged_pictures(20, seed)));
+    const auto coded = value_of(ModelFile::from_bytes(value_of(with_coded_tables(*model, tables))));
+    const auto codec = value_of(BoundaryCodec::create(*coded, 0, 1, {fbs::Codec::Coded, 0}));
+    std::vector<std::byte> stream(codec->max_encoded_bytes());
+    std::vector<std::byte> arrived(others->tensors(0)[0].size());
+    const std::span<std::byte> into[] = {arrived};
+    const std::span<const std::byte> carried[] = {arrived};
+    std::size_t differing = 0;
+    for (std::size_t i = 0; i < kOthers; ++i) {
+      const std::size_t length = codec->encode(others->tensors(i), stream);
+      REQUIRE(codec->decode(std::span(stream).first(length), into).is_ok());
+      differing += value_of(others->answer_with(carried)) != others->answer(i) ? 1 : 0;
+    }
+    kept += 1'000'000 * differing <= kAllowedPpm * kOthers ? 1 : 0;
+  }
+  CHECK(kept >= kCalibrations * 5 / 6);
 }
 
 TEST_CASE("of two levels the shorter one is better that keeps to the disagreement") {

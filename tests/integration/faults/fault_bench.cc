@@ -5,22 +5,34 @@
 
 #include <algorithm>
 #include <fstream>
+#include <string_view>
 
 #include "engine/importer/importer.h"
+#include "schemas/atomic_file.h"
 #include "schemas/model_reader.h"
 #include "tests/support/onnx_writer.h"
 
 namespace cleave::test {
 namespace {
 
+constexpr std::uint64_t kMostProgramBytes = 1 << 30;
+
 std::string identity_of(const std::string& model) {
   const auto file = ModelFile::open(model);
   return file.is_ok() ? to_hex((*file)->identity()) : file.status().message();
 }
 
+// By what every instrumented program calls first.
+bool has_sanitizer(const std::string& program) {
+  const auto file = read_file(program, kMostProgramBytes);
+  REQUIRE_MESSAGE(file.is_ok(), file.status().message());
+  const std::string_view bytes(reinterpret_cast<const char*>(file->data()), file->size());
+  return bytes.find("__asan_init") != bytes.npos || bytes.find("__tsan_init") != bytes.npos;
+}
+
 }  // namespace
 
-FaultBench::FaultBench() {
+FaultBench::FaultBench() : is_instrumented_(has_sanitizer(server_program())) {
   make_pictures();
   first_ = import_version("first", 1);
   second_ = import_version("second", 2);

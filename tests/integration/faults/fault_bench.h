@@ -41,6 +41,8 @@ class FaultBench {
   [[nodiscard]] const std::vector<BenchPicture>& pictures() const { return pictures_; }
   // With this --ram the device runs the head of every split that is used, and not the whole.
   [[nodiscard]] std::uint64_t cap_bytes() const { return cap_bytes_; }
+  // Agent and server are of a build with a sanitizer, whatever this program is.
+  [[nodiscard]] bool is_instrumented() const { return is_instrumented_; }
 
  private:
   std::string import_version(const std::string& name, std::uint64_t seed) const;
@@ -53,6 +55,7 @@ class FaultBench {
   std::vector<BenchPicture> pictures_;
   std::vector<std::string> server_trust_, agent_trust_;
   std::uint64_t cap_bytes_ = 0;
+  bool is_instrumented_ = false;
 };
 
 }  // namespace cleave::test

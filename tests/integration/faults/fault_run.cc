@@ -22,7 +22,7 @@ constexpr const char* kLongTimeout = "30s";
 constexpr const char* kPreloaded = CLEAVE_FAULTY_SYSTEM_LIBRARY;
 constexpr milliseconds kLongestWaitForBytes{100}, kLongestWaitForSureBytes{10'000};
 // Arenas, buffers and stacks that the first requests of a server leave with it for the next.
-constexpr std::uint64_t kRoomOfFirstRequests = kInstrumented ? kAnyRss : 12 << 20;
+constexpr std::uint64_t kRoomOfFirstRequests = 12 << 20;
 
 std::vector<std::string> names_in(const TemporaryFolder& folder, const FaultBench& bench) {
   std::vector<std::string> names;
@@ -356,9 +356,9 @@ void FaultRun::run_phase(const Phase& phase) {
 
 // What it held when it had announced itself is what it holds when everybody is gone.
 void FaultRun::judge_figures(const char* when) {
-  const ProcessFigures now = await_figures(server_->pid(), server_start_, kRoomOfFirstRequests);
-  for (const std::string& grown :
-       what_grew("the server", server_start_, now, kRoomOfFirstRequests)) {
+  const std::uint64_t room = bench_.is_instrumented() ? kAnyRss : kRoomOfFirstRequests;
+  const ProcessFigures now = await_figures(server_->pid(), server_start_, room);
+  for (const std::string& grown : what_grew("the server", server_start_, now, room)) {
     judge_.complain(grown + ", " + when);
   }
   const std::uint64_t least = std::min(now.rss_bytes, server_start_.rss_bytes);
@@ -413,6 +413,8 @@ std::vector<std::string> FaultRun::run() {
     }
   }
   ending_.clear();
+  // Also of those that were killed later, whose exit codes do not tell.
+  if (said().find("Sanitizer: ") != std::string::npos) judge_.complain("a sanitizer has a finding");
   count_effects();
   return judge_.complaints();
 }
