@@ -13,6 +13,7 @@
 #include "agent/codec_survey.h"
 #include "agent/cut_codecs.h"
 #include "engine/image/picture.h"
+#include "schemas/protocol.h"
 #include "tests/agent/online_bench.h"
 #include "tests/agent/pipeline_bench.h"
 
@@ -194,7 +195,7 @@ TEST_CASE(
   CHECK(least.candidate.edge_latency_ns == 3 * kMillisecond);
   CHECK(least.candidate.server_latency_ns == 4 * kMillisecond + kMillisecond / 2);
   CHECK_FALSE(least.candidate.sends_jpeg);  // that is the file
-  CHECK(planned.plan(kSlow, 100'000).why.find("(JPEG at model size) as jpeg:75") !=
+  CHECK(planned.plan(kSlow, 100'000).why.find("(JPEG at model size as jpeg:75)") !=
         std::string::npos);
   CHECK(planned.chosen(kSlow, 99'999).codec() == jpeg_of(90));
   const PlannedSplit exact = planned.chosen(kSlow, 19'999);

@@ -14,6 +14,7 @@
 #include "agent/spool/result_line.h"
 #include "agent/spool/spool_format.h"
 #include "engine/image/jpeg_encoder.h"
+#include "engine/tensor.h"
 #include "schemas/atomic_file.h"
 #include "schemas/frame.h"
 #include "schemas/protocol.h"

@@ -10,6 +10,7 @@
 
 #include "engine/image/jpeg_encoder.h"
 #include "engine/image/picture.h"
+#include "engine/tensor.h"
 #include "tests/engine/image/test_pictures.h"
 #include "tests/support/programs.h"
 
@@ -126,7 +127,7 @@ TEST_CASE("a named quality is planned where it pays, and the trace replays") {
   CHECK(plan.at("choice").at("codec") == "jpeg:75");
   CHECK(plan.at("choice").at("bytes_up") == bench.sent(75).size());  // of the picture named
   CHECK(plan.at("choice").at("split") == 0);
-  CHECK(plan.at("why").get<std::string>().find("(JPEG at model size) as jpeg:75") !=
+  CHECK(plan.at("why").get<std::string>().find("(JPEG at model size as jpeg:75)") !=
         std::string::npos);
   CHECK(plan.at("splits").at(2).at("sent") == "jpeg_model_size");
   slow.insert(slow.end(), {"--trace", trace});
