@@ -71,17 +71,24 @@ TEST_CASE("what a codec decodes is computed on where it was decoded to") {
       BoundaryCodec::create(*fixture.server.model().file, 0, kCut, {.codec = fbs::Codec::Lossless});
   REQUIRE(codec.is_ok());
   const std::vector<std::size_t> tensors = tensor_sizes(fixture, kCut);
-  REQUIRE(tensors.size() == 1);
+  std::vector<std::span<const std::byte>> from;
+  std::span rest = std::as_bytes(std::span(values));
+  for (const std::size_t size : tensors) {
+    from.push_back(rest.first(size));
+    rest = rest.subspan(size);
+  }
   std::vector<std::size_t> sizes{(*codec)->max_encoded_bytes()};
   sizes.insert(sizes.end(), tensors.begin(), tensors.end());
   server::TailJob job = job_with(fixture, kCut, fbs::Codec::Lossless, sizes);
-  const std::span<const std::byte> from[] = {std::as_bytes(std::span(values))};
   job.attachment_bytes = (*codec)->encode(from, {job.payload.buffers()[0].data(), sizes[0]});
   worker.compute(job);
   REQUIRE_MESSAGE(job.error == fbs::ErrorCode::None, job.error_text);
   CHECK(job.scores == fixture.expected(kCut, values));
-  REQUIRE(worker.inputs(job).size() == 1);
-  CHECK(worker.inputs(job)[0].data == job.payload.buffers()[1].data());
+  const auto inputs = worker.inputs(job);
+  REQUIRE(inputs.size() == tensors.size());
+  for (std::size_t i = 0; i < inputs.size(); ++i) {
+    CHECK(inputs[i].data == job.payload.buffers()[i + 1].data());
+  }
 }
 
 }  // namespace cleave::test
