@@ -170,7 +170,9 @@ void leave_out_gone(const FaultPlan& plan, std::vector<unsigned>& pictures) {
 bool leads_surely(std::uint64_t seed) { return seed / kActKinds % 2 == 0; }
 
 void choose_settings(FaultPlan& plan, Dice& dice) {
-  plan.is_over_tls = dice.one_in(3);
+  const auto leading = static_cast<ActKind>(plan.seed % kActKinds);
+  const bool flips = leading == ActKind::kFlipUp || leading == ActKind::kFlipDown;
+  plan.is_over_tls = dice.one_in(3) || (flips && leads_surely(plan.seed));
   plan.is_capped = !dice.one_in(3);
   plan.split = dice.any(std::to_array({"0", "1", "3", "4"}));
   // A planned split may be one that sends nothing.

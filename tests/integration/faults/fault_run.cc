@@ -209,6 +209,7 @@ void FaultRun::count_effects() {
   const TcpRelay::Spoils spoils = relay_.spoils();
   tally_.of(ActKind::kFlipUp).met = spoils.flips_up;
   tally_.of(ActKind::kFlipDown).met = spoils.flips_down;
+  if (plan_.is_over_tls) tally_.flips_over_tls = spoils.flips_up + spoils.flips_down;
   tally_.of(ActKind::kCutUp).met = spoils.cuts_up;
   tally_.of(ActKind::kCutDown).met = spoils.cuts_down;
   tally_.of(ActKind::kSlowAnswers).met = spoils.delays;

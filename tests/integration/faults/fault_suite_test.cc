@@ -103,6 +103,7 @@ TEST_CASE("a kind of fault that met nobody is named") {
   FaultTally all;
   for (FaultTally::Count& count : all.kinds) count = {.acts = 2, .met = 1};
   all.updates_killed = all.calls_interrupted = all.cache_writes_refused = 1;
+  all.flips_over_tls = 1;
   CHECK(all.missing().empty());
   all.of(ActKind::kStrand).met = 0;
   CHECK(all.missing() == std::vector<std::string>{"strand"});

@@ -52,6 +52,7 @@ void FaultTally::add(const FaultTally& other) {
   updates_killed += other.updates_killed;
   calls_interrupted += other.calls_interrupted;
   cache_writes_refused += other.cache_writes_refused;
+  flips_over_tls += other.flips_over_tls;
   servers_judged += other.servers_judged;
   acts_outlived += other.acts_outlived;
   most_growth_bytes = std::max(most_growth_bytes, other.most_growth_bytes);
@@ -62,6 +63,7 @@ std::vector<std::string> FaultTally::missing() const {
   for (unsigned i = 0; i < kActKinds; ++i) {
     if (kinds[i].met == 0) names.emplace_back(name_of(static_cast<ActKind>(i)));
   }
+  if (flips_over_tls == 0) names.emplace_back("flip over TLS");
   if (updates_killed == 0) names.emplace_back("kill update");
   if (calls_interrupted == 0) names.emplace_back("interrupt calls");
   if (cache_writes_refused == 0) names.emplace_back("no room for the server's cache");
@@ -76,6 +78,7 @@ std::string FaultTally::table() const {
     text +=
         line(name_of(kind), std::to_string(kinds[i].acts) + what + std::to_string(kinds[i].met));
   }
+  text += line("of flips, over TLS", std::to_string(flips_over_tls));
   text += line("kill update", std::to_string(updates_killed));
   text += line("calls interrupted", std::to_string(calls_interrupted));
   text += line("cache writes refused", std::to_string(cache_writes_refused));

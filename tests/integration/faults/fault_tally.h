@@ -22,6 +22,7 @@ struct FaultTally {
   };
   std::array<Count, kActKinds> kinds{};
   unsigned updates_killed = 0, calls_interrupted = 0, cache_writes_refused = 0;
+  unsigned flips_over_tls = 0;  // of both directions
   // Servers that were judged without having been started anew, what they had lived through, and by
   // how much the one grew that grew most.
   unsigned servers_judged = 0, acts_outlived = 0;
