@@ -132,7 +132,8 @@ TEST_CASE("records go on beyond the budget: they are what nothing is lost by") {
 
 TEST_CASE("a budget is empty again after its window, however often it is looked at") {
   constexpr WriteBudget kSmall{.bytes = 1'000, .window_ns = kHourNs};
-  for (const std::uint64_t step_s : {1, 7, 60, 3600}) {
+  constexpr std::uint64_t kSteps_s[] = {1, 7, 60, 3600};
+  for (const std::uint64_t step_s : kSteps_s) {
     CAPTURE(step_s);
     WriteBucket bucket(kSmall, 0, 0);
     bucket.add(1'000, 0);
