@@ -130,6 +130,8 @@ Result<std::size_t> encode_jpeg_into(std::span<const std::uint8_t> pixels, const
     return Status(StatusCode::kInvalidArgument,
                   "a JPEG has 1 or 3 channels, sides of up to 65500 and a quality of 1 to 100");
   }
+  // libjpeg writes before it asks whether there is room.
+  if (file.empty()) return Status(StatusCode::kOutOfRange, "JPEG: does not fit the room for it");
   Encoder encoder;
   FixedDestination to;
   to.file = file;

@@ -24,8 +24,8 @@ namespace cleave {
 
 // The same of `pixels` in a model's color order (shape.height x shape.width x channels; gray
 // becomes three equal ones), into `file`: gives its length. Takes jpeg_encoder_bytes() besides, and
-// for no longer than the call. Errors: kOutOfRange (`file` is too short for it; its content is then
-// unspecified), kInvalidArgument (as above; channels other than 1 and 3).
+// for no longer than the call. Errors: kOutOfRange (`file` is not longer than it; its content is
+// then unspecified), kInvalidArgument (as above; channels other than 1 and 3).
 [[nodiscard]] Result<std::size_t> encode_jpeg_into(std::span<const std::uint8_t> pixels,
                                                    const fbs::Shape& shape, fbs::ColorOrder order,
                                                    int quality, std::span<std::byte> file);

@@ -128,8 +128,8 @@ TEST_CASE("a JPEG at model size takes no more to make than is said") {
     REQUIRE(growth.has_value());
     std::printf("peak growth for a JPEG of %u x 64: %ld KiB, said are %llu\n", width, *growth,
                 static_cast<unsigned long long>(jpeg_encoder_bytes(width) / 1024));
-    // Pages of code that run for the first time count as well.
-    CHECK(*growth <= static_cast<long>(jpeg_encoder_bytes(width) / 1024) + 512);
+    // Pages of code that run for the first time count as well: decision 7's 1 MiB.
+    CHECK(*growth <= static_cast<long>(jpeg_encoder_bytes(width) / 1024) + 1024);
   }
 }
 
