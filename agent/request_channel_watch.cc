@@ -48,6 +48,7 @@ void RequestChannel::drop_silent() {
 
 asio::awaitable<void> RequestChannel::beat() {
   Heartbeat heartbeat;
+  std::uint64_t received_at_ping = UINT64_MAX;  // of the last; none yet
   while (is_open_) {
     beat_timer_.expires_after(
         std::max<Clock::duration>(server_.heartbeat / Heartbeat::kLooksPerInterval, kShortestLook));
@@ -56,7 +57,11 @@ asio::awaitable<void> RequestChannel::beat() {
     const Heartbeat::Step step =
         heartbeat.look({link_.bytes_sent(), link_.bytes_received(), bytes_acknowledged()});
     if (step == Heartbeat::Step::kGone) drop_silent();
-    if (step != Heartbeat::Step::kPing || std::exchange(ping_waits_, true)) continue;
+    if (step != Heartbeat::Step::kPing) continue;
+    // One that is not answered is enough: that its system takes one more is no sign of the server.
+    if (received_at_ping == link_.bytes_received()) continue;
+    if (std::exchange(ping_waits_, true)) continue;
+    received_at_ping = link_.bytes_received();
     ++state_->counters.heartbeats;
     send_soon(make_ping(next_nonce_++));
   }

@@ -143,7 +143,8 @@ TEST_CASE("the logs of agent and server, its records and its results name the sa
   const json result = json::parse(await_line_in(results, "\"answered\""));
   CHECK(result.at("wire_id") == wire_id);
   CHECK(result.at("request") == record.at("request"));
-  for (const char* event : {"\"asking\"", "\"answer\"", "\"answered\""}) {
+  for (const char* event :
+       {R"("event":"asking")", R"("event":"answer")", R"("event":"answered")"}) {
     CAPTURE(event);
     const auto lines = lines_in(log, event);
     REQUIRE(lines.size() == 1);
@@ -154,7 +155,7 @@ TEST_CASE("the logs of agent and server, its records and its results name the sa
   const json connected = json::parse(await_line_in(log, "\"connected\""));
   CHECK(connected.at("session") == at_server.at("session"));
   CHECK(json::parse(await_line_in(log, "\"started\"")).at("device") == at_server.at("device"));
-  const json counters = json::parse(await_line_in(log, "\"counters\""));
+  const json counters = json::parse(await_line_in(log, R"("event":"counters")"));
   CHECK(counters.at("asked") == 1);
   CHECK(counters.at("answers") == 1);
   CHECK(counters.at("answered") == 1);
@@ -224,10 +225,10 @@ TEST_CASE("--drain-timeout: what is still on its way then is closed, counted and
   const std::string log = workshop.path("agent.log");
   std::vector<std::string> command{agent_program()};
   command.insert(command.end(), server.ask.begin(), server.ask.end());
-  command.insert(command.end(), {"--uplink-limit", "8kbit", "--log", log, "--log-level", "debug"});
+  command.insert(command.end(), {"--uplink-limit", "64kbit", "--log", log, "--log-level", "debug"});
   BackgroundProgram agent(command);
   const json asking = json::parse(await_line_in(log, "\"asking\""));
-  std::this_thread::sleep_for(std::chrono::milliseconds(500));  // its first bytes are there
+  std::this_thread::sleep_for(std::chrono::milliseconds(800));  // its first bytes are there
   const auto start = std::chrono::steady_clock::now();
   const json stopped = server.stop();  // and it ends with 0
   CHECK(std::chrono::steady_clock::now() - start >= std::chrono::milliseconds(900));
