@@ -63,7 +63,8 @@ void write_golden(const std::filesystem::path& tests) {
   Folder spool(tests / "golden/spool_v1");
   test::ForgetfulFolder sample_spool;
   test::write_sample_spool(sample_spool);
-  for (const std::string& name : *sample_spool.names()) {
+  const auto names = sample_spool.names();
+  for (const std::string& name : *names) {
     spool.write(name, sample_spool.content(name));
   }
 }
