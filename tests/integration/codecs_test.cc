@@ -236,7 +236,7 @@ TEST_CASE("a profile with pictures has every codec, and inspect for what levels 
     CHECK(coded.at("compared_pictures") == 5);
     CHECK(coded.at("differing_pictures").size() == cuts);
   }
-  CHECK(lossy == 4);  // f16, int8 and two levels
+  CHECK(lossy == 7);  // f16, int8, two levels, and JPEGs of three qualities
   std::size_t tables = 0;
   const nlohmann::json inspected = inspect(bench.coded);
   for (const nlohmann::json& cut : inspected.at("variants").at(0).at("cuts")) {
@@ -295,7 +295,8 @@ TEST_CASE("--codec auto: plan shows a row for each codec, a trace replays, what-
   for (const nlohmann::json& row : planned.records.at(0).at("splits")) {
     if (row.at("codec").is_string()) codecs.insert(row.at("codec"));
   }
-  CHECK(codecs == std::set<std::string>{"raw", "lossless", "f16", "int8", "coded:0", "coded:1"});
+  CHECK(codecs == std::set<std::string>{"raw", "lossless", "f16", "int8", "coded:0", "coded:1",
+                                        "jpeg:75", "jpeg:90", "jpeg:95"});
   const std::string why = planned.records.at(0).at("why");
   CHECK(why.find(" as ") != std::string::npos);
   std::vector<std::string> traced = slow;

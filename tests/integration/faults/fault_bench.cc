@@ -45,7 +45,13 @@ FaultBench::FaultBench() : is_instrumented_(has_sanitizer(server_program())) {
   REQUIRE_MESSAGE(fetched.exit_code == 0, fetched.err);
   learn_answers(ModelVersion::kFirst);
   learn_answers(ModelVersion::kSecond);
-  const AgentRun plan = run_agent({"plan", "--model", first_, "--no-cache", "--json"});
+  cap_bytes_ = cap_with({});
+}
+
+std::uint64_t FaultBench::cap_with(const std::vector<std::string>& options) const {
+  std::vector<std::string> words{"plan", "--model", first_, "--no-cache", "--json"};
+  words.insert(words.end(), options.begin(), options.end());
+  const AgentRun plan = run_agent(words);
   REQUIRE_MESSAGE(plan.exit_code == 0, plan.err);
   std::uint64_t head = 0, whole = 0;
   for (const auto& row : plan.records.at(0).at("splits")) {
@@ -53,7 +59,7 @@ FaultBench::FaultBench() : is_instrumented_(has_sanitizer(server_program())) {
     if (row.at("split") <= 4) head = std::max(head, whole);
   }
   REQUIRE(head < whole);
-  cap_bytes_ = (head + whole) / 2;
+  return (head + whole) / 2;
 }
 
 void FaultBench::make_certificates() {
@@ -74,6 +80,10 @@ void FaultBench::make_certificates() {
   };
   server_trust_ = trust("127.0.0.1");
   agent_trust_ = trust("gate");
+  const RunningServer server({first_}, server_trust_);
+  std::vector<std::string> options{"--server", server.address()};
+  options.insert(options.end(), agent_trust_.begin(), agent_trust_.end());
+  tls_cap_bytes_ = cap_with(options);
 }
 
 ModelVersion FaultBench::version_of(const std::string& model) const {

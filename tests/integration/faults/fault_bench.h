@@ -41,11 +41,14 @@ class FaultBench {
   [[nodiscard]] const std::vector<BenchPicture>& pictures() const { return pictures_; }
   // With this --ram the device runs the head of every split that is used, and not the whole.
   [[nodiscard]] std::uint64_t cap_bytes() const { return cap_bytes_; }
+  // Likewise of an agent that holds what TLS takes. REQUIRES: make_certificates().
+  [[nodiscard]] std::uint64_t tls_cap_bytes() const { return tls_cap_bytes_; }
   // Agent and server are of a build with a sanitizer, whatever this program is.
   [[nodiscard]] bool is_instrumented() const { return is_instrumented_; }
 
  private:
   std::string import_version(const std::string& name, std::uint64_t seed) const;
+  [[nodiscard]] std::uint64_t cap_with(const std::vector<std::string>& options) const;
   void make_pictures();
   void learn_answers(ModelVersion version);
 
@@ -54,7 +57,7 @@ class FaultBench {
   std::string second_identity_;
   std::vector<BenchPicture> pictures_;
   std::vector<std::string> server_trust_, agent_trust_;
-  std::uint64_t cap_bytes_ = 0;
+  std::uint64_t cap_bytes_ = 0, tls_cap_bytes_ = 0;
   bool is_instrumented_ = false;
 };
 

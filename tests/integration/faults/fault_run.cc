@@ -146,7 +146,10 @@ std::vector<std::string> FaultRun::agent_words(const std::vector<unsigned>& pict
   const auto add = [&](const char* option, const std::string& value) {
     words.insert(words.end(), {option, value});
   };
-  if (plan_.is_capped) add("--ram", std::to_string(bench_.cap_bytes()));
+  if (plan_.is_capped) {
+    const auto cap = plan_.is_over_tls ? bench_.tls_cap_bytes() : bench_.cap_bytes();
+    add("--ram", std::to_string(cap));
+  }
   if (plan_.has_spool) add("--spool", folder_ / "spool");
   if (plan_.small_spool) {
     add("--spool-limit", "1MiB");

@@ -119,7 +119,7 @@ void LongLived::start_agent() {
                                  "--split",
                                  "3",
                                  "--ram",
-                                 std::to_string(bench_.cap_bytes()),
+                                 std::to_string(bench_.tls_cap_bytes()),
                                  "--spool",
                                  folder_ / "spool",
                                  "--results",
