@@ -14,9 +14,8 @@ namespace {
 constexpr std::uint64_t kRoundTrips = 3;
 
 std::uint64_t offered_features(const ConnectionOptions& options) {
-  const std::uint64_t always =
-      kFeatureBoundaryCodecs | kFeatureCodecTimes | kFeatureResend | kFeatureCancel |
-      kFeatureJpegModelSize;
+  const std::uint64_t always = kFeatureBoundaryCodecs | kFeatureCodecTimes | kFeatureResend |
+                               kFeatureCancel | kFeatureJpegModelSize;
   return always | (options.heartbeats ? kFeatureHeartbeat : 0);
 }
 
