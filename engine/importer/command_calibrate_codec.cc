@@ -196,8 +196,8 @@ Command add_calibrate_codec_command(CLI::App& app) {
   command.footer(
       "\nFor each cut and each allowed disagreement the coarsest step is searched with which no\n"
       "more than that share of the pictures gets another best class than without a codec, nor is\n"
-      "to be expected of others with a standard deviation to spare. OUT is MODEL with the tables:\n"
-      "a model of its own, which agent and server must both have;\n"
+      "to be expected of three in four sets of others. OUT is MODEL with the tables: a model of\n"
+      "its own, which agent and server must both have;\n"
       "`cleave-agent run --codec coded:N` uses the level of the N-th disagreement, from 0.\n"
       "The pictures should be like those to come, some dozens; up to 64 are taken, each also\n"
       "mirrored. Judge what was reached on others. A cut at which no step keeps to a level's\n"

@@ -20,11 +20,15 @@
 
 namespace cleave::importer {
 
+// Of a normal distribution, three in four are below its mean and so many of its deviations.
+inline constexpr double kUpperQuartile = 0.674;
+
 // The share of other answers to expect of pictures like those judged.
 struct ExpectedShare {
   double share = 0;
   double deviation = 0;  // its standard deviation, for having seen these photos and no others
-  [[nodiscard]] double with_margin() const { return share + deviation; }
+  // What three in four sets of other photos keep to.
+  [[nodiscard]] double with_margin() const { return share + kUpperQuartile * deviation; }
 };
 
 // As if the change of a picture's margin could happen to any other one of about that margin: few

@@ -149,7 +149,7 @@ TEST_CASE("a share that is expected says how far chance may be off, by photos") 
   CHECK(apart.share == doctest::Approx(0.2).epsilon(0.1));  // half of those below 5
   CHECK(apart.deviation > 0.03);
   CHECK(apart.deviation < 0.05);
-  CHECK(apart.with_margin() == apart.share + apart.deviation);
+  CHECK(apart.with_margin() == apart.share + kUpperQuartile * apart.deviation);
   // As pictures of ten photos with one margin each: the same share, told less exactly.
   const ExpectedShare together = expected_share(answers, 10);
   CHECK(together.share == doctest::Approx(apart.share));
