@@ -5,114 +5,20 @@
 #include <doctest/doctest.h>
 #include <sys/stat.h>
 
-#include <algorithm>
 #include <chrono>
 #include <csignal>
 #include <filesystem>
 #include <fstream>
-#include <map>
-#include <memory>
 #include <optional>
 #include <thread>
-#include <utility>
 
 #include "schemas/exit_code.h"
+#include "tests/integration/spool_station.h"
 #include "tests/support/program_words.h"
 #include "tests/support/programs.h"
 #include "tests/support/tcp_relay.h"
 
 namespace cleave::test {
-namespace {
-
-// A device too small for the whole network, so that it depends on its server.
-class Station {
- public:
-  Station() {
-    const AgentRun plan = run_agent({"plan", "--model", model, "--no-cache", "--json"});
-    REQUIRE_MESSAGE(plan.exit_code == 0, plan.err);
-    for (const auto& row : plan.records.at(0).at("splits")) {
-      if (row.at("split") == 4) cap = row.at("ram_bytes").get<std::uint64_t>() + 3'000'000;
-      whole = row.at("ram_bytes");
-    }
-    REQUIRE(cap < whole);
-    for (unsigned i = 0; i < 6; ++i) {
-      pictures.push_back(workshop.jpeg("p" + std::to_string(i) + ".jpg", i));
-    }
-  }
-
-  [[nodiscard]] std::vector<std::string> words(const std::string& server,
-                                               std::vector<std::string> more = {},
-                                               const std::vector<std::string>& images = {}) const {
-    std::vector<std::string> words{
-        "run",   "--model",           model,     "--no-cache", "--server",  server,  "--split", "4",
-        "--ram", std::to_string(cap), "--spool", spool,        "--results", results, "--json"};
-    words.insert(words.end(), more.begin(), more.end());
-    words.insert(words.end(), images.begin(), images.end());
-    return words;
-  }
-
-  // The terminal records, by picture. There must be at most one of each id.
-  [[nodiscard]] std::map<std::string, nlohmann::json> ended() const {
-    std::map<std::string, nlohmann::json> by_name;
-    std::map<std::string, int> ids;
-    std::ifstream file(results);
-    for (std::string line; std::getline(file, line);) {
-      const nlohmann::json json = nlohmann::json::parse(line, nullptr, false);
-      REQUIRE_MESSAGE(json.is_object(), line);
-      if (json.at("state") == "log") continue;  // the first line
-      const std::string id = json.at("request");
-      CAPTURE(line);
-      CHECK(++ids[id] == 1);
-      CHECK((json.at("state") == "answered" || json.at("state") == "dropped"));
-      by_name[json.value("image", std::string("?"))] = json;
-    }
-    return by_name;
-  }
-
-  // How many there are, of pictures that may be named more than once.
-  [[nodiscard]] std::size_t ended_count() const {
-    std::ifstream file(results);
-    std::size_t count = 0;
-    for (std::string line; std::getline(file, line);) ++count;
-    return count == 0 ? 0 : count - 1;  // the first begins the log
-  }
-
-  // Of many more bytes than what crosses the cut.
-  [[nodiscard]] std::vector<std::string> large_pictures() const {
-    std::vector<std::string> large;
-    for (unsigned i = 0; i < 5; ++i) {
-      large.push_back(
-          workshop.jpeg("large" + std::to_string(i) + ".jpg", i, {.width = 1600, .height = 1200}));
-      REQUIRE(std::filesystem::file_size(large.back()) > 270'000);
-    }
-    return large;
-  }
-
-  [[nodiscard]] std::uint64_t spool_bytes() const {
-    std::uint64_t sum = 0;
-    for (const auto& entry : std::filesystem::directory_iterator(spool)) sum += entry.file_size();
-    return sum;
-  }
-
-  void check_all_answered() const {
-    const auto records = ended();
-    CHECK(records.size() == pictures.size());
-    for (const std::string& picture : pictures) {
-      CAPTURE(picture);
-      REQUIRE(records.contains(picture));
-      CHECK(records.at(picture).at("state") == "answered");
-    }
-  }
-
-  const Workshop workshop;
-  std::string model = workshop.zoo("mobilenet_v2", {"--input", "96"});
-  std::string spool = workshop.path("spool");
-  std::string results = workshop.path("results.jsonl");
-  std::vector<std::string> pictures;
-  std::uint64_t cap = 0, whole = 0;
-};
-
-}  // namespace
 
 TEST_CASE("pictures wait for the server, and each is answered once it is there") {
   const Station station;
@@ -283,127 +189,6 @@ TEST_CASE("an agent that is killed at any moment: no picture is lost, none has t
     }
     station.check_all_answered();
   }
-}
-
-TEST_CASE("SIGTERM ends a run after the picture under way") {
-  const Station station;
-  const RunningServer server({station.model});
-  std::vector<std::string> command =
-      station.words(server.address(), {"--uplink-limit", "1mbit"}, station.pictures);
-  command.insert(command.begin(), agent_program());
-  BackgroundProgram agent(command);
-  CHECK_FALSE(agent.read_line().empty());
-  agent.signal(SIGTERM);
-  CHECK(agent.wait() == 0);
-  const auto records = station.ended();
-  CHECK(records.size() >= 1);
-  CHECK(records.size() < station.pictures.size());
-  for (const auto& [name, record] : records) CHECK(record.at("state") == "answered");
-  CHECK(run_agent(station.words(server.address())).records.empty());  // nothing waits
-}
-
-TEST_CASE("SIGTERM while the output is not read: no line is lost") {
-  const Station station;
-  // More than a pipe holds, so that the agent waits in the middle of a line.
-  std::vector<std::string> images;
-  for (int i = 0; i < 12; ++i) {
-    images.insert(images.end(), station.pictures.begin(), station.pictures.end());
-  }
-  const RunningServer server({station.model});
-  std::vector<std::string> command = station.words(server.address(), {"--scores"}, images);
-  command.insert(command.begin(), agent_program());
-  BackgroundProgram agent(command);
-  std::size_t records = 0;
-  for (int i = 0; i < 200; ++i) {
-    const std::size_t before = std::exchange(records, station.ended_count());
-    if (records > 0 && records == before) break;
-    std::this_thread::sleep_for(std::chrono::milliseconds(100));
-  }
-  REQUIRE(records < images.size());
-  agent.signal(SIGTERM);
-  std::size_t lines = 0;
-  for (std::string line = agent.read_line(); !line.empty(); line = agent.read_line()) {
-    CHECK(nlohmann::json::parse(line, nullptr, false).is_object());
-    ++lines;
-  }
-  CHECK(agent.wait() == 0);
-  CHECK(lines == station.ended_count());
-}
-
-TEST_CASE("SIGTERM while the server hangs: the pictures in work are the last, within --timeout") {
-  const Station station;
-  RunningServer server({station.model});
-  REQUIRE(server.program().stop());
-  const std::string log = station.workshop.path("agent.log");
-  const auto start_agent = [&](const std::string& timeout, bool with_results) {
-    auto words =
-        station.words(server.address(), {"--timeout", timeout, "--log", log}, station.pictures);
-    if (!with_results) {
-      const auto spool = std::ranges::find(words, "--spool");
-      words.erase(spool, spool + 4);
-    }
-    words.insert(words.begin(), agent_program());
-    auto agent = std::make_unique<BackgroundProgram>(words);
-    std::string first;
-    for (int i = 0; i < 1'000 && first.empty(); ++i) {
-      std::this_thread::sleep_for(std::chrono::milliseconds(20));
-      std::ifstream file(log);
-      std::getline(file, first);
-    }
-    CHECK(first.find("started") != std::string::npos);
-    // Its handlers are there, and a picture is in work.
-    std::this_thread::sleep_for(std::chrono::milliseconds(500));
-    return agent;
-  };
-  const auto start = std::chrono::steady_clock::now();
-  SUBCASE("with a spool they wait there") {
-    const auto agent = start_agent("2s", true);
-    agent->signal(SIGTERM);
-    CHECK(agent->wait(std::chrono::seconds(15)) != 128 + SIGTERM);
-    CHECK(std::chrono::steady_clock::now() - start < std::chrono::seconds(12));
-    server.program().signal(SIGCONT);
-    const AgentRun rest = run_agent(station.words(server.address()));
-    CHECK(rest.exit_code == 0);
-    CHECK(rest.records.size() >= 1);
-    CHECK(rest.records.size() < station.pictures.size());
-    for (const auto& record : rest.records) CHECK(record.value("drained", false));
-    CHECK(station.ended().size() == rest.records.size());
-  }
-  SUBCASE("without results they are told") {
-    const auto agent = start_agent("2s", false);
-    agent->signal(SIGTERM);
-    std::size_t records = 0;
-    for (std::string line = agent->read_line(); !line.empty(); line = agent->read_line()) {
-      CHECK(nlohmann::json::parse(line).contains("error"));
-      ++records;
-    }
-    CHECK(records >= 1);
-    CHECK(records < station.pictures.size());
-    CHECK(agent->wait(std::chrono::seconds(15)) == 8);
-  }
-  SUBCASE("a second one ends at once") {
-    const auto agent = start_agent("60s", true);
-    agent->signal(SIGTERM);
-    std::this_thread::sleep_for(std::chrono::milliseconds(300));
-    CHECK_FALSE(agent->poll_exit().has_value());
-    agent->signal(SIGTERM);
-    CHECK(agent->wait(std::chrono::seconds(15)) == 128 + SIGTERM);
-    server.program().signal(SIGCONT);
-    CHECK(run_agent(station.words(server.address(), {}, station.pictures)).exit_code == 0);
-    station.check_all_answered();
-  }
-}
-
-TEST_CASE("without a spool nothing is said of one") {
-  const Station station;
-  const RunningServer server({station.model});
-  auto words = station.words(server.address(), {}, {station.pictures[0]});
-  const auto spool = std::ranges::find(words, "--spool");
-  words.erase(spool, spool + 2);
-  const AgentRun run = run_agent(words);
-  CHECK(run.exit_code == 0);
-  CHECK(run.err.find("1 answered") != std::string::npos);
-  CHECK(run.err.find("spool") == std::string::npos);
 }
 
 TEST_CASE("what has no room, or waited too long, is dropped with its reason") {
