@@ -5,43 +5,55 @@
 // time, so one of these serves all of a direction.
 #pragma once
 
+#include <memory>
+
 #include "agent/net.h"
 
 namespace cleave::agent {
 
 class Deadline {
  public:
-  explicit Deadline(tcp::socket& socket) : socket_(socket), timer_(socket.get_executor()) {}
+  // The socket must outlive it.
+  explicit Deadline(tcp::socket& socket)
+      : timer_(socket.get_executor()), state_(std::make_shared<State>(State{.socket = socket})) {}
+  ~Deadline() { disarm(); }
+  Deadline(const Deadline&) = delete;
+  Deadline& operator=(const Deadline&) = delete;
 
-  // Starts (or moves) the deadline. The socket and this object must outlive disarm().
+  // Starts (or moves) the deadline.
   void arm(Clock::time_point when) {
     timer_.expires_at(when);
-    timer_.async_wait([this, serial = ++serial_](const error_code& error) {
-      // A wait that ended before it could be cancelled belongs to an operation that is over.
-      if (error || serial != serial_) return;
-      passed_ = true;
+    // A wait that ended before it could be cancelled belongs to an operation that is over, and may
+    // be heard of after this object has ended.
+    timer_.async_wait([state = state_, serial = ++state_->serial](const error_code& error) {
+      if (error || serial != state->serial) return;
+      state->passed = true;
       error_code ignored;
-      socket_.close(ignored);
+      state->socket.close(ignored);
     });
   }
   void arm(Clock::duration from_now) { arm(Clock::now() + from_now); }
 
   void disarm() {
-    ++serial_;
+    ++state_->serial;
     timer_.cancel();
   }
 
-  [[nodiscard]] bool passed() const { return passed_; }
+  [[nodiscard]] bool passed() const { return state_->passed; }
   void reset() {
     disarm();
-    passed_ = false;
+    state_->passed = false;
   }
 
  private:
-  tcp::socket& socket_;
+  struct State {
+    tcp::socket& socket;
+    std::uint64_t serial = 0;
+    bool passed = false;
+  };
+
   asio::steady_timer timer_;
-  std::uint64_t serial_ = 0;
-  bool passed_ = false;
+  std::shared_ptr<State> state_;
 };
 
 }  // namespace cleave::agent

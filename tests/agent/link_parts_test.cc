@@ -8,9 +8,11 @@
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/detached.hpp>
 #include <boost/asio/io_context.hpp>
+#include <memory>
 #include <string>
 #include <vector>
 
+#include "agent/deadline.h"
 #include "agent/gather.h"
 #include "agent/liveness.h"
 #include "agent/name_lines.h"
@@ -107,6 +109,25 @@ TEST_CASE("a peer is asked after a silence, and gone when it stays silent") {
     CHECK(liveness.step(at(920)) == Step::kGone);
   }
   SUBCASE("silence") { CHECK(liveness.step(at(910)) == Step::kGone); }
+}
+
+TEST_CASE("a deadline that has passed and ends before it is heard closes nothing") {
+  boost::asio::io_context io(1);
+  tcp::socket socket(io, tcp::v4());
+  auto deadline = std::make_unique<Deadline>(socket);
+  asio::steady_timer end(io, Clock::now() - std::chrono::seconds(2));
+  end.async_wait([&](const error_code&) { deadline.reset(); });
+  deadline->arm(Clock::now() - std::chrono::seconds(1));
+  io.run();
+  CHECK(deadline == nullptr);
+  CHECK(socket.is_open());
+
+  deadline = std::make_unique<Deadline>(socket);
+  deadline->arm(Clock::now());
+  io.restart();
+  io.run();
+  CHECK(deadline->passed());
+  CHECK_FALSE(socket.is_open());
 }
 
 TEST_CASE("a frame in pieces is sent as one, however much the system takes at a time") {

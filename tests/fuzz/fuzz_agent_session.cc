@@ -28,8 +28,9 @@ constexpr std::chrono::milliseconds kShort{5};
 constexpr std::chrono::seconds kLong{60};
 // Nothing below waits for a silent server longer than some of the short times.
 constexpr std::chrono::seconds kEnd{8};
-constexpr std::uint64_t kOfferedFeatures =
-    kFeatureBoundaryCodecs | kFeatureCodecTimes | kFeatureResend | kFeatureCancel;
+constexpr std::uint64_t kOfferedFeatures = kFeatureBoundaryCodecs | kFeatureCodecTimes |
+                                           kFeatureResend | kFeatureCancel | kFeatureHeartbeat |
+                                           kFeatureJpegModelSize;
 constexpr std::uint64_t kMostFetched = 1000;
 constexpr std::uint64_t kKnownTotal = 300;
 
