@@ -7,21 +7,22 @@ source tests/lint/common.sh
 
 readonly LARGEST_LINES=500
 
-while read -r file; do
-  case "$file" in
-    LICENSE | .gitignore | tests/golden/* | tests/fuzz/corpus/* | *.json | *.png | *.jpg | *.bin | \
-      */golden/*) continue ;;
-  esac
-  head -n 3 "$file" | grep -q 'SPDX-License-Identifier: Apache-2.0' ||
-    complain "$file: no SPDX line in its first three lines"
-  case "$file" in
-    *.h) grep -q '^#pragma once' "$file" || complain "$file: no #pragma once" ;;
-  esac
-  case "$file" in
-    *.cc | *.h | *.sh | *.cmake | *.mjs)
-      lines=$(wc -l <"$file")
-      [ "$lines" -le "$LARGEST_LINES" ] || complain "$file: $lines lines, at most $LARGEST_LINES"
-      ;;
-  esac
-done < <(project_files)
+mapfile -t files < <(project_files |
+  grep -vE '^(LICENSE|\.gitignore)$|(^|/)golden/|^tests/fuzz/corpus/|\.(json|png|jpg|bin)$')
+mapfile -t sources < <(printf '%s\n' "${files[@]}" | grep -E '\.(cc|h|sh|cmake|mjs)$')
+mapfile -t headers < <(printf '%s\n' "${files[@]}" | grep -E '\.h$')
+
+# complain_of WHAT: once for each file that standard input names.
+complain_of() {
+  local file
+  while read -r file; do complain "$file: $1"; done
+}
+
+complain_of 'no SPDX line in its first three lines' < <(awk '
+  FNR > 3 { nextfile }
+  /SPDX-License-Identifier: Apache-2\.0/ { seen[FILENAME] = 1 }
+  END { for (i = 1; i < ARGC; ++i) if (!(ARGV[i] in seen)) print ARGV[i] }' "${files[@]}")
+complain_of 'no #pragma once' < <(grep -L '^#pragma once' "${headers[@]}")
+complain_of "more than $LARGEST_LINES lines" < <(awk -v most="$LARGEST_LINES" '
+  FNR == most + 1 { print FILENAME }' "${sources[@]}")
 finish
