@@ -39,10 +39,10 @@ class Liveness {
     acknowledged_ = acknowledged;
   }
 
-  // The system has taken a Ping.
+  // The system has taken a Ping. One more while nothing came gives the peer no more time.
   void pinged(Clock::time_point now) {
+    if (!asked_) progress_ = std::max(progress_, now);
     asked_ = true;
-    progress_ = std::max(progress_, now);
   }
 
   [[nodiscard]] Step step(Clock::time_point now) const {

@@ -109,6 +109,10 @@ TEST_CASE("a peer is asked after a silence, and gone when it stays silent") {
     CHECK(liveness.step(at(920)) == Step::kGone);
   }
   SUBCASE("silence") { CHECK(liveness.step(at(910)) == Step::kGone); }
+  SUBCASE("another Ping, as heartbeats send them, gives a silent peer no more time") {
+    liveness.pinged(at(800));
+    CHECK(liveness.step(at(910)) == Step::kGone);
+  }
 }
 
 TEST_CASE("a deadline that has passed and ends before it is heard closes nothing") {
