@@ -53,8 +53,12 @@ Result<FolderLock> FolderLock::take(const std::string& folder) {
     }
     FileDescriptor file(uninterrupted(
         [&] { return ::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0666); }));
-    if (!file.is_open() && errno == ENOENT) continue;  // the folder has gone again
-    if (!file.is_open()) return os_error("cannot lock").with_context(path);
+    if (!file.is_open()) {
+      // The folder may just have gone again; as a link to nowhere it stays so.
+      const bool may_come = errno == ENOENT && tries + 1 < kMostTries;
+      if (may_come) continue;
+      return os_error("cannot lock").with_context(path);
+    }
     if (uninterrupted([&] { return ::flock(file.get(), LOCK_EX | LOCK_NB); }) != 0) {
       if (errno != EWOULDBLOCK) return os_error("cannot lock").with_context(path);
       break;
@@ -68,7 +72,8 @@ Result<FolderLock> FolderLock::take(const std::string& folder) {
 FolderLock::~FolderLock() {
   if (!file_.is_open()) return;  // it was moved from
   const std::string path = model_lock_path(folder_);
-  if (!holds_only(folder_, path)) return;
+  // What somebody else put there in the place of ours is theirs.
+  if (!is_still_there(file_, path) || !holds_only(folder_, path)) return;
   ::unlink(path.c_str());
   if (made_folder_) ::rmdir(folder_.c_str());
 }

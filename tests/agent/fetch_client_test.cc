@@ -263,6 +263,23 @@ TEST_CASE("two do not fetch into one folder at once") {
   CHECK(FolderLock::take(folder.path().string()).status().code() == StatusCode::kUnavailable);
 }
 
+TEST_CASE("whoever took away the file of a lock that is held keeps nobody out, and has no say") {
+  const test::TemporaryFolder place;
+  const std::string folder = place / "model";
+  const std::string lock = model_lock_path(folder);
+  {
+    auto first = FolderLock::take(folder);
+    REQUIRE(first.is_ok());
+    std::filesystem::remove(lock);
+    const auto second = FolderLock::take(folder);
+    REQUIRE(second.is_ok());
+    // The first ends before the second: what is there is the second's.
+    { const FolderLock ended = std::move(first).value(); }
+    CHECK(std::filesystem::exists(lock));
+    CHECK(FolderLock::take(folder).status().code() == StatusCode::kUnavailable);
+  }
+}
+
 TEST_CASE("a folder into which nothing was fetched is left as it was found") {
   const test::TemporaryFolder place;
   const std::string there = place / "there", made = place / "made", used = place / "used";
