@@ -86,10 +86,13 @@ show_findings() {
 }
 
 # Five minutes beside stages that measure no time: at low priority, and agents on slow links, so that
-# all of it takes a third of a processor at most. A session of its own can be ended whole.
+# all of it takes a third of a processor at most. A session of its own can be ended whole. One that
+# hangs is ended after three times as long as it has.
+soak_log=build/soak.log
 soak_pid=
 start_soak() {
-  setsid nice -n 10 bash tests/hil/soak --minutes 5 --uplink 2mbit >build/soak.log 2>&1 &
+  setsid timeout -k 30 900 nice -n 10 \
+    bash tests/hil/soak --minutes 5 --uplink 2mbit >"$soak_log" 2>&1 &
   soak_pid=$!
 }
 
@@ -97,12 +100,25 @@ end_soak() {
   local result=0
   wait "$soak_pid" || result=$?
   soak_pid=
-  cat build/soak.log
+  cat "$soak_log"
   return "$result"
 }
 
+# Servers and agents may take some seconds to end in order; who is still there then does not.
+end_session() {
+  local session=$1 latest=$((SECONDS + 20))
+  kill -- "-$session" 2>/dev/null || true
+  while kill -0 -- "-$session" 2>/dev/null && [ "$SECONDS" -lt "$latest" ]; do
+    sleep 0.2
+  done
+  kill -KILL -- "-$session" 2>/dev/null || true
+  wait "$session" 2>/dev/null || true
+}
+
 leave() {
-  [ -z "$soak_pid" ] || kill -- "-$soak_pid" 2>/dev/null || true
+  [ -n "$soak_pid" ] || return 0
+  echo "=== the soak was still on and is ended; its log: $soak_log" >&2
+  end_session "$soak_pid"
 }
 trap leave EXIT
 

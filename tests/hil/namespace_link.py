@@ -1,7 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """A link of a known rate between two network namespaces: this one, where the agent runs, and another."""
+import os
 import subprocess
 import time
+
+from processes import ScopedProcess
+
+MOST_SECONDS_TO_UNSHARE = 10.0
 
 
 def quiet(*command):
@@ -9,12 +14,35 @@ def quiet(*command):
 
 
 class NamespaceLink:
-    """A pair of virtual interfaces, `name`0 in this namespace and `name`1 in the server's."""
+    """A pair of virtual interfaces, `name`0 in this namespace and `name`1 in the server's.
+
+    They are gone, and the server's namespace is once nobody runs in it, when the `with` is over.
+    """
 
     def __init__(self, name, agent, server):
         self.near, self.far = name + "0", name + "1"
-        self.holder = subprocess.Popen(["unshare", "-n", "sleep", "infinity"])
-        time.sleep(0.3)
+        self.holder = ScopedProcess(["unshare", "-n", "sleep", "infinity"])
+        try:
+            self.await_namespace()
+            self.join(agent, server)
+        except BaseException:
+            self.close()
+            raise
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *why):
+        self.close()
+
+    def await_namespace(self):
+        end = time.monotonic() + MOST_SECONDS_TO_UNSHARE
+        while os.readlink(f"/proc/{self.holder.pid}/ns/net") == os.readlink("/proc/self/ns/net"):
+            if self.holder.poll() is not None or time.monotonic() > end:
+                raise RuntimeError("no second network namespace")
+            time.sleep(0.01)
+
+    def join(self, agent, server):
         quiet("ip", "link", "set", "lo", "up")
         quiet("ip", "link", "add", self.near, "type", "veth", "peer", "name", self.far,
               "netns", str(self.holder.pid))
@@ -51,5 +79,4 @@ class NamespaceLink:
             return int(file.read())
 
     def close(self):
-        self.holder.kill()
-        self.holder.wait()
+        self.holder.close()

@@ -32,6 +32,7 @@ import threading
 import time
 
 from namespace_link import NamespaceLink, quiet
+from processes import enter_namespace
 
 MOST_ERROR = 0.10           # median of the total, after WARM_UP pictures
 MOST_REGRET_STEADY = 0.05
@@ -306,24 +307,20 @@ def parse_options():
 
 
 def measure(options):
-    link = NamespaceLink("clv", AGENT, SERVER)
     rows, trace = [], None
-    try:
-        with tempfile.TemporaryDirectory() as options.folder:
-            options.profile = os.path.join(options.folder, "profile")
-            print_head()
-            quiet(os.path.join(options.bin, "cleave-agent"), "profile", "--model", options.model,
-                  "--output", options.profile)
-            with open(os.path.join(options.folder, "log"), "w") as log:
-                for delay_ms in [float(d) for d in options.delays.split(",")]:
-                    for mbit in [float(m) for m in options.links.split(",")]:
-                        rows.append(steady(link, options, mbit, int(delay_ms), log))
-                        print_row(rows[-1])
-                if not options.no_trace:
-                    trace = changing(link, options, log)
-                    print_trace(trace)
-    finally:
-        link.close()
+    with NamespaceLink("clv", AGENT, SERVER) as link, tempfile.TemporaryDirectory() as options.folder:
+        options.profile = os.path.join(options.folder, "profile")
+        print_head()
+        quiet(os.path.join(options.bin, "cleave-agent"), "profile", "--model", options.model,
+              "--output", options.profile)
+        with open(os.path.join(options.folder, "log"), "w") as log:
+            for delay_ms in [float(d) for d in options.delays.split(",")]:
+                for mbit in [float(m) for m in options.links.split(",")]:
+                    rows.append(steady(link, options, mbit, int(delay_ms), log))
+                    print_row(rows[-1])
+            if not options.no_trace:
+                trace = changing(link, options, log)
+                print_trace(trace)
     if options.json:
         with open(options.json, "w") as file:
             json.dump({"steady": rows, "changing": trace}, file, indent=1)
@@ -336,12 +333,9 @@ def main():
     if options.relay is not None:
         signal.signal(signal.SIGTERM, lambda *_: os._exit(0))
         asyncio.run(relay(options.relay))
-    if os.environ.get("CLEAVE_IN_NAMESPACE") is None:
-        if subprocess.run(["unshare", "-Urn", "true"], stderr=subprocess.DEVNULL, check=False).returncode:
-            print("skipped: this user may make no network namespaces")
-            return 77
-        os.environ["CLEAVE_IN_NAMESPACE"] = "1"
-        os.execvp("unshare", ["unshare", "-Urn", sys.executable, *sys.argv])
+    if not enter_namespace():
+        print("skipped: no network namespaces here")
+        return 77
     broken = measure(options)
     return 1 if broken else 0
 

@@ -17,11 +17,12 @@ frames of burst). In the same run:
     is derived from its own time;
   - the same pictures overlapped: throughput against the slowest stage's own rate, where the link's
     is that of the plain sender for the same bytes; and bytes a second against the plain sender.
---slow says which stage is to be the slowest, and where the cut and the link's rate are not given
-chooses them: `link` cuts after 4 layers at 10 Mbit/s; `device` before the last layer and `server`
-after the first, without a limit of the link.
-Exit code 1 when a bound below is broken or another stage is the slowest, 2 for usage, 77 without
-namespaces.
+--slow says which stage is to be the slowest, and where the cut is not given chooses it: `link` cuts
+after 4 layers, `device` before the last layer, and `server` before the first, so that pixels cross. For
+the last two a network is wanted that computes longer than its bytes take (of --demo: VGG-16).
+Exit code 1 when a bound below is broken, another stage is the slowest, or the agent's own counter
+(`most_in_work` of --stats) has not several pictures in work at a time in the overlapped run and one
+in the other; 2 for usage, 77 without namespaces.
 """
 import argparse
 import json
@@ -33,11 +34,11 @@ import struct
 import subprocess
 import sys
 import tempfile
-import threading
 import time
 import zlib
 
 from namespace_link import NamespaceLink
+from processes import ScopedProcess, enter_namespace, stats_of
 from tcp_probe import TcpProbe
 
 LEAST_THROUGHPUT = 0.95   # of the slowest stage's own rate
@@ -48,50 +49,61 @@ AGENT, SERVER, HERE = "10.78.0.1", "10.78.0.2", "127.0.0.1"
 SERVER_PORT, PROBE_PORT = 7436, 7437
 QUEUE_BYTES = 262144
 PLAIN_SECONDS = 5.0
+MOST_SECONDS_TO_END = 60.0  # of a server that nobody uses any more
 WARM_UP = 3               # pictures: the pipe is not full yet, the server packs
-SMALL, LARGE = (96, "0.35"), (224, "1")  # of --demo: input, width; a large one keeps a stage busy
+# Of --demo: network, options, input. VGG-16 computes for longer than its pixels are on the link.
+QUICK = ("mobilenet_v2", ("--input", "96", "--width", "0.35"), 96)
+BUSY = ("vgg16", (), 224)
 
 
 class Server:
-    """cleave-server at `address`, behind `prefix`, which runs a command elsewhere."""
+    """cleave-server at `address`, behind `prefix`, which runs a command elsewhere; as long as its
+    `with`."""
 
     def __init__(self, options, address, prefix=()):
-        self.process = subprocess.Popen(
+        self.process = ScopedProcess(
             [*prefix, os.path.join(options.bin, "cleave-server"), "--model", options.model,
              "--listen", f"{address}:{SERVER_PORT}", "--allow-plain", "--json", "--log-level",
              "error"], stdout=subprocess.PIPE, text=True)
+
+    def __enter__(self):
         if not self.process.stdout.readline():
+            self.process.close()
             sys.exit("the server did not start")
+        return self
+
+    def __exit__(self, *why):
+        self.process.close()
 
     def end(self):
         """Its counters."""
         self.process.send_signal(signal.SIGTERM)
-        out, _ = self.process.communicate()
+        out, _ = self.process.communicate(timeout=MOST_SECONDS_TO_END)
         return json.loads(out.splitlines()[-1])
 
 
 def run_agent(options, address, pictures, overlap):
-    """The records, the stats line, and when each answer came (of a clock that starts anywhere)."""
+    """The records, when each came (of a clock that starts anywhere), and the agent's counters."""
     command = [os.path.join(options.bin, "cleave-agent"), "run", "--json", "--stats", "--model",
                options.model, "--server", f"{address}:{SERVER_PORT}", "--allow-plain", "--split",
                options.split, "--codec", options.codec, "--overlap", str(overlap)]
-    with subprocess.Popen(command + pictures, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-                          text=True) as process:
-        errors = []
-        reader = threading.Thread(target=lambda: errors.append(process.stderr.read()))
-        reader.start()
-        records, times = [], []
-        for line in process.stdout:
-            record = json.loads(line)
-            if "total_ns" not in record:
-                continue
-            times.append(time.monotonic())
-            records.append(record)
-        reader.join()
+    records, times = [], []
+    with tempfile.TemporaryFile("w+") as errors:
+        with ScopedProcess(command + pictures, stdout=subprocess.PIPE, stderr=errors,
+                           text=True) as process:
+            for line in process.stdout:
+                record = json.loads(line)
+                if "total_ns" not in record:
+                    continue
+                times.append(time.monotonic())
+                records.append(record)
+            code = process.wait()
+        errors.seek(0)
+        said = errors.read()
     bad = [r for r in records if "error" in r or "fallback" in r]
-    if process.wait() != 0 or bad:
-        sys.exit(f"{' '.join(command)}: {bad[:1]} {errors[0]}")
-    return records, times
+    if code != 0 or bad:
+        sys.exit(f"{' '.join(command)}: {bad[:1]} {said}")
+    return records, times, stats_of(said)
 
 
 def median_ms(records, *names):
@@ -102,9 +114,9 @@ def without_link(options, pictures):
     """What device and server need alone, and the bytes of a request and of its answer."""
     moved, records = {}, []
     for count in (1, len(pictures)):
-        server = Server(options, HERE)
-        records, _ = run_agent(options, HERE, pictures[:count], 1)
-        counters = server.end()
+        with Server(options, HERE) as server:
+            records, _, _ = run_agent(options, HERE, pictures[:count], 1)
+            counters = server.end()
         # Of both runs the handshake, which their difference does not have.
         moved[count] = (counters["bytes_in"], counters["bytes_out"])
     more = len(pictures) - 1
@@ -120,19 +132,21 @@ def one_at_a_time(options, probe, pictures, alone):
     up, down = round(alone["bytes_up"]), round(alone["bytes_down"])
     pause_s = (alone["device_ms"] + alone["server_ms"]) / 1e3  # the link is idle for as long
     exchange = probe.exchange_ms(up, down, len(pictures) - WARM_UP, pause_s)
-    records, _ = run_agent(options, SERVER, pictures, 1)
+    records, _, stats = run_agent(options, SERVER, pictures, 1)
     again = probe.exchange_ms(up, down, len(pictures) - WARM_UP, pause_s)
     return {"single_ms": median_ms(records[WARM_UP:], "total_ns"),
             "link_ms": (exchange + again) / 2, "link_first_ms": exchange, "link_again_ms": again,
-            "round_trip_ms": probe.exchange_ms(1, 1, 20)}
+            "round_trip_ms": probe.exchange_ms(1, 1, 20),
+            "single_most_in_work": stats["most_in_work"]}
 
 
 def overlapped(options, pictures):
-    records, times = run_agent(options, SERVER, pictures, options.overlap)
+    records, times, stats = run_agent(options, SERVER, pictures, options.overlap)
     seconds = times[-1] - times[WARM_UP - 1]
     done = len(times) - WARM_UP
     return {"pictures_per_s": done / seconds,
-            "bytes_per_s": sum(r["bytes_up"] for r in records[WARM_UP:]) / seconds}
+            "bytes_per_s": sum(r["bytes_up"] for r in records[WARM_UP:]) / seconds,
+            "most_in_work": stats["most_in_work"]}
 
 
 def measure(link, options):
@@ -140,16 +154,13 @@ def measure(link, options):
                 for i in range(options.pictures + WARM_UP)]
     few = pictures[:max(options.pictures // 3, 3) + WARM_UP]
     figures = without_link(options, few)
-    probe = TcpProbe(link.inside(), SERVER, PROBE_PORT)
-    server = Server(options, SERVER, link.inside())
-    try:
+    with TcpProbe(link.inside(), SERVER, PROBE_PORT) as probe, \
+            Server(options, SERVER, link.inside()) as server:
         figures["plain_bytes_per_s"] = probe.bytes_per_s(PLAIN_SECONDS)
         figures.update(one_at_a_time(options, probe, few, figures))
         figures.update(overlapped(options, pictures))
         figures["plain_again_bytes_per_s"] = probe.bytes_per_s(PLAIN_SECONDS)
-    finally:
         server.end()
-        probe.close()
     figures["sum_ms"] = figures["device_ms"] + figures["link_ms"] + figures["server_ms"]
     stages = {"device": figures["device_ms"], "server": figures["server_ms"],
               "link": figures["bytes_up"] / figures["plain_bytes_per_s"] * 1e3}
@@ -176,13 +187,18 @@ def report(options, figures):
           f"{figures['single_ms'] / figures['sum_ms'] - 1:+.1%} beside the sum (without the link: "
           f"{figures['total_ms']:.2f} ms)")
     print(f"stages, ms a picture: {stages}; slowest: {figures['slowest']}")
-    print(f"overlapped: {figures['pictures_per_s']:.2f} pictures/s, {figures['throughput']:.1%} of "
+    print(f"overlapped, {figures['most_in_work']} pictures in work: "
+          f"{figures['pictures_per_s']:.2f} pictures/s, {figures['throughput']:.1%} of "
           f"the slowest stage's own rate; link use {figures['link_use']:.1%} of the plain sender")
 
 
 def broken_bounds(figures, options):
     broken = []
     less = 1 - options.tolerance
+    if figures["single_most_in_work"] != 1:
+        broken.append(f"one picture at a time: {figures['single_most_in_work']} were in work")
+    if figures["most_in_work"] <= 1:
+        broken.append("nothing overlapped: no two pictures were in work at a time")
     if options.slow and figures["slowest"] != options.slow:
         broken.append(f"the slowest stage is the {figures['slowest']}, not the {options.slow}")
     if figures["throughput"] < LEAST_THROUGHPUT * less:
@@ -211,25 +227,22 @@ def png(path, side, seed):
 
 
 def make_demo(options, folder):
-    side, width = LARGE if options.slow in ("device", "server") else SMALL
+    network, shape, side = BUSY if options.slow in ("device", "server") else QUICK
     options.model = os.path.join(folder, "demo.cleave")
-    subprocess.run([os.path.join(options.bin, "cleave-import"), "zoo", "mobilenet_v2", options.model,
-                    "--input", str(side), "--width", width], check=True,
-                   stdout=subprocess.DEVNULL)
+    subprocess.run([os.path.join(options.bin, "cleave-import"), "zoo", network, options.model, *shape],
+                   check=True, stdout=subprocess.DEVNULL)
     options.pictures_named = [png(os.path.join(folder, f"{i}.png"), side, i)
                               for i in range(4)]
 
 
 def choose_cut(options):
-    """The cut and the rate of --slow, where they were not given."""
-    if options.mbit is None:
-        options.mbit = 0.0 if options.slow in ("device", "server") else 10.0
+    """The cut of --slow, where none was given."""
     if options.split is not None:
         return
     shown = subprocess.run([os.path.join(options.bin, "cleave-import"), "inspect", "--json",
                             options.model], check=True, capture_output=True, text=True).stdout
     layers = len(json.loads(shown)["variants"][0]["layers"])
-    options.split = {"device": str(layers - 1), "server": "1"}.get(options.slow, "4")
+    options.split = {"device": str(layers - 1), "server": "0"}.get(options.slow, "4")
 
 
 def parse_options():
@@ -240,7 +253,7 @@ def parse_options():
     parser.add_argument("--slow", choices=("link", "device", "server"))
     parser.add_argument("--split")
     parser.add_argument("--codec", default="raw")
-    parser.add_argument("--mbit", type=float, help="0: no limit")
+    parser.add_argument("--mbit", type=float, default=10.0, help="0: no limit")
     parser.add_argument("--overlap", type=int, default=3)
     parser.add_argument("--pictures", type=int, default=60)
     parser.add_argument("--tolerance", type=float, default=0.0,
@@ -248,6 +261,8 @@ def parse_options():
     parser.add_argument("--json")
     parser.add_argument("pictures_named", nargs="*", metavar="PICTURE")
     options = parser.parse_args()
+    if options.overlap < 2:
+        parser.error("--overlap: at least 2 pictures at a time")
     if not options.demo and not (options.model and options.pictures_named):
         parser.error("--model and pictures are needed, or --demo")
     return options
@@ -255,13 +270,10 @@ def parse_options():
 
 def run(options):
     choose_cut(options)
-    link = NamespaceLink("pip", AGENT, SERVER)
-    try:
+    with NamespaceLink("pip", AGENT, SERVER) as link:
         if options.mbit > 0:
             link.set_rate(options.mbit, QUEUE_BYTES)
         figures = measure(link, options)
-    finally:
-        link.close()
     report(options, figures)
     if options.json:
         with open(options.json, "w", encoding="utf-8") as file:
@@ -274,13 +286,9 @@ def run(options):
 
 def main():
     options = parse_options()
-    if "PIPE_SPEED_INSIDE" not in os.environ:
-        probe = subprocess.run(["unshare", "-rn", "true"], stderr=subprocess.DEVNULL, check=False)
-        if probe.returncode != 0:
-            print("no network namespaces here")
-            return 77
-        return subprocess.run(["unshare", "-rn", sys.executable, *sys.argv], check=False,
-                              env={**os.environ, "PIPE_SPEED_INSIDE": "1"}).returncode
+    if not enter_namespace():
+        print("skipped: no network namespaces here")
+        return 77
     with tempfile.TemporaryDirectory() as folder:
         if options.demo:
             make_demo(options, folder)

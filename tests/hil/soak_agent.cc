@@ -40,29 +40,13 @@ void SoakAgent::complain(const std::string& what) {
 }
 
 std::vector<std::string> SoakAgent::words(bool has_pictures) const {
-  std::vector<std::string> words{agent_program(),
-                                 "run",
-                                 "--model",
-                                 bench_.model(ModelVersion::kFirst),
-                                 "--no-cache",
-                                 "--server",
-                                 relay_.address(),
-                                 "--split",
-                                 "3",
-                                 "--ram",
-                                 std::to_string(bench_.cap_bytes()),
-                                 "--spool",
-                                 folder_ / "spool",
-                                 "--results",
-                                 folder_ / "results.jsonl",
-                                 "--sync",
-                                 "interval:1s",
-                                 "--timeout",
-                                 "2s",
-                                 "--json",
-                                 "--scores",
-                                 "--uplink-limit",
-                                 options_.uplink};
+  auto words = words_for({.model = bench_.model(ModelVersion::kFirst),
+                          .server = relay_.address(),
+                          .folder = folder_.path().string(),
+                          .sync = "interval:1s",
+                          .timeout = "2s",
+                          .cap_bytes = bench_.cap_bytes()});
+  words.insert(words.end(), {"--uplink-limit", options_.uplink});
   if (!has_pictures) return words;
   // Two small ones for each other picture: also a PNG, a damaged one and large ones.
   const auto& pictures = bench_.pictures();

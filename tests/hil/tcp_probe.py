@@ -14,6 +14,8 @@ import subprocess
 import sys
 import time
 
+from processes import ScopedProcess
+
 SIZES = struct.Struct("!QQ")
 RATE = struct.Struct("!d")
 CHUNK = 1 << 16
@@ -54,13 +56,19 @@ def answer(peer):
 
 
 class TcpProbe:
-    """Its other end runs behind `prefix`, a command that runs another."""
+    """Its other end runs behind `prefix`, a command that runs another, until the `with` is over."""
 
     def __init__(self, prefix, address, port):
         self.place = (address, port)
-        self.process = subprocess.Popen([*prefix, sys.executable, os.path.abspath(__file__), address,
-                                         str(port)], stdout=subprocess.PIPE, text=True)
-        self.process.stdout.readline()
+        self.process = ScopedProcess([*prefix, sys.executable, os.path.abspath(__file__), address,
+                                      str(port)], stdout=subprocess.PIPE, text=True)
+
+    def __enter__(self):
+        self.process.stdout.readline()  # it listens
+        return self
+
+    def __exit__(self, *why):
+        self.process.close()
 
     def bytes_per_s(self, seconds):
         """Payload of one stream, as its receiver sees it."""
@@ -85,10 +93,6 @@ class TcpProbe:
                 receive(stream, down)
                 times.append((time.monotonic() - start) * 1e3)
         return statistics.median(times[warm_up:])
-
-    def close(self):
-        self.process.kill()
-        self.process.wait()
 
 
 def main():
