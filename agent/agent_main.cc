@@ -94,11 +94,11 @@ int run(int argc, char** argv) {
       ->capture_default_str();
   run.footer(
       "Signals: SIGTERM and SIGINT end the run after the pictures in work, which takes --timeout "
-      "at "
-      "most; a second SIGTERM ends it at once.\n"
-      "Timeouts that are fixed: connecting 5 s, the handshake 10 s, 15 s without a byte while one "
-      "is under way; while a request waits, a server that is silent for 3 s is asked and after 6 s "
-      "more given up.\n\n" +
+      "at most; a second one ends it at once.\n"
+      "Timeouts that are fixed: connecting 5 s, the handshake 10 s (TLS: as long again), 15 s "
+      "without a byte while one is under way; while a request waits, a server that is silent for "
+      "3 s is asked and after 6 s more given up; with --overlap above 1 one that is silent for "
+      "three of its heartbeats is given up at any time.\n\n" +
       std::string(exit_code_help()));
   run.add_option("IMAGE", options.images,
                  "JPEG or PNG files, or folders of them; or -, for names from standard input, one "

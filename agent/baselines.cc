@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "engine/image/jpeg_encoder.h"
+#include "engine/image/prepare_timing.h"
 #include "planner/fixed_point.h"
 #include "planner/score.h"
 

@@ -21,6 +21,7 @@
 #include "engine/head_memory.h"
 #include "engine/image/jpeg_encoder.h"
 #include "engine/image/picture.h"
+#include "engine/image/prepare_timing.h"
 
 namespace cleave::agent {
 namespace {
@@ -221,21 +222,12 @@ Status VariantSurvey::survey_jpeg(const Pixels& pixels, std::uint8_t quality, bo
   const fbs::Shape& shape = *header().tensors()->Get(header().input())->shape();
   AlignedBuffer file(pixels.size());
   if (file.data() == nullptr) return no_survey_memory();
-  std::uint64_t least_ns = UINT64_MAX;
-  std::size_t bytes = 0;  // 0: it does not fit, and the pixels are sent
-  for (int run = 0; run < 2; ++run) {
-    const auto start = std::chrono::steady_clock::now();
-    const auto encoded = encode_jpeg_into(pixels, shape, preprocessing.color_order(), quality,
-                                          {file.data(), pixels.size()});
-    const std::chrono::nanoseconds spent = std::chrono::steady_clock::now() - start;
-    least_ns =
-        std::min(least_ns, std::max<std::uint64_t>(static_cast<std::uint64_t>(spent.count()), 1));
-    bytes = encoded.is_ok() ? *encoded : 0;
-  }
+  const auto [bytes, encode_ns] =
+      timed_jpeg(pixels, shape, preprocessing.color_order(), quality, {file.data(), pixels.size()});
   SurveyedCodec& seen = find({.codec = fbs::Codec::JpegModelSize, .quality = quality});
   const std::size_t place = place_of(0, seen);
   seen.bytes[place].push_back(bytes > 0 ? bytes : pixels.size());
-  seen.encode_ns[place].push_back(least_ns);
+  seen.encode_ns[place].push_back(encode_ns);
   if (!compare || bytes == 0) return Status::ok();
   Pixels arrived(pixels.size());
   CLEAVE_RETURN_IF_ERROR(decode_at_model_size({file.data(), bytes}, preprocessing, shape, arrived));

@@ -213,9 +213,14 @@ Result<EncodeRates> measure_encode_rates(const ModelFile& model, std::uint32_t v
   return rates;
 }
 
-void add_model_jpeg_rate(const ModelFile& model, std::uint32_t variant, const ProfileData* profile,
-                         const DeviceSpeed& now, EncodeRates& rates) {
-  if (!takes_model_jpegs(model.header(), variant)) return;
+void add_model_jpeg_rate(const ModelFile& model, std::uint32_t variant, std::uint8_t quality,
+                         const ProfileData* profile, const DeviceSpeed& now, EncodeRates& rates) {
+  const CodecKnowledge known{.profile = profile};
+  const ListedCut pictures{.model = model, .variant = variant, .known = known};
+  if (!takes_model_jpegs(model.header(), variant) ||
+      is_profiled(pictures, {.codec = fbs::Codec::JpegModelSize, .quality = quality})) {
+    return;
+  }
   auto rate = measure_model_jpeg_rate(model.header(), variant);
   if (!rate.is_ok()) return;
   DeviceSpeed of_table;
@@ -284,6 +289,12 @@ CutCodecs CutCodecs::with_model_jpegs(const ModelFile& model, std::uint32_t vari
   std::vector<CodecsAtCut> cuts{std::move(pictures)};
   cuts.insert(cuts.end(), cuts_.begin(), cuts_.end());
   return CutCodecs(std::move(cuts));
+}
+
+std::size_t CutCodecs::codec_count() const {
+  std::size_t count = 0;
+  for (const CodecsAtCut& cut : cuts_) count += cut.codecs.size();
+  return count;
 }
 
 bool CutCodecs::chooses() const {

@@ -53,10 +53,11 @@ using EncodeRates = std::map<std::uint8_t, EncodeRate>;
                                                        const ProfileData* profile,
                                                        const DeviceSpeed& now);
 
-// Adds to `rates` how fast JPEGs at model size are made, if the model's input is a picture; scaled
-// as above. Without memory for it nothing is added.
-void add_model_jpeg_rate(const ModelFile& model, std::uint32_t variant, const ProfileData* profile,
-                         const DeviceSpeed& now, EncodeRates& rates);
+// Adds to `rates` how fast JPEGs at model size are made, if the model's input is a picture and the
+// profile does not time those of `quality`; scaled as above. Without memory for it nothing is
+// added.
+void add_model_jpeg_rate(const ModelFile& model, std::uint32_t variant, std::uint8_t quality,
+                         const ProfileData* profile, const DeviceSpeed& now, EncodeRates& rates);
 
 // What is known besides the model.
 struct CodecKnowledge {
@@ -104,6 +105,8 @@ class CutCodecs {
                                            const CodecKnowledge& known, JpegBound bound) const;
 
   [[nodiscard]] std::span<const CodecsAtCut> cuts() const { return cuts_; }
+  // Of all cuts together.
+  [[nodiscard]] std::size_t codec_count() const;
   // At least one cut has more than one.
   [[nodiscard]] bool chooses() const;
   friend bool operator==(const CutCodecs&, const CutCodecs&) = default;

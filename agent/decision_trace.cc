@@ -5,7 +5,7 @@
 #include <nlohmann/json.hpp>
 #include <utility>
 
-#include "agent/codec_option.h"
+#include "agent/trace_codecs.h"
 #include "agent/trace_fields.h"
 
 namespace cleave::agent {
@@ -89,61 +89,13 @@ DeviceSpeed read_speed(TraceFields& fields, const char* name) {
   return speed;
 }
 
-// A codec at a cut: [op, name, bytes, p95_bytes, ram_bytes, encode_ns, disagreement_ppm], short, as
-// there are hundreds on a line.
-Json codecs_json(const CutCodecs& codecs) {
-  Json json = Json::array();
-  for (const CodecsAtCut& cut : codecs.cuts()) {
-    for (const CutCodec& codec : cut.codecs) {
-      json.push_back({cut.op_boundary, codec_name(codec.choice), codec.bytes, codec.p95_bytes,
-                      codec.ram_bytes, codec.encode_ns, codec.disagreement_ppm});
-    }
-  }
-  return json;
-}
-
-// False: no such entry, or not in order.
-bool read_codec(const Json& json, std::vector<CodecsAtCut>& cuts) {
-  constexpr std::size_t kName = 1, kFields = 7;
-  if (!json.is_array() || json.size() != kFields || !json[kName].is_string()) return false;
-  std::uint64_t numbers[kFields] = {};
-  for (std::size_t i = 0; i < kFields; ++i) {
-    if (i == kName) continue;
-    if (!json[i].is_number_unsigned()) return false;
-    numbers[i] = json[i].get<std::uint64_t>();
-  }
-  const auto choice = find_codec(json[kName].get<std::string>());
-  if (!choice || numbers[0] > kMaxProfileOps || numbers[6] > UINT32_MAX) return false;
-  if (!is_model_jpeg(*choice) && choice->quality > 0x0F) return false;
-  const auto op = static_cast<OpIndex>(numbers[0]);
-  if (cuts.empty() || cuts.back().op_boundary != op) {
-    if (!cuts.empty() && cuts.back().op_boundary > op) return false;
-    cuts.push_back({.op_boundary = op, .codecs = {}});
-  }
-  cuts.back().codecs.push_back({.choice = *choice,
-                                .bytes = numbers[2],
-                                .p95_bytes = numbers[3],
-                                .ram_bytes = numbers[4],
-                                .encode_ns = numbers[5],
-                                .disagreement_ppm = static_cast<std::uint32_t>(numbers[6])});
-  return true;
-}
-
-CutCodecs read_codecs(TraceFields& fields) {
-  std::vector<CodecsAtCut> cuts;
-  for (const Json& entry : fields.entries("codecs", planner::kMaxCandidates)) {
-    fields.require(read_codec(entry, cuts));
-  }
-  return CutCodecs(std::move(cuts));
-}
-
 Json start_json(const TraceStart& start) {
   Json json{{"event", "start"},
             {"version", kTraceVersion},
             {"model", to_hex(start.model_identity)},
             {"variant", start.variant},
             {"prefer", preference_name(start.preference)}};
-  json["codecs"] = codecs_json(start.codecs);
+  json["codecs"] = trace_codecs_json(start.codecs);
   put_fields(json, start, kStartNumbers);
   put_fields(json, start, kStartFlags);
   put_fields(json, start.options, kOptionNumbers);
@@ -183,16 +135,6 @@ planner::Request read_request(TraceFields& fields) {
     request.factor = {static_cast<std::uint32_t>(factor[0]), static_cast<std::uint32_t>(factor[1])};
   }
   return request;
-}
-
-// Of version 2: the codec that was named.
-Result<CutCodecs> read_named_codec(TraceFields& fields, const ModelFile& model,
-                                   std::uint32_t variant) {
-  if (!fields.has("codec")) return CutCodecs();
-  const auto codec = find_codec(fields.text("codec"));
-  fields.require(codec.has_value());
-  if (!codec) return CutCodecs();
-  return CutCodecs::of_one(model, variant, *codec);
 }
 
 TraceStart read_start(TraceFields& fields) {
@@ -365,9 +307,9 @@ Result<CheckedStart> check_start(const Json& json, const std::string& path,
   TraceStart start = read_start(fields);
   if (!fields.good() || start.variant >= model.header().variants()->size()) return damaged(path, 1);
   if (version >= 3) {
-    start.codecs = read_codecs(fields);
+    start.codecs = read_trace_codecs(fields);
   } else {
-    CLEAVE_ASSIGN_OR_RETURN(start.codecs, read_named_codec(fields, model, start.variant));
+    CLEAVE_ASSIGN_OR_RETURN(start.codecs, read_trace_codec_of_all(fields, model, start.variant));
   }
   if (!fields.good()) return damaged(path, 1);
   return CheckedStart{std::move(start), version};

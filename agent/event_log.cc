@@ -4,9 +4,6 @@
 #include <fcntl.h>
 #include <unistd.h>
 
-#include <array>
-#include <chrono>
-#include <ctime>
 #include <exception>
 #include <nlohmann/json.hpp>
 #include <optional>
@@ -18,27 +15,11 @@
 namespace cleave::agent {
 namespace {
 
-constexpr std::size_t kMostLogTextBytes = 1024;
-constexpr std::array<std::string_view, 4> kLogLevelNames{"debug", "info", "warn", "error"};
-
 std::optional<LogLevel> parse_level(std::string_view name) {
-  for (std::size_t i = 0; i < kLogLevelNames.size(); ++i) {
-    if (kLogLevelNames[i] == name) return static_cast<LogLevel>(i);
+  for (const auto level : {LogLevel::kDebug, LogLevel::kInfo, LogLevel::kWarn, LogLevel::kError}) {
+    if (level_name(level) == name) return level;
   }
   return {};
-}
-
-std::string utc_time() {
-  const auto now = std::chrono::system_clock::now();
-  const std::time_t seconds = std::chrono::system_clock::to_time_t(now);
-  const auto milliseconds = std::chrono::duration_cast<std::chrono::milliseconds>(
-                                now - std::chrono::system_clock::from_time_t(seconds))
-                                .count();
-  std::tm parts{};
-  gmtime_r(&seconds, &parts);
-  char text[48];
-  const std::size_t length = std::strftime(text, sizeof(text), "%Y-%m-%dT%H:%M:%S", &parts);
-  return std::string(text, length) + "." + std::to_string(1000 + milliseconds).substr(1) + "Z";
 }
 
 }  // namespace
@@ -56,14 +37,18 @@ Result<std::unique_ptr<EventLog>> EventLog::open(const std::string& path, std::s
   return std::unique_ptr<EventLog>(new EventLog(std::move(file), path, *level));
 }
 
-// A whole line with one call: others may append to the same file.
+// A whole line with one call: others may append to the same file. One that was cut off, as on a
+// disk without room, does not take the next with it.
 void EventLog::write(LogLevel level, std::string_view event, LogFields fields) {
   if (level < lowest_) return;
   try {
-    const std::string line = format_event(utc_time(), level, event, fields) + "\n";
+    std::string line = format_event(log_time(), level, event, fields) + "\n";
+    if (cut_off_) line.insert(line.begin(), '\n');
     const auto written =
         uninterrupted([&] { return ::write(file_.get(), line.data(), line.size()); });
-    if (written == static_cast<ssize_t>(line.size()) || !status_.is_ok()) return;
+    const bool is_whole = written == static_cast<ssize_t>(line.size());
+    if (written > 0) cut_off_ = !is_whole;
+    if (is_whole || !status_.is_ok()) return;
     const char* const what = "the log could not be written";
     status_ = (written < 0 ? os_error(what) : Status(StatusCode::kIo, what)).with_context(path_);
   } catch (const std::exception&) {  // no memory for a line
@@ -72,8 +57,7 @@ void EventLog::write(LogLevel level, std::string_view event, LogFields fields) {
 
 std::string format_event(std::string_view time, LogLevel level, std::string_view event,
                          LogFields fields) {
-  nlohmann::ordered_json line{
-      {"time", time}, {"level", kLogLevelNames[static_cast<std::size_t>(level)]}, {"event", event}};
+  nlohmann::ordered_json line{{"time", time}, {"level", level_name(level)}, {"event", event}};
   for (const LogField& field : fields) {
     if (const auto* text = std::get_if<std::string_view>(&field.value)) {
       if (!text->empty()) line[std::string(field.name)] = clean_text(*text, kMostLogTextBytes);

@@ -4,7 +4,8 @@
 // of the request that it is about, so that what happened can be told from this file and the
 // server's log alone. README.md of this module lists the events.
 //
-//   {"time":"2026-01-31T09:00:00.123Z","level":"info","event":"busy","wire_id":"7151358562378","..."}
+//   {"time":"2026-01-31T09:00:00.123Z","level":"info","event":"busy","wire_id":"7151358562378",
+//    "retry_after_ms":200}
 //
 // Texts may come from a peer: they are cut and cleaned. Nothing here throws or ends a run; what
 // could not be written is told by status(). Used by one thread.
@@ -13,25 +14,14 @@
 #include <cstdint>
 #include <initializer_list>
 #include <memory>
-#include <span>
 #include <string>
 #include <string_view>
-#include <variant>
 
 #include "schemas/file_descriptor.h"
+#include "schemas/log_field.h"
 #include "schemas/status.h"
 
 namespace cleave::agent {
-
-enum class LogLevel : std::uint8_t { kDebug, kInfo, kWarn, kError };
-
-struct LogField {
-  LogField(std::string_view field, std::uint64_t number) : name(field), value(number) {}
-  LogField(std::string_view field, std::string_view text) : name(field), value(text) {}
-  std::string_view name;
-  std::variant<std::uint64_t, std::string_view> value;
-};
-using LogFields = std::span<const LogField>;
 
 class EventLog {
  public:
@@ -54,6 +44,7 @@ class EventLog {
   const std::string path_;
   const LogLevel lowest_;
   Status status_;
+  bool cut_off_ = false;  // the last line that was begun
 };
 
 // A line without its end; pure. `time` as in the example above.

@@ -186,7 +186,9 @@ asio::awaitable<Status> FetchClient::take_piece(Transfer& transfer) {
   co_return transfer.take(piece_);
 }
 
-asio::awaitable<void> FetchClient::close() { co_await link_.end(std::exchange(ready_, false)); }
+asio::awaitable<void> FetchClient::close() {
+  co_await link_.end(std::exchange(ready_, false), Clock::now() + kGoodbyeTimeout);
+}
 
 asio::awaitable<Status> FetchClient::send(std::span<const std::byte> bytes) {
   return link_.send(bytes, Clock::time_point::max());

@@ -15,11 +15,11 @@ namespace cleave::agent {
 //   asked = answers + busy + refused + cancelled + broken_off.
 struct LinkCounters {
   std::uint64_t connections = 0;          // made, with a handshake
-  std::uint64_t connections_lost = 0;     // of them, not ended by the agent
+  std::uint64_t connections_lost = 0;     // of them, ended before the run was
   std::uint64_t connect_failures = 0;     // each is in one of the next
   std::uint64_t connect_unreachable = 0;  // no address, or nobody there
   std::uint64_t connect_timeouts = 0;     // not connected, or no handshake, in time
-  std::uint64_t connect_distrusted = 0;   // one end does not trust the other's certificate
+  std::uint64_t connect_distrusted = 0;   // TLS, certificates, or plain TCP not allowed
   std::uint64_t connect_mismatches = 0;   // another model or version, or a device not believed
   std::uint64_t connect_busy = 0;         // the server takes no connections now
   std::uint64_t connect_broken = 0;       // ended, or made no sense, in the handshake
@@ -28,7 +28,7 @@ struct LinkCounters {
   std::uint64_t busy = 0;               // turned down: come back later
   std::uint64_t refused = 0;            // answered with another error
   std::uint64_t cancelled = 0;          // requests given up before their answer came
-  std::uint64_t broken_off = 0;         // their connection ended first
+  std::uint64_t broken_off = 0;         // their connection, or their time in mid-frame, ended
   std::uint64_t late_answers = 0;       // answers to cancelled ones, dropped
   std::uint64_t pings = 0;              // asked whether the server is still there
   std::uint64_t heartbeats = 0;         // said so that the server knows that the agent is

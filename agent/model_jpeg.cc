@@ -8,6 +8,7 @@
 #include "engine/cuts.h"
 #include "engine/image/jpeg_encoder.h"
 #include "engine/image/picture.h"
+#include "engine/image/prepare_timing.h"
 
 namespace cleave::agent {
 namespace {
@@ -40,8 +41,8 @@ std::uint64_t estimated_jpeg_bytes(std::uint64_t area, unsigned quality) {
     unsigned quality;
     double bits_per_pixel;
   };
-  static constexpr Seen kSeen[] = {{1, 0.2},  {25, 0.75}, {50, 1.1}, {75, 1.6},
-                                   {90, 2.6}, {95, 3.7},  {100, 7.5}};
+  static constexpr Seen kSeen[] = {{1, 0.27}, {25, 0.75}, {50, 1.1}, {75, 1.6},
+                                   {90, 2.6}, {95, 3.7},  {100, 7.1}};
   const auto* above = std::ranges::lower_bound(kSeen, quality, {}, &Seen::quality);
   if (above == std::end(kSeen)) --above;
   const Seen& below = above == std::begin(kSeen) ? *above : *(above - 1);
@@ -53,12 +54,18 @@ std::uint64_t estimated_jpeg_bytes(std::uint64_t area, unsigned quality) {
   return static_cast<std::uint64_t>(static_cast<double>(area) * bits / 8);
 }
 
-std::vector<std::uint8_t> made_up_picture(const fbs::Shape& shape) {
-  std::vector<std::uint8_t> pixels(element_count(shape));
-  for (std::size_t i = 0; i < pixels.size(); ++i) {
-    pixels[i] = static_cast<std::uint8_t>((i / 7 + i / (std::size_t{shape.width()} * 3)) % 251);
+TimedJpeg timed_jpeg(std::span<const std::uint8_t> pixels, const fbs::Shape& shape,
+                     fbs::ColorOrder order, std::uint8_t quality, std::span<std::byte> file) {
+  TimedJpeg timed{.bytes = 0, .encode_ns = UINT64_MAX};
+  for (int run = 0; run < 2; ++run) {
+    const auto start = std::chrono::steady_clock::now();
+    const auto bytes = encode_jpeg_into(pixels, shape, order, quality, file);
+    const std::chrono::nanoseconds spent = std::chrono::steady_clock::now() - start;
+    timed.encode_ns = std::min(
+        timed.encode_ns, std::max<std::uint64_t>(static_cast<std::uint64_t>(spent.count()), 1));
+    timed.bytes = bytes.is_ok() ? *bytes : 0;
   }
-  return pixels;
+  return timed;
 }
 
 Result<EncodeRate> measure_model_jpeg_rate(const fbs::Model& model, std::uint32_t variant) {
@@ -68,17 +75,10 @@ Result<EncodeRate> measure_model_jpeg_rate(const fbs::Model& model, std::uint32_
   if (file.data() == nullptr) {
     return Status(StatusCode::kResourceExhausted, "no memory for timing a JPEG");
   }
-  EncodeRate rate{.ns = UINT64_MAX, .tensor_bytes = pixels.size()};
-  for (int run = 0; run < 2; ++run) {
-    const auto start = std::chrono::steady_clock::now();
-    // Of a small picture it may not fit: the time is about the same.
-    (void)encode_jpeg_into(pixels, shape, model.preprocessing()->color_order(), kTimedQuality,
-                           {file.data(), file.capacity()});
-    const std::chrono::nanoseconds spent = std::chrono::steady_clock::now() - start;
-    rate.ns =
-        std::min(rate.ns, std::max<std::uint64_t>(static_cast<std::uint64_t>(spent.count()), 1));
-  }
-  return rate;
+  // Of a small picture it may not fit: the time is about the same.
+  const TimedJpeg timed = timed_jpeg(pixels, shape, model.preprocessing()->color_order(),
+                                     kTimedQuality, {file.data(), file.capacity()});
+  return EncodeRate{.ns = timed.encode_ns, .tensor_bytes = pixels.size()};
 }
 
 }  // namespace cleave::agent

@@ -4,6 +4,7 @@
 // and how long making one takes here.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <span>
 #include <vector>
@@ -32,15 +33,23 @@ struct ModelJpegBytes {
                                              const fbs::Shape& shape, fbs::ColorOrder order,
                                              std::uint8_t quality);
 
-// What encode_jpeg() makes of a photo of `area` pixels: the median of 120 photos of the ImageNet
-// kind at 224 x 224. Objects on a plain ground take about half of it.
+// What encode_jpeg_into() makes of a photo of `area` pixels: the median of 150 photos of the
+// ImageNet kind at 224 x 224. Objects on a plain ground take about half of it.
 [[nodiscard]] std::uint64_t estimated_jpeg_bytes(std::uint64_t area, unsigned quality);
 
-// Slow gradients with steps, at model size: about what a picture takes.
-[[nodiscard]] std::vector<std::uint8_t> made_up_picture(const fbs::Shape& shape);
+struct TimedJpeg {
+  std::size_t bytes = 0;  // 0: it does not fit
+  std::uint64_t encode_ns = 0;
+};
 
-// Of a made-up picture in a usual quality, for each byte of its pixels; two encodings, the faster
-// one counts. REQUIRES: takes_model_jpegs(). Errors: kResourceExhausted.
+// The JPEG of `pixels`, into `file`: two encodings, the faster one counts. REQUIRES: as of
+// model_jpeg_bytes().
+[[nodiscard]] TimedJpeg timed_jpeg(std::span<const std::uint8_t> pixels, const fbs::Shape& shape,
+                                   fbs::ColorOrder order, std::uint8_t quality,
+                                   std::span<std::byte> file);
+
+// Of a made-up picture in a usual quality, for each byte of its pixels. REQUIRES:
+// takes_model_jpegs(). Errors: kResourceExhausted.
 [[nodiscard]] Result<EncodeRate> measure_model_jpeg_rate(const fbs::Model& model,
                                                          std::uint32_t variant);
 

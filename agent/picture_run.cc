@@ -140,6 +140,7 @@ asio::awaitable<Record> PictureRun::answer(PictureTask task) {
   if (!mismatch_.is_ok() && delivery_ == nullptr) {
     done.record.image = std::move(task.image);
     done.record.status = mismatch_;
+    done.record.is_accepted = true;  // for all that is known: it is not read any more
   } else {
     done = co_await pipeline_.process(std::move(task));
   }
@@ -203,7 +204,7 @@ void PictureRun::note_dropped(const Dropped& dropped) {
                dropped.reason.c_str(), ids_text(ids).c_str());
   log_event(log_, LogLevel::kWarn, "dropped",
             {{"image", dropped.name},
-             {"request", dropped.request_id == 0 ? "" : request_id_text(dropped.request_id)},
+             {"request", known_id_text(dropped.request_id)},
              {"reason", dropped.reason}});
   if (!report_.json) return;
   nlohmann::ordered_json line{{"image", dropped.name}};
@@ -217,7 +218,7 @@ void PictureRun::note_end(const Record& record) {
   log_event(log_, record.drained ? LogLevel::kInfo : LogLevel::kDebug,
             record.drained ? "drained" : "answered",
             {{"image", record.image},
-             {"request", record.request_id == 0 ? "" : request_id_text(record.request_id)},
+             {"request", known_id_text(record.request_id)},
              {"wire_id", wire_id_text(record.wire_id)},
              {"split", record.split},
              {"total_ns", record.total_ns}});
@@ -228,7 +229,7 @@ void PictureRun::note_failure(const Record& record) {
   std::string_view event = "dropped";
   if (record.spooled) {
     event = "spooled";
-  } else if (delivery_ != nullptr && record.request_id == 0) {
+  } else if (!record.is_accepted) {
     event = "unreadable";
     ++tally_.unreadable;
   } else {
@@ -239,7 +240,7 @@ void PictureRun::note_failure(const Record& record) {
   }
   log_event(log_, record.spooled ? LogLevel::kInfo : LogLevel::kWarn, event,
             {{"image", record.image},
-             {"request", record.request_id == 0 ? "" : request_id_text(record.request_id)},
+             {"request", known_id_text(record.request_id)},
              {"wire_id", wire_id_text(record.wire_id)},
              {"reason", reason},
              {"spooled_as", record.spooled_as},

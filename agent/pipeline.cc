@@ -92,6 +92,7 @@ asio::awaitable<Status> Pipeline::begin(Work& work, PictureTask task) {
   work.record.image = std::move(task.image);
   work.record.request_id = task.request_id;
   work.record.drained = task.request_id != 0;
+  work.record.is_accepted = work.record.drained;
   work.file = std::move(task.bytes);
   work.started = Clock::now();
   work.latest = work.started + std::chrono::duration_cast<Clock::duration>(options_.timeout);
@@ -151,6 +152,7 @@ asio::awaitable<Status> Pipeline::load_when_room(Work& work) {
 }
 
 void Pipeline::accept(Work& work) const {
+  work.record.is_accepted = true;
   if (work.record.request_id != 0 || !options_.accept) return;
   work.record.request_id = options_.accept(work.record.image, work.file);
 }

@@ -210,10 +210,9 @@ asio::awaitable<Status> Pipeline::ask_server(Work& work) {
 void Pipeline::log_picture(LogLevel level, std::string_view event, const Work& work,
                            std::string_view why) const {
   if (options_.log == nullptr) return;
-  const std::uint64_t request_id = work.record.request_id;
   log_event(options_.log, level, event,
             {{"image", work.record.image},
-             {"request", request_id == 0 ? std::string() : request_id_text(request_id)},
+             {"request", known_id_text(work.record.request_id)},
              {"wire_id", wire_id_text(work.wire_id)},
              {"why", why}});
 }

@@ -5,6 +5,7 @@
 #include "agent/online_planner.h"
 #include "agent/plan_plot.h"
 #include "agent/plan_report.h"
+#include "agent/wanted_codecs.h"
 #include "agent/what_if.h"
 
 namespace cleave::agent {

@@ -16,6 +16,7 @@
 #include "agent/disagreement.h"
 #include "agent/online_planner.h"
 #include "agent/picture_source.h"
+#include "agent/wanted_codecs.h"
 #include "agent/what_if.h"
 #include "planner/fixed_point.h"
 

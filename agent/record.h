@@ -36,7 +36,8 @@ struct PartTimes {
 
 struct Record {
   std::string image;
-  std::uint64_t request_id = 0;     // 0: it was not accepted, as its file cannot be read
+  bool is_accepted = false;         // its file could be read
+  std::uint64_t request_id = 0;     // of the result log; 0: without one, or not accepted
   std::uint64_t wire_id = 0;        // under which a server was asked last; 0: none was
   bool drained = false;             // it waited in the spool before
   bool spooled = false;             // it waits there now

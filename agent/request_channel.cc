@@ -12,7 +12,6 @@
 namespace cleave::agent {
 namespace {
 
-constexpr std::chrono::seconds kGoodbyeTurn{1};
 constexpr const char* kSaidGoodbye = "the server said Goodbye";
 
 // A server that asks faster than its answers can be sent is no server.
@@ -318,10 +317,11 @@ Status RequestChannel::take_error(const fbs::Error& error) {
 asio::awaitable<void> RequestChannel::end() {
   const auto self = shared_from_this();
   bool politely = takes_requests();
-  if (politely) politely = co_await sending_.enter(Clock::now() + kGoodbyeTurn);
+  const Clock::time_point latest = Clock::now() + kGoodbyeTimeout;
+  if (politely) politely = co_await sending_.enter(latest);
   is_open_ = false;
   ended_by_ = Status(StatusCode::kUnavailable, "the connection was closed");
-  co_await link_.end(politely);
+  co_await link_.end(politely, latest);
   close(ended_by_);
 }
 

@@ -12,7 +12,7 @@ std::uint64_t LinkCounters::*counter_of_failure(StatusCode code, bool is_connect
     case StatusCode::kDeadlineExceeded:
       return &LinkCounters::connect_timeouts;
     case StatusCode::kMismatch:
-      return is_connected ? &LinkCounters::connect_mismatches : &LinkCounters::connect_distrusted;
+      return &LinkCounters::connect_mismatches;
     case StatusCode::kResourceExhausted:
       return &LinkCounters::connect_busy;
     default:
@@ -36,7 +36,8 @@ Status RequestChannel::count_opening(const Status& connected, const Status& gree
   }
   const Status& status = connected.is_ok() ? greeted : connected;
   ++counters.connect_failures;
-  ++(counters.*counter_of_failure(status.code(), connected.is_ok()));
+  ++(counters.*(link_.is_distrusted() ? &LinkCounters::connect_distrusted
+                                      : counter_of_failure(status.code(), connected.is_ok())));
   log_event(options_->log, LogLevel::kWarn, "connect_failed",
             {{"server", to_string(options_->server)},
              {"code", status_code_name(status.code())},

@@ -27,6 +27,8 @@
 #include "agent/report.h"
 #include "agent/run_inputs.h"
 #include "agent/run_stats.h"
+#include "agent/stop_signals.h"
+#include "agent/wanted_codecs.h"
 #include "schemas/uninterrupted.h"
 
 namespace cleave::agent {
@@ -43,30 +45,6 @@ ExitCode picture_exit_code(const Status& status) {
       return exit_code_of(status);
   }
 }
-
-// SIGTERM and SIGINT end a run with everything accounted for: after the pictures that are in work.
-// A second one does what it does to any program, whatever the threads are at.
-class StopSignals {
- public:
-  StopSignals(asio::io_context& io, PictureRun& run, EventLog* log)
-      : signals_(io, SIGTERM, SIGINT) {
-    for (const int number : {SIGTERM, SIGINT}) {
-      restart_calls_after(number);
-      handle_once(number);
-    }
-    signals_.async_wait([this, &run, log](const error_code& error, int) {
-      if (error) return;
-      log_event(log, LogLevel::kInfo, "stopping", {});
-      run.stop();
-      error_code ignored;
-      signals_.clear(ignored);  // the other of the two ends it as well
-    });
-  }
-  void cancel() { signals_.cancel(); }
-
- private:
-  asio::signal_set signals_;
-};
 
 // What --sync interval lets wait becomes durable in time also while nothing else happens.
 asio::awaitable<void> keep_syncing(Delivery& delivery, asio::steady_timer& timer,
@@ -254,21 +232,6 @@ void tell_counters(const CommandOptions& options, const NamedCounts& counters, E
   }
 }
 
-RunFigures figures_of(const Pipeline& pipeline, const Connection* connection,
-                      const Delivery* delivery, const Tally& tally) {
-  RunFigures figures{.pipeline = pipeline.counters(),
-                     .link = connection == nullptr ? LinkCounters{} : connection->counters(),
-                     .ledger = {},
-                     .dropped = tally.dropped,
-                     .unreadable = tally.unreadable};
-  if (delivery != nullptr) {
-    figures.ledger = delivery->ledger().counts();
-    figures.dropped = figures.ledger.dropped;
-    figures.waiting = delivery->ledger().waiting();
-  }
-  return figures;
-}
-
 // Until everything is accounted for. `delivery` may be null. Errors: results or spool
 // could not be made durable, or standard input not be read.
 Status run_all(asio::io_context& io, PictureRun& run, RunInputs& inputs, Delivery* delivery,
@@ -300,24 +263,30 @@ Status run_all(asio::io_context& io, PictureRun& run, RunInputs& inputs, Deliver
   return closed.is_ok() ? fed : closed;
 }
 
+// What can be said of the command line before anything is opened.
+Status check_usage(const CommandOptions& options) {
+  const bool is_planned = options.split == "auto";
+  if (!is_planned && !options.trace.empty()) {
+    return {StatusCode::kInvalidArgument, "--trace is of planned runs: with --split " +
+                                              options.split +
+                                              " nothing is decided; leave one of them out"};
+  }
+  if (!is_planned && chooses_variant(options)) {
+    return {StatusCode::kInvalidArgument, "--disagreement is of planned runs: with --split " +
+                                              options.split + " name a precision by --variant"};
+  }
+  if (options.images.empty() && options.delivery.spool.empty()) {
+    return {StatusCode::kInvalidArgument, "no picture was named, and there is no --spool to drain"};
+  }
+  CLEAVE_RETURN_IF_ERROR(wanted_codec(options).status());
+  return wanted_jpeg_quality(options).status();
+}
+
 }  // namespace
 
 int run_command(const CommandOptions& options) {
-  if (options.split != "auto" && !options.trace.empty()) {
-    return fail(ExitCode::kUsage, "--trace is of planned runs: with --split " + options.split +
-                                      " nothing is decided; leave one of them out");
-  }
-  if (options.split != "auto" && chooses_variant(options)) {
-    return fail(ExitCode::kUsage, "--disagreement is of planned runs: with --split " +
-                                      options.split + " name a precision by --variant");
-  }
-  if (options.images.empty() && options.delivery.spool.empty()) {
-    return fail(ExitCode::kUsage, "no picture was named, and there is no --spool to drain");
-  }
-  const auto codec = wanted_codec(options);
-  if (!codec.is_ok()) return fail(ExitCode::kUsage, codec.status().message());
-  if (const auto jpeg = wanted_jpeg_quality(options); !jpeg.is_ok()) {
-    return fail(ExitCode::kUsage, jpeg.status().message());
+  if (const Status usage = check_usage(options); !usage.is_ok()) {
+    return fail(ExitCode::kUsage, usage.message());
   }
   // One heap for both threads: what one gives back, the other may take, as the plan counts it.
   (void)mallopt(M_ARENA_MAX, 1);
@@ -354,7 +323,7 @@ int run_command(const CommandOptions& options) {
     if (const Status status = use_codecs(options, *device, times, *planner); !status.is_ok()) {
       return fail(exit_code_of(status), status.message());
     }
-    pipeline_options.codec = codec->value_or(CodecChoice{});
+    pipeline_options.codec = wanted_codec(options)->value_or(CodecChoice{});
   }
   if (Status status = configure(options, *device, times, *planner, pipeline_options);
       !status.is_ok()) {
@@ -404,7 +373,7 @@ int run_command(const CommandOptions& options) {
              {"server", *remote ? to_string((*remote)->server) : std::string()},
              {"device", *remote ? (*remote)->device : std::string()}});
   const Status closed = run_all(io, run, *inputs, delivery.get(), signals);
-  RunFigures figures = figures_of(pipeline, connection.get(), delivery.get(), run.tally());
+  RunFigures figures = run_figures(pipeline, connection.get(), delivery.get(), run.tally());
   figures.queue_drops = inputs->queue().dropped();
   tell_counters(options, run_counters(figures), log.get());
   if (!closed.is_ok()) return fail(ExitCode::kIo, closed.message());

@@ -5,6 +5,21 @@
 
 namespace cleave::agent {
 
+RunFigures run_figures(const Pipeline& pipeline, const Connection* connection,
+                       const Delivery* delivery, const Tally& tally) {
+  RunFigures figures{.pipeline = pipeline.counters(),
+                     .link = connection == nullptr ? LinkCounters{} : connection->counters(),
+                     .ledger = {},
+                     .dropped = tally.dropped,
+                     .unreadable = tally.unreadable};
+  if (delivery != nullptr) {
+    figures.ledger = delivery->ledger().counts();
+    figures.dropped = figures.ledger.dropped;
+    figures.waiting = delivery->ledger().waiting();
+  }
+  return figures;
+}
+
 NamedCounts run_counters(const RunFigures& figures) {
   NamedCounts counters;
   for (const PipelineCounter& counter : kPipelineCounters) {

@@ -10,7 +10,10 @@
 #include <utility>
 #include <vector>
 
+#include "agent/connection.h"
+#include "agent/delivery.h"
 #include "agent/link_state.h"
+#include "agent/picture_run.h"
 #include "agent/pipeline.h"
 #include "agent/spool/ledger.h"
 
@@ -26,6 +29,10 @@ struct RunFigures {
   std::uint64_t waiting = 0;                     // in the spool
   std::uint64_t queue_drops = 0;                 // names from standard input
 };
+
+// All but queue_drops. `connection` and `delivery` may be null.
+[[nodiscard]] RunFigures run_figures(const Pipeline& pipeline, const Connection* connection,
+                                     const Delivery* delivery, const Tally& tally);
 
 // By the names that reports use, which stay what they are; all of them, also those that are 0.
 using NamedCounts = std::vector<std::pair<std::string, std::uint64_t>>;

@@ -14,12 +14,10 @@
 #include <string>
 
 #include "schemas/frame.h"
+#include "schemas/transport/tls_error.h"
 
 namespace cleave::agent {
 namespace {
-
-// A Goodbye is a courtesy: it does not hold up the end of the program.
-constexpr std::chrono::seconds kGoodbyeTimeout{1};
 
 // The slowest link that is waited for, as the server does; slower over a whole message is a server
 // that drips.
@@ -51,6 +49,7 @@ asio::awaitable<Status> ServerLink::connect(Clock::time_point latest) {
   read_deadline_.reset();
   write_deadline_.reset();
   secured_ = false;
+  distrusted_ = false;
   const Clock::time_point by = std::min(latest, Clock::now() + options_.connect_timeout);
   const auto endpoints = co_await names_.resolve(options_.server, by);
   if (!endpoints.is_ok()) {
@@ -58,6 +57,7 @@ asio::awaitable<Status> ServerLink::connect(Clock::time_point latest) {
                                               ": looking up the server");
   }
   if (Status exposed = check_exposure(options_.security, *endpoints); !exposed.is_ok()) {
+    distrusted_ = true;
     co_return exposed.with_context(to_string(options_.server));
   }
   read_deadline_.arm(by);
@@ -155,10 +155,10 @@ Clock::duration ServerLink::transfer_time(std::uint64_t bytes) {
   return std::chrono::seconds(bytes / kSlowestBytesPerSecond);
 }
 
-asio::awaitable<void> ServerLink::end(bool politely) {
+asio::awaitable<void> ServerLink::end(bool politely, Clock::time_point latest) {
   if (politely) {
     const FrameBytes goodbye = make_goodbye("done");
-    (void)co_await send(goodbye, Clock::now() + kGoodbyeTimeout);
+    (void)co_await send(goodbye, latest);
   }
   error_code ignored;
   stream_.shutdown(tcp::socket::shutdown_both, ignored);
@@ -173,8 +173,8 @@ void ServerLink::close() {
 }
 
 // The other direction's deadline closes the link as well; that is a break for this one.
-Status ServerLink::broken(const error_code& error, const char* during,
-                          const Deadline& deadline) const {
+Status ServerLink::broken(const error_code& error, const char* during, const Deadline& deadline) {
+  distrusted_ = !deadline.passed() && error.category() == tls_category();
   const std::string why = deadline.passed() ? "no progress in time" : error.message();
   return {deadline.passed() ? StatusCode::kDeadlineExceeded : code_of_link_error(error, secured_),
           to_string(options_.server) + ": " + during + ": " + why};

@@ -23,6 +23,9 @@
 
 namespace cleave::agent {
 
+// A Goodbye is a courtesy: it does not hold up the end of the program.
+inline constexpr std::chrono::seconds kGoodbyeTimeout{1};
+
 class ServerLink {
  public:
   struct Incoming {
@@ -55,8 +58,8 @@ class ServerLink {
   // How long these bytes may take on the slowest link that is waited for, beside the stall timeout.
   [[nodiscard]] static Clock::duration transfer_time(std::uint64_t bytes);
 
-  // Says Goodbye, for at most a second, if `politely`, and closes. Does not fail.
-  asio::awaitable<void> end(bool politely);
+  // Says Goodbye until `latest`, if `politely`, and closes. Does not fail.
+  asio::awaitable<void> end(bool politely, Clock::time_point latest);
   void close();
 
   [[nodiscard]] bool is_open() const { return stream_.is_open(); }
@@ -65,20 +68,25 @@ class ServerLink {
   // Of what was sent, that the server's system has not acknowledged yet.
   [[nodiscard]] std::uint64_t bytes_unacknowledged();
 
+  // What ended it last, or kept it from coming to be, was a matter of trust: TLS, certificates and
+  // lists of the revoked at either end, or plain TCP that is not allowed.
+  [[nodiscard]] bool is_distrusted() const { return distrusted_; }
+
   // What a server's Error comes to, whatever it answers. kMismatch: trying again is pointless.
   [[nodiscard]] Status refusal(const fbs::Error& error) const;
 
  private:
   asio::awaitable<Status> secure(Clock::time_point latest);
   [[nodiscard]] Status broken(const error_code& error, const char* during,
-                              const Deadline& deadline) const;
+                              const Deadline& deadline);
 
   const ConnectionOptions& options_;
   NameLookup names_;
   Stream stream_;
   Deadline read_deadline_;  // of connecting as well
   Deadline write_deadline_;
-  bool secured_ = false;          // as far as the options ask for
+  bool secured_ = false;  // as far as the options ask for
+  bool distrusted_ = false;
   std::uint64_t bytes_sent_ = 0;  // handed to the system
   std::uint64_t bytes_received_ = 0;
   std::vector<std::uint64_t> message_storage_;  // 8-byte aligned, as FlatBuffers wants it

@@ -23,19 +23,6 @@ std::uint64_t sum_of(std::span<const std::uint64_t> times_ns) {
   return sum;
 }
 
-std::vector<std::uint64_t> corrected(const std::vector<std::uint64_t>& times_ns,
-                                     const planner::Correction& correction) {
-  std::vector<std::uint64_t> times(times_ns);
-  for (std::uint64_t& ns : times) ns = correction.apply(ns);
-  return times;
-}
-
-std::size_t count_codecs(const CutCodecs& codecs) {
-  std::size_t count = 0;
-  for (const CodecsAtCut& cut : codecs.cuts()) count += cut.codecs.size();
-  return count;
-}
-
 // The pick takes the place of the rank's choice; what is infeasible stays so.
 void take_pick(FrontPick pick, std::span<const planner::Score> scores,
                std::span<const planner::CandidateIndex> front, planner::Decision& decision) {
@@ -155,6 +142,12 @@ bool SplitPlanner::offers_model_jpeg(std::uint8_t quality) const {
 }
 
 std::uint64_t SplitPlanner::codec_decode_ns(OpIndex op_boundary, const CodecChoice& choice) const {
+  const std::uint64_t said_ns = said_decode_ns(op_boundary, choice);
+  // Of a server that says nothing of it, no more than of a file that it resizes as well.
+  return said_ns == 0 && is_model_jpeg(choice) ? server_input_ns_ : said_ns;
+}
+
+std::uint64_t SplitPlanner::said_decode_ns(OpIndex op_boundary, const CodecChoice& choice) const {
   const SplitCodecs& here = split_codecs_[index_of(op_boundary)];
   if (!here.cut || decode_ns_.empty()) return 0;
   const std::vector<CutCodec>& codecs = codecs_.cuts()[*here.cut].codecs;
@@ -235,7 +228,7 @@ Status SplitPlanner::set_server_table(const std::vector<std::uint64_t>& op_ns,
   if (op_ns.size() != edge_op_ns_.size()) {
     return {StatusCode::kMismatch, "the server's profile has no table of " + variant_name_};
   }
-  if (!decode_ns.empty() && decode_ns.size() != count_codecs(codecs_)) {
+  if (!decode_ns.empty() && decode_ns.size() != codecs_.codec_count()) {
     return {StatusCode::kMismatch, "the server's times are of other codecs"};
   }
   decode_ns_ = decode_ns;
@@ -265,125 +258,6 @@ std::uint64_t SplitPlanner::server_ops_ns(OpIndex op_boundary) const {
 
 std::uint64_t SplitPlanner::server_only_ns(bool decodes) const {
   return planner::saturating_add(decodes ? server_input_ns_ : 0, server_ops_ns(0));
-}
-
-// In which forms what crosses at the cuts can be sent.
-SplitPlanner::Forms SplitPlanner::forms_of(const PictureCost& picture,
-                                           const TableCorrections& corrections) const {
-  Forms forms;
-  for (std::uint32_t i = 0; i < cuts_.size(); ++i) {
-    if (cuts_[i].op_boundary == 0) {
-      append_pictures(i, picture, corrections, forms);
-    } else {
-      append_codecs(i, forms);
-    }
-  }
-  return forms;
-}
-
-// At k = 0 the cut's own time is that of reading the file, and decoding and resizing it that of
-// coding pixels. A JPEG at model size is made of those.
-void SplitPlanner::append_pictures(std::uint32_t index, const PictureCost& picture,
-                                   const TableCorrections& corrections, Forms& forms) const {
-  const std::uint64_t to_pixels_ns = planner::saturating_sub(
-      corrections.edge_input_ns.value_or(input_ns_), corrections.edge_file_ns);
-  forms.add({.cut_index = index,
-             .codec = static_cast<std::uint8_t>(fbs::Codec::PixelsU8),
-             .coded_bytes = pixel_bytes_,
-             .encode_ns = to_pixels_ns});
-  if (picture.is_jpeg) {
-    forms.add({.cut_index = index,
-               .codec = static_cast<std::uint8_t>(fbs::Codec::Jpeg),
-               .coded_bytes = picture.file_bytes,
-               .coded_bytes_p95 = picture.file_bytes_p95,
-               .decode_ns = corrections.server_decode_ns.value_or(server_input_ns_),
-               .is_jpeg = true});
-  }
-  const SplitCodecs& here = split_codecs_[index];
-  if (!here.cut || !server_takes_model_jpegs_) return;
-  const TimeScale scale = time_scale(measured_.speed, speed_, 1);  // one thread encodes
-  const std::vector<CutCodec>& jpegs = codecs_.cuts()[*here.cut].codecs;
-  for (std::size_t i = 0; i < jpegs.size(); ++i) {
-    // Of a server that says nothing of it, no more than of a file that it resizes as well.
-    const std::uint64_t said_ns = decode_ns_.empty() ? 0 : decode_ns_[here.first + i];
-    forms.add({.cut_index = index,
-               .codec = pack_codec(jpegs[i].choice),
-               .coded_bytes = jpegs[i].bytes,
-               .coded_bytes_p95 = jpegs[i].p95_bytes,
-               .encode_ns = planner::saturating_add(to_pixels_ns, scale.apply(jpegs[i].encode_ns)),
-               .decode_ns = said_ns > 0 ? said_ns : server_input_ns_,
-               .disagreement_ppm = jpegs[i].disagreement_ppm,
-               .edge_ram_bytes = jpegs[i].ram_bytes},
-              jpegs[i].choice);
-  }
-}
-
-// Of the tensors that cross at a split behind k = 0.
-void SplitPlanner::append_codecs(std::uint32_t index, Forms& forms) const {
-  const SplitCodecs& here = split_codecs_[index];
-  if (!here.cut || !server_takes_codecs_) {
-    forms.add({.cut_index = index, .coded_bytes = cuts_[index].boundary_bytes});
-    return;
-  }
-  // One thread encodes.
-  const TimeScale scale = time_scale(measured_.speed, speed_, 1);
-  const std::vector<CutCodec>& codecs = codecs_.cuts()[*here.cut].codecs;
-  for (std::size_t i = 0; i < codecs.size(); ++i) {
-    const CutCodec& codec = codecs[i];
-    forms.add({.cut_index = index,
-               .codec = pack_codec(codec.choice),
-               .coded_bytes = codec.bytes,
-               .coded_bytes_p95 = codec.p95_bytes,
-               .encode_ns = scale.apply(codec.encode_ns),
-               .decode_ns = decode_ns_.empty() ? 0 : decode_ns_[here.first + i],
-               .disagreement_ppm = codec.disagreement_ppm,
-               .edge_ram_bytes = codec.ram_bytes},
-              codec.choice);
-  }
-}
-
-// k = 0 has two and its JPEGs, the device alone one, and a cut that no codecs were given for one as
-// raw.
-std::size_t SplitPlanner::most_rows() const {
-  std::size_t coded_cuts = codecs_.cuts().size();
-  if (split_codecs_.front().cut) --coded_cuts;
-  return splits_.size() - coded_cuts + 1 + count_codecs(codecs_);
-}
-
-// Appends this variant's splits with their candidates; scores come later.
-void SplitPlanner::append_rows(const PictureCost& picture, bool server,
-                               const TableCorrections& corrections,
-                               std::vector<PlannedSplit>& rows) const {
-  std::vector<planner::CutCost> cuts = cuts_;
-  for (planner::CutCost& cut : cuts) {
-    cut.edge_fixed_ns = cut.op_boundary == 0 ? corrections.edge_file_ns
-                                             : corrections.edge_input_ns.value_or(input_ns_);
-  }
-  const Forms forms = forms_of(picture, corrections);
-  // Without a server's table only the device is feasible, and its own times stand in unused.
-  const std::vector<std::uint64_t> edge = corrected(edge_op_ns_, corrections.edge_ops);
-  const std::vector<std::uint64_t> remote =
-      server ? corrected(server_op_ns_, corrections.server_ops) : edge;
-  const planner::CostTable table{.edge_op_ns = edge,
-                                 .server_op_ns = remote,
-                                 .cuts = cuts,
-                                 .codings = forms.codings,
-                                 .disagreement_ppm = disagreement_ppm_,
-                                 .variant = static_cast<std::uint8_t>(variant_)};
-  std::vector<planner::Candidate> candidates(forms.codings.size());
-  const planner::Built built = planner::build_candidates(table, candidates);
-  std::size_t i = 0;
-  for (std::size_t c = 0; c < built.count; ++c) {
-    const planner::Candidate& candidate = candidates[c];
-    while (cuts_[i].op_boundary < candidate.cut) ++i;
-    rows.push_back({.variant = variant_,
-                    .variant_name = {},
-                    .split = splits_[i],
-                    .layer = layers_[i],
-                    .candidate = candidate,
-                    .score = {},
-                    .sent_as = forms.choices[c]});
-  }
 }
 
 Plan SplitPlanner::decide(const PictureCost& picture, const planner::Conditions& conditions,

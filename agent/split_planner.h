@@ -113,7 +113,8 @@ class SplitPlanner {
   void set_server_takes_codecs(bool takes) { server_takes_codecs_ = takes; }
   // Whether it takes JPEGs at model size; likewise.
   void set_server_takes_model_jpegs(bool takes) { server_takes_model_jpegs_ = takes; }
-  // What a server's table says of decoding `choice` at a cut; 0: not known.
+  // What a plan counts for decoding `choice` at a cut: what the server's table says, of a JPEG at
+  // model size else the time of a picture. 0: nothing.
   [[nodiscard]] std::uint64_t codec_decode_ns(OpIndex op_boundary, const CodecChoice& choice) const;
 
   // The process has grown since create(): every split needs so much more RAM.
@@ -211,6 +212,7 @@ class SplitPlanner {
                                const TableCorrections& corrections) const;
   void append_pictures(std::uint32_t index, const PictureCost& picture,
                        const TableCorrections& corrections, Forms& forms) const;
+  [[nodiscard]] std::uint64_t said_decode_ns(OpIndex op_boundary, const CodecChoice& choice) const;
   void append_codecs(std::uint32_t index, Forms& forms) const;
   void append_rows(const PictureCost& picture, bool server, const TableCorrections& corrections,
                    std::vector<PlannedSplit>& rows) const;

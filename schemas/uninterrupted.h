@@ -29,13 +29,4 @@ inline void restart_calls_after(int signal_number) {
   (void)::sigaction(signal_number, &action, nullptr);
 }
 
-// The handler that is there takes one such signal; the next does what it does to any program. To be
-// called once the handler is there; does nothing where it cannot.
-inline void handle_once(int signal_number) {
-  struct sigaction action {};
-  if (::sigaction(signal_number, nullptr, &action) != 0) return;
-  action.sa_flags |= static_cast<int>(SA_RESETHAND);
-  (void)::sigaction(signal_number, &action, nullptr);
-}
-
 }  // namespace cleave

@@ -10,6 +10,7 @@
 #include "engine/executor.h"
 #include "engine/image/jpeg_encoder.h"
 #include "engine/image/picture.h"
+#include "engine/image/prepare_timing.h"
 
 namespace cleave::server {
 namespace {
@@ -20,15 +21,6 @@ using Tensors = std::vector<std::vector<std::byte>>;
 // Of all variants together: 28 bytes each in a Welcome, which may be 2 MiB.
 constexpr std::size_t kMostDecodeTimes = 16'384;
 
-// Slow gradients with steps, as measure_picture_preparation_ns() has them.
-std::vector<std::uint8_t> made_up_pixels(const fbs::Shape& shape) {
-  std::vector<std::uint8_t> pixels(element_count(shape));
-  for (std::size_t i = 0; i < pixels.size(); ++i) {
-    pixels[i] = static_cast<std::uint8_t>((i / 7 + i / (std::size_t{shape.width()} * 3)) % 251);
-  }
-  return pixels;
-}
-
 // Takes what crosses from cut to cut.
 class MadeUpPicture {
  public:
@@ -36,7 +28,7 @@ class MadeUpPicture {
                                                        const LoadedVariant& variant) {
     auto picture = std::make_unique<MadeUpPicture>();
     CLEAVE_ASSIGN_OR_RETURN(picture->executor_, Executor::create(variant.weights, {.threads = 1}));
-    const std::vector<std::uint8_t> pixels = made_up_pixels(variant.input_shape);
+    const std::vector<std::uint8_t> pixels = made_up_picture(variant.input_shape);
     std::vector<float> input(pixels.size());
     normalize(pixels, *model.header().preprocessing(), variant.input_shape.channels(), input);
     const auto bytes = std::as_bytes(std::span(input));
@@ -137,7 +129,7 @@ Status time_cut(const ModelFile& model, std::uint32_t index, const Cut& cut,
 Result<std::uint64_t> model_jpeg_ns(const fbs::Preprocessing& preprocessing,
                                     const fbs::Shape& shape) {
   constexpr int kQuality = 90;
-  std::vector<std::uint8_t> pixels = made_up_pixels(shape);
+  std::vector<std::uint8_t> pixels = made_up_picture(shape);
   std::vector<std::byte> file(2 * pixels.size() + 4096);
   CLEAVE_ASSIGN_OR_RETURN(
       const std::size_t bytes,

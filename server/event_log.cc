@@ -16,23 +16,7 @@
 namespace cleave::server {
 namespace {
 
-constexpr std::size_t kMostTextBytes = 1024;
-
 std::atomic<LogFormat> log_format{LogFormat::kText};
-
-std::string_view level_name(LogLevel level) {
-  switch (level) {
-    case LogLevel::kDebug:
-      return "debug";
-    case LogLevel::kInfo:
-      return "info";
-    case LogLevel::kWarn:
-      return "warn";
-    case LogLevel::kError:
-      break;
-  }
-  return "error";
-}
 
 spdlog::level::level_enum spdlog_level(LogLevel level) {
   switch (level) {
@@ -70,7 +54,7 @@ void append_text(std::string& line, std::string_view text) {
     return;
   }
   line += '"';
-  for (const char c : clean_text(text, kMostTextBytes)) {
+  for (const char c : clean_text(text, kMostLogTextBytes)) {
     if (c == '"' || c == '\\') line += '\\';
     line += c;
   }
@@ -103,26 +87,19 @@ std::string format_json(std::string_view time, LogLevel level, std::string_view 
     if (says_nothing(field)) continue;
     auto& value = line[std::string(field.name)];
     if (const auto* text = std::get_if<std::string_view>(&field.value)) {
-      value = clean_text(*text, kMostTextBytes);
+      value = clean_text(*text, kMostLogTextBytes);
     } else {
-      value = std::get<std::uint64_t>(field.value);
+      // An id has all 64 bits, of which many readers of JSON numbers keep 53.
+      const std::uint64_t number = std::get<std::uint64_t>(field.value);
+      if (field.name == "request") {
+        value = std::to_string(number);
+      } else {
+        value = number;
+      }
     }
   }
   if (suppressed > 0) line["suppressed"] = suppressed;
   return line.dump(-1, ' ', false, nlohmann::ordered_json::error_handler_t::replace);
-}
-
-std::string utc_now() {
-  const auto now = std::chrono::system_clock::now();
-  const std::time_t seconds = std::chrono::system_clock::to_time_t(now);
-  const auto milliseconds = std::chrono::duration_cast<std::chrono::milliseconds>(
-                                now - std::chrono::system_clock::from_time_t(seconds))
-                                .count();
-  std::tm parts{};
-  gmtime_r(&seconds, &parts);
-  char text[48];
-  const std::size_t length = std::strftime(text, sizeof(text), "%Y-%m-%dT%H:%M:%S", &parts);
-  return std::string(text, length) + "." + std::to_string(1000 + milliseconds).substr(1) + "Z";
 }
 
 LogThrottle::Verdict ask_throttle(std::string_view event) {
@@ -165,7 +142,7 @@ void log_event(LogLevel level, std::string_view event, LogFields fields) {
         level == LogLevel::kDebug ? LogThrottle::Verdict{.pass = true} : ask_throttle(event);
     if (!verdict.pass) return;
     const std::string line =
-        format_event(log_format, utc_now(), level, event, fields, verdict.suppressed);
+        format_event(log_format, log_time(), level, event, fields, verdict.suppressed);
     logger->log(spdlog_level(level), spdlog::string_view_t(line));
   } catch (const std::exception&) {  // no memory for a line
   }

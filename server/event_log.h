@@ -15,25 +15,15 @@
 #include <cstdint>
 #include <initializer_list>
 #include <map>
-#include <span>
 #include <string>
 #include <string_view>
-#include <variant>
 
+#include "schemas/log_field.h"
 #include "server/server_stats.h"
 
 namespace cleave::server {
 
-enum class LogLevel { kDebug, kInfo, kWarn, kError };
 enum class LogFormat { kText, kJson };
-
-struct LogField {
-  LogField(std::string_view field, std::uint64_t number) : name(field), value(number) {}
-  LogField(std::string_view field, std::string_view text) : name(field), value(text) {}
-  std::string_view name;
-  std::variant<std::uint64_t, std::string_view> value;
-};
-using LogFields = std::span<const LogField>;
 
 // Fields with an empty text, and ids (session, request) that are 0, are left out.
 void log_event(LogLevel level, std::string_view event, LogFields fields);

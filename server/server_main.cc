@@ -90,9 +90,8 @@ void define_limits(CLI::App& app, Arguments& arguments) {
 
 constexpr const char* kSignalHelp =
     "Signals: SIGTERM and SIGINT end in order: no new connections or requests, what is under way "
-    "is "
-    "answered within --drain-timeout, then exit 0; a second one ends at once. SIGHUP reads "
-    "certificates, lists of the revoked and tokens anew. SIGUSR1 logs all counters.\n"
+    "is answered within --drain-timeout, then exit 0; a second one waits for no answer. SIGHUP "
+    "reads certificates, lists of the revoked and tokens anew. SIGUSR1 logs all counters.\n"
     "Timeouts that are fixed: a connection must be welcomed within 5 s; within a frame, and while "
     "an agent does not read, 15 s may pass without a byte; an agent without heartbeats may be "
     "silent for 60 s while nothing of it is under way.\n\n";

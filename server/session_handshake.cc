@@ -134,16 +134,9 @@ void Session::welcome() {
   std::span<const std::uint8_t> current_identity;
   if (current != nullptr) current_identity = current->file->identity();
   const ProfileData* profile = nullptr;
-  ProfileData without_jpegs;  // for agents of before there were these: they refuse what has them
+  // Agents of before there were codec times refuse a profile that has them.
   if (model != nullptr) {
     profile = protocol_.agreed(kFeatureCodecTimes) ? &model->profile : &model->op_times;
-    if (profile == &model->profile && !protocol_.agreed(kFeatureJpegModelSize)) {
-      without_jpegs = model->profile;
-      std::erase_if(without_jpegs.coded, [](const CodedBytes& coded) {
-        return coded.codec == static_cast<std::uint8_t>(fbs::Codec::JpegModelSize);
-      });
-      profile = &without_jpegs;
-    }
   }
   send(make_welcome({.server = "cleave-server",
                      .session_id = id_,

@@ -24,8 +24,9 @@ class TailWorker {
   // Fills the worker's part of `job`: scores, or an error. Does not call job.done.
   void compute(TailJob& job);
 
-  // Where the executor for the job's model and variant read its inputs last; until the next
-  // compute(). Empty: it computed nothing yet.
+  // For tests, which see by it that payloads are bound without a copy: where the executor for the
+  // job's model and variant read its inputs last; until the next compute(). Empty: it computed
+  // nothing yet.
   [[nodiscard]] std::span<const BoundaryBuffer> inputs(const TailJob& job) const;
 
  private:

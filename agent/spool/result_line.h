@@ -16,6 +16,10 @@ inline constexpr std::size_t kMaxResultLineBytes = 4 << 20;
 // 16 hex digits, as ids are written everywhere: a JSON number would lose its last bits in some
 // readers.
 [[nodiscard]] std::string request_id_text(std::uint64_t request_id);
+// The same; empty: 0, there is none.
+[[nodiscard]] inline std::string known_id_text(std::uint64_t request_id) {
+  return request_id == 0 ? std::string() : request_id_text(request_id);
+}
 
 // The line of a request, its end included. `fields` are the inner part of a JSON object, with
 // "state" first and no comma around it.

@@ -81,45 +81,22 @@ void set_up(jpeg_compress_struct& codec, std::uint32_t width, std::uint32_t heig
   codec.dct_method = JDCT_ISLOW;
 }
 
-void write_rows(jpeg_compress_struct& codec, const std::uint8_t* rgb) {
+void write_rows(jpeg_compress_struct& codec, const std::uint8_t* pixels, std::uint32_t channels,
+                bool blue_first, std::span<std::uint8_t> row) {
   jpeg_start_compress(&codec, TRUE);
   while (codec.next_scanline < codec.image_height) {
-    // The interface is older than const; libjpeg does not write to the rows.
-    auto* row =
-        const_cast<JSAMPROW>(rgb + std::size_t{codec.next_scanline} * codec.image_width * 3);
-    jpeg_write_scanlines(&codec, &row, 1);
+    to_rgb(pixels + std::size_t{codec.next_scanline} * codec.image_width * channels, channels,
+           blue_first, row);
+    JSAMPROW line = row.data();
+    jpeg_write_scanlines(&codec, &line, 1);
   }
   jpeg_finish_compress(&codec);
 }
 
-}  // namespace
-
-Result<std::vector<std::byte>> encode_jpeg(std::span<const std::uint8_t> rgb, std::uint32_t width,
-                                           std::uint32_t height, int quality) {
-  const bool sides_fit =
-      width > 0 && height > 0 && width <= JPEG_MAX_DIMENSION && height <= JPEG_MAX_DIMENSION;
-  if (!sides_fit || rgb.size() != std::uint64_t{width} * height * 3) {
-    return Status(StatusCode::kInvalidArgument, "encode_jpeg: size does not match the pixels");
-  }
-  if (quality < 1 || quality > 100) {
-    return Status(StatusCode::kInvalidArgument, "encode_jpeg: quality is 1 to 100");
-  }
-  Encoder encoder;
-  encoder.codec.err = encoder.error.install();
-  const bool finished = run_guarded(encoder.error.target, [&] {
-    jpeg_create_compress(&encoder.codec);
-    jpeg_mem_dest(&encoder.codec, &encoder.output, &encoder.output_bytes);
-    set_up(encoder.codec, width, height, quality);
-    write_rows(encoder.codec, rgb.data());
-  });
-  if (!finished) return encoder.error.status();
-  const auto* bytes = reinterpret_cast<const std::byte*>(encoder.output);
-  return std::vector<std::byte>(bytes, bytes + encoder.output_bytes);
-}
-
-Result<std::size_t> encode_jpeg_into(std::span<const std::uint8_t> pixels, const fbs::Shape& shape,
-                                     fbs::ColorOrder order, int quality,
-                                     std::span<std::byte> file) {
+// `use_destination` says where to, of a codec that has been created.
+template <typename UseDestination>
+Status encode(Encoder& encoder, std::span<const std::uint8_t> pixels, const fbs::Shape& shape,
+              fbs::ColorOrder order, int quality, const UseDestination& use_destination) {
   const std::uint32_t channels = shape.channels();
   const bool sides_fit = shape.width() > 0 && shape.height() > 0 &&
                          shape.width() <= JPEG_MAX_DIMENSION &&
@@ -127,31 +104,42 @@ Result<std::size_t> encode_jpeg_into(std::span<const std::uint8_t> pixels, const
   if (!sides_fit || (channels != 1 && channels != 3) ||
       pixels.size() != std::uint64_t{shape.width()} * shape.height() * channels || quality < 1 ||
       quality > 100) {
-    return Status(StatusCode::kInvalidArgument,
-                  "a JPEG has 1 or 3 channels, sides of up to 65500 and a quality of 1 to 100");
+    return {StatusCode::kInvalidArgument,
+            "a JPEG has 1 or 3 channels, sides of up to 65500 and a quality of 1 to 100"};
   }
+  std::vector<std::uint8_t> row(std::size_t{3} * shape.width());
+  encoder.codec.err = encoder.error.install();
+  const bool finished = run_guarded(encoder.error.target, [&] {
+    jpeg_create_compress(&encoder.codec);
+    use_destination();
+    set_up(encoder.codec, shape.width(), shape.height(), quality);
+    write_rows(encoder.codec, pixels.data(), channels, order == fbs::ColorOrder::BGR, row);
+  });
+  return finished ? Status::ok() : encoder.error.status();
+}
+
+}  // namespace
+
+Result<std::vector<std::byte>> encode_jpeg(std::span<const std::uint8_t> rgb, std::uint32_t width,
+                                           std::uint32_t height, int quality) {
+  Encoder encoder;
+  CLEAVE_RETURN_IF_ERROR(
+      encode(encoder, rgb, {height, width, 3}, fbs::ColorOrder::RGB, quality,
+             [&] { jpeg_mem_dest(&encoder.codec, &encoder.output, &encoder.output_bytes); }));
+  const auto* bytes = reinterpret_cast<const std::byte*>(encoder.output);
+  return std::vector<std::byte>(bytes, bytes + encoder.output_bytes);
+}
+
+Result<std::size_t> encode_jpeg_into(std::span<const std::uint8_t> pixels, const fbs::Shape& shape,
+                                     fbs::ColorOrder order, int quality,
+                                     std::span<std::byte> file) {
   // libjpeg writes before it asks whether there is room.
   if (file.empty()) return Status(StatusCode::kOutOfRange, "JPEG: does not fit the room for it");
   Encoder encoder;
   FixedDestination to;
   to.file = file;
-  std::vector<std::uint8_t> row(std::size_t{3} * shape.width());
-  encoder.codec.err = encoder.error.install();
-  const bool finished = run_guarded(encoder.error.target, [&] {
-    jpeg_compress_struct& codec = encoder.codec;
-    jpeg_create_compress(&codec);
-    use_destination(codec, to);
-    set_up(codec, shape.width(), shape.height(), quality);
-    jpeg_start_compress(&codec, TRUE);
-    while (codec.next_scanline < codec.image_height) {
-      to_rgb(pixels.data() + std::size_t{codec.next_scanline} * shape.width() * channels, channels,
-             order == fbs::ColorOrder::BGR, row);
-      JSAMPROW line = row.data();
-      jpeg_write_scanlines(&codec, &line, 1);
-    }
-    jpeg_finish_compress(&codec);
-  });
-  if (!finished) return encoder.error.status();
+  CLEAVE_RETURN_IF_ERROR(
+      encode(encoder, pixels, shape, order, quality, [&] { use_destination(encoder.codec, to); }));
   return file.size() - to.manager.free_in_buffer;
 }
 

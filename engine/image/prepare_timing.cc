@@ -13,20 +13,20 @@ namespace {
 
 constexpr std::uint32_t kWidth = 640, kHeight = 480;
 
-// Slow gradients with steps: compresses like a photo rather than like noise or a flat colour.
-std::vector<std::uint8_t> make_picture() {
-  std::vector<std::uint8_t> rgb(std::size_t{kWidth} * kHeight * 3);
-  for (std::size_t i = 0; i < rgb.size(); ++i) {
-    rgb[i] = static_cast<std::uint8_t>((i / 7 + (i / (kWidth * 3)) * 3) % 251);
-  }
-  return rgb;
-}
-
 }  // namespace
+
+std::vector<std::uint8_t> made_up_picture(const fbs::Shape& shape) {
+  const std::size_t row = std::size_t{shape.width()} * shape.channels();
+  std::vector<std::uint8_t> pixels(row * shape.height());
+  for (std::size_t i = 0; i < pixels.size(); ++i) {
+    pixels[i] = static_cast<std::uint8_t>((i / 7 + i / row * 3) % 251);
+  }
+  return pixels;
+}
 
 Result<std::uint64_t> measure_picture_preparation_ns(const fbs::Preprocessing& preprocessing,
                                                      const fbs::Shape& shape, unsigned runs) {
-  auto file = encode_jpeg(make_picture(), kWidth, kHeight, 90);
+  auto file = encode_jpeg(made_up_picture({kHeight, kWidth, 3}), kWidth, kHeight, 90);
   if (!file.is_ok()) return file.status();
   std::vector<std::uint8_t> pixels(std::size_t{shape.height()} * shape.width() * shape.channels());
   std::vector<float> input(pixels.size());

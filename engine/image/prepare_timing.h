@@ -5,11 +5,16 @@
 #pragma once
 
 #include <cstdint>
+#include <vector>
 
 #include "schemas/generated/model_generated.h"
 #include "schemas/status.h"
 
 namespace cleave {
+
+// Slow gradients with steps, u8, of shape.height x width x channels: compresses like a photo rather
+// than like noise or a flat colour. What both ends time with, so that they time the same.
+[[nodiscard]] std::vector<std::uint8_t> made_up_picture(const fbs::Shape& shape);
 
 // Median over `runs` (after a warm-up) of decoding, resizing and normalizing a JPEG of 640 x 480
 // with some detail, made for the purpose, in nanoseconds. REQUIRES: runs > 0.

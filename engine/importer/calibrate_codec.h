@@ -37,8 +37,8 @@ struct CodecCalibration {
 // A table for each cut. `pictures` are at model size; each is also taken mirrored, as a picture of
 // its own. Steps are an eighth of an octave apart, the finest one that which still clips no value;
 // a step keeps to a disagreement when no more answers differ, and when no more are expected of
-// three in four sets of other pictures by how the margins of these change, and on the mean with the
-// steps next to it. Of values as they are and the
+// three in four sets of other pictures by how the margins of these change; where that is near, on
+// the mean with the steps a quarter of an octave finer and coarser. Of values as they are and the
 // transforms that apply, each with the coarsest step that keeps to it, the one with the fewest
 // bytes is taken. Where none does, large values are clipped: by the coarsest step that keeps to it
 // then, or else the one with the fewest other answers: `done` sees by the figures that they are

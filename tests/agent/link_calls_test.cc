@@ -8,18 +8,15 @@
 #include <sys/socket.h>
 
 #include <algorithm>
-#include <boost/asio/co_spawn.hpp>
-#include <boost/asio/detached.hpp>
-#include <boost/asio/io_context.hpp>
 #include <cstdint>
+#include <functional>
 #include <span>
 #include <vector>
 
-#include "agent/connection.h"
 #include "agent/fetch_client.h"
 #include "schemas/frame.h"
+#include "tests/agent/fixture_link.h"
 #include "tests/agent/pipeline_bench.h"
-#include "tests/server/session_fixture.h"
 #include "tests/support/socket_calls.h"
 
 namespace cleave::test {
@@ -29,19 +26,10 @@ using agent::Connection;
 using agent::ConnectionOptions;
 using Bytes = std::span<const std::byte>;
 
-ConnectionOptions options_for(const Fixture& fixture) {
-  ConnectionOptions options;
-  options.server = {"127.0.0.1", fixture.server.port()};
-  options.model_identity = fixture.identity();
-  options.score_count = fixture.expected(1, fixture.boundary(1, 1)).size();
-  return options;
-}
-
-template <typename Work>
-void run(asio::io_context& io, Work work) {
-  io.restart();
-  asio::co_spawn(io, work, asio::detached);
-  io.run();
+bool overlap(Bytes one, Bytes other) {
+  const std::less<const std::byte*> before;  // an order of pointers into different memory, too
+  return before(one.data(), other.data() + other.size()) &&
+         before(other.data(), one.data() + one.size());
 }
 
 bool has_no_delay(int socket) {
@@ -143,12 +131,19 @@ TEST_CASE("the server receives each tensor of a request into memory of its own")
   std::erase_if(calls,
                 [&](const SocketCall& call) { return call.sends || call.socket != servers[0]; });
   // Behind the header and the message: the bytes of one tensor are asked for, and no more.
+  std::vector<Bytes> targets;
   std::size_t tensor = 0, received = 0;
   for (std::size_t i = 2; i < calls.size() && tensor < parts.size(); ++i) {
     REQUIRE(calls[i].pieces.size() == 1);
     const Bytes target = calls[i].pieces[0];
     CHECK(target.size() == parts[tensor].size() - received);
-    if (received == 0) CHECK(reinterpret_cast<std::uintptr_t>(target.data()) % 64 == 0);
+    if (received == 0) {
+      CHECK(reinterpret_cast<std::uintptr_t>(target.data()) % 64 == 0);
+      for (const Bytes before : targets) CHECK_FALSE(overlap(target, before));
+      targets.push_back(target);
+    } else {  // the rest of a tensor goes behind what there is of it
+      CHECK(target.data() == targets.back().data() + received);
+    }
     received += static_cast<std::size_t>(calls[i].result);
     if (received < parts[tensor].size()) continue;
     ++tensor;

@@ -6,14 +6,10 @@
 #include <doctest/doctest.h>
 #include <sys/stat.h>
 
-#include <boost/asio/co_spawn.hpp>
-#include <boost/asio/detached.hpp>
-#include <boost/asio/io_context.hpp>
 #include <fstream>
 
-#include "agent/connection.h"
 #include "agent/fetch_client.h"
-#include "tests/server/session_fixture.h"
+#include "tests/agent/fixture_link.h"
 #include "tests/support/certificates.h"
 #include "tests/support/temporary_folder.h"
 
@@ -45,10 +41,7 @@ struct Bench {
   }
   // Of a device with a certificate; an empty name: with none.
   ConnectionOptions device(const std::string& name) {
-    ConnectionOptions options;
-    options.server = {"127.0.0.1", fixture.server.port()};
-    options.model_identity = fixture.identity();
-    options.score_count = fixture.expected(2, fixture.boundary(2, 1)).size();
+    ConnectionOptions options = options_for(fixture);
     options.device = name.empty() ? "cam 1" : name;
     options.first_backoff = milliseconds(0);
     options.heartbeats = false;  // a connection without requests is left alone
@@ -61,13 +54,6 @@ struct Bench {
     return options;
   }
 };
-
-template <typename Work>
-void run(asio::io_context& io, Work work) {
-  io.restart();
-  asio::co_spawn(io, work, asio::detached);
-  io.run();
-}
 
 Status connect(Connection& connection, asio::io_context& io) {
   Status status;
@@ -150,6 +136,45 @@ TEST_CASE("a distrust is final, and says whose it is") {
   ConnectionOptions liar = bench.device("gate 3");
   liar.device = "gate 2";
   CHECK(connect(liar).code() == StatusCode::kMismatch);
+}
+
+TEST_CASE("connections that failed are counted by what they failed at") {
+  Bench bench;
+  const auto count = [](const ConnectionOptions& options, StatusCode code) {
+    asio::io_context io(1);
+    Connection connection(io.get_executor(), options);
+    CHECK(connect(connection, io).code() == code);
+    CHECK(connection.counters().connect_failures == 1);
+    return connection.counters();
+  };
+  SUBCASE("a server whose certificate has expired: later it may have another") {
+    // In the place of those that it was given.
+    (void)bench.authority.issue("server",
+                                {.name = "server", .sans = {"IP:127.0.0.1"}, .until_seconds = -60});
+    bench.fixture.server.on_network_thread(
+        [&] { CHECK(bench.fixture.server.server().reload_credentials().is_ok()); });
+    CHECK(count(bench.device("gate 2"), StatusCode::kUnavailable).connect_distrusted == 1);
+  }
+  SUBCASE("a device whose certificate is revoked") {
+    const ConnectionOptions revoked = bench.device("gate 2");
+    bench.authority.revoke_last();
+    (void)bench.authority.write_list("crl");
+    bench.fixture.server.on_network_thread(
+        [&] { CHECK(bench.fixture.server.server().reload_credentials().is_ok()); });
+    CHECK(count(revoked, StatusCode::kMismatch).connect_distrusted == 1);
+  }
+  SUBCASE("a device that is believed by nobody") {
+    CHECK(count(bench.device(""), StatusCode::kMismatch).connect_mismatches == 1);
+  }
+  SUBCASE("a server that is not there") {
+    ConnectionOptions nobody = bench.device("gate 2");
+    asio::io_context io(1);
+    {
+      const asio::ip::tcp::acceptor closed(io, {asio::ip::address_v4::loopback(), 0});
+      nobody.server.port = closed.local_endpoint().port();
+    }
+    CHECK(count(nobody, StatusCode::kUnavailable).connect_unreachable == 1);
+  }
 }
 
 TEST_CASE("files that were renewed are used by the next connection, without a restart") {

@@ -19,12 +19,6 @@
 namespace cleave::test {
 namespace {
 
-// The counters of --stats, with --json.
-nlohmann::json stats_of(const std::string& err) {
-  const std::size_t line = err.find(R"({"event":"stats")");
-  REQUIRE_MESSAGE(line != std::string::npos, err);
-  return nlohmann::json::parse(err.substr(line, err.find('\n', line) - line));
-}
 std::uint64_t stat_of(const AgentRun& run, const std::string& name) {
   return stats_of(run.err).at(name);
 }

@@ -3,12 +3,10 @@
 // `run --results --spool`: every accepted picture ends in exactly one terminal record, whatever
 // ends the server, the agent or the disk's room in between.
 #include <doctest/doctest.h>
-#include <sys/stat.h>
 
 #include <chrono>
 #include <csignal>
 #include <filesystem>
-#include <fstream>
 #include <optional>
 #include <thread>
 
@@ -282,17 +280,12 @@ TEST_CASE("what waited is drained once the server answers, also while no further
   const RunningServer server({station.model});
   TcpRelay relay(server.port());
   relay.refuse(true);
-  const std::string names = station.workshop.path("names");
-  REQUIRE(mkfifo(names.c_str(), 0600) == 0);
-  std::vector<std::string> command{"sh", "-c", "exec \"$0\" \"$@\" <'" + names + "'",
-                                   agent_program()};
-  const std::vector<std::string> words = station.words(relay.address(), {}, {"-"});
-  command.insert(command.end(), words.begin(), words.end());
-  BackgroundProgram agent(command);
-  std::ofstream to_agent(names);
+  std::vector<std::string> command = station.words(relay.address(), {}, {"-"});
+  command.insert(command.begin(), agent_program());
+  BackgroundProgram agent(command, {}, {}, StandardInput::kPipe);
   std::size_t waiting = 0;
   for (const std::string& picture : station.pictures) {
-    to_agent << picture << std::endl;
+    REQUIRE(agent.write_line(picture));
     const nlohmann::json record = nlohmann::json::parse(agent.read_line(), nullptr, false);
     REQUIRE(record.is_object());
     if (!record.value("spooled", false)) break;
@@ -306,7 +299,7 @@ TEST_CASE("what waited is drained once the server answers, also while no further
     CHECK(record.at("drained") == true);
     CHECK(record.contains("top"));
   }
-  to_agent.close();
+  agent.close_input();
   CHECK(agent.wait() == code(ExitCode::kPartial));  // they had to wait
 }
 

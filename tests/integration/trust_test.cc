@@ -6,60 +6,18 @@
 #include <signal.h>
 #include <sys/stat.h>
 
-#include <algorithm>
-#include <filesystem>
 #include <fstream>
-#include <iterator>
 #include <random>
-#include <sstream>
-#include <thread>
 
 #include "schemas/exit_code.h"
+#include "tests/integration/trust_bench.h"
 #include "tests/server/raw_client.h"
-#include "tests/support/program_words.h"
-#include "tests/support/programs.h"
 #include "tests/support/tcp_relay.h"
 
 namespace cleave::test {
 namespace {
 
 using nlohmann::json;
-using Words = std::vector<std::string>;
-
-// A CA, a server's certificate and a device's, a model and a picture.
-struct TrustBench {
-  Workshop workshop;
-  std::string model = workshop.zoo("mobilenet_v2", {"--input", "32", "--width", "0.35"});
-  std::string picture = workshop.jpeg("picture.jpg", 1);
-
-  TrustBench() {
-    tool({"init"});
-    tool({"server", "127.0.0.1", "localhost"});
-    tool({"device", "gate 2"});
-  }
-  void tool(const Words& arguments, const std::string& folder = "ca") const {
-    const Finished made = run_program(
-        Words{"bash", "toolchains/cleave-ca.sh", "--dir", workshop.path(folder)} + arguments);
-    REQUIRE_MESSAGE(made.exit_code == 0, made.err);
-  }
-  [[nodiscard]] std::string file(const std::string& name) const {
-    return workshop.path("ca/" + name);
-  }
-  [[nodiscard]] Words server_options() const {
-    return {"--json",    "--no-cache",          "--tls-cert", file("127.0.0.1.crt"),
-            "--tls-key", file("127.0.0.1.key"), "--tls-ca",   file("ca.crt"),
-            "--tls-crl", file("crl.pem")};
-  }
-  [[nodiscard]] Words device(const std::string& name = "gate_2") const {
-    return {"--tls-ca",          file("ca.crt"), "--tls-cert",
-            file(name + ".crt"), "--tls-key",    file(name + ".key")};
-  }
-  [[nodiscard]] AgentRun ask(const std::string& server, const Words& options) const {
-    return run_agent(
-        Words{"run", "--model", model, "--server", server, "--split", "3", "--json", "--no-cache"} +
-        options + Words{picture});
-  }
-};
 
 json stop(RunningServer& server) {
   server.program().signal(SIGTERM);
@@ -80,80 +38,6 @@ void check_kept_out(const AgentRun& run, ExitCode code, const std::string& word)
   CAPTURE(said);
   CHECK(said.find(word) != std::string::npos);
 }
-
-// The lines of a private key, or the token.
-Words secrets_in_file(const std::string& path) {
-  Words secrets;
-  std::istringstream lines(read_whole(path));
-  for (std::string line; std::getline(lines, line);) {
-    if (line.size() >= 20 && line.find("-----") == std::string::npos) secrets.push_back(line);
-  }
-  return secrets;
-}
-
-// Those of all such files of this folder.
-Words secrets_in(const std::string& folder) {
-  Words secrets;
-  for (const auto& entry : std::filesystem::directory_iterator(folder)) {
-    const std::string kind = entry.path().extension().string();
-    if (kind == ".key" || kind == ".token") {
-      secrets = secrets + secrets_in_file(entry.path().string());
-    }
-  }
-  return secrets;
-}
-
-void write_private(const std::string& path, const std::string& content) {
-  std::ofstream(path) << content;
-  REQUIRE(chmod(path.c_str(), 0600) == 0);
-}
-
-// A server whose every word is kept.
-class QuotedServer {
- public:
-  explicit QuotedServer(const TrustBench& bench)
-      : log_(bench.workshop.path("server.log")),
-        program_(Words{server_program(), "--listen", "127.0.0.1:0", "--log-level", "debug",
-                       "--model", bench.model, "--tokens", bench.file("tokens")} +
-                     bench.server_options(),
-                 {}, log_),
-        said_(program_.read_line()),
-        address_(json::parse(said_).at("address").get<std::string>()) {}
-
-  [[nodiscard]] const std::string& address() const { return address_; }
-  // Sends the signal, and waits until the log says so once more.
-  void signal(int number, const std::string& event) {
-    const std::size_t before = count(event);
-    program_.signal(number);
-    for (int i = 0; i < 1'000 && count(event) == before; ++i) {
-      std::this_thread::sleep_for(std::chrono::milliseconds(10));
-    }
-    CHECK_MESSAGE(count(event) == before + 1, event);
-  }
-  // Ends it; all that it said.
-  std::string end() {
-    program_.signal(SIGTERM);
-    said_ += program_.read_line();
-    CHECK(program_.wait() == 0);
-    return said_ + read_whole(log_);
-  }
-
- private:
-  [[nodiscard]] std::size_t count(const std::string& event) const {
-    const std::string text = read_whole(log_);
-    std::size_t count = 0;
-    for (std::size_t at = text.find(event); at != std::string::npos;
-         at = text.find(event, at + 1)) {
-      ++count;
-    }
-    return count;
-  }
-
-  const std::string log_;
-  BackgroundProgram program_;
-  std::string said_;
-  const std::string address_;
-};
 
 // The server is not believed, or does not believe the device, for now: the device does it alone.
 void check_alone(const AgentRun& run, const std::string& word) {
@@ -276,62 +160,6 @@ TEST_CASE("a key that others may read is not used, and none is ever shown") {
   const std::string device_key = bench.file("gate_2.key");
   REQUIRE(chmod(device_key.c_str(), 0604) == 0);
   check_kept_out(bench.ask("127.0.0.1:1", bench.device()), ExitCode::kUsage, device_key);
-}
-
-TEST_CASE("in all that server and agent say of runs that go well or badly there is no secret") {
-  const TrustBench bench;
-  bench.tool({"token", "cam 1"});
-  bench.tool({"token", "cam 2"});
-  const Words secrets = secrets_in(bench.workshop.path("ca"));
-  const std::string token = secrets_in_file(bench.file("cam_1.token")).at(0);
-  const std::string tokens = read_whole(bench.file("tokens"));
-  const std::string key = read_whole(bench.file("127.0.0.1.key"));
-  std::string said;
-  const auto run = [&](const Words& command) {
-    const Finished finished = run_program(command, {}, std::chrono::seconds(60));
-    said += finished.out + finished.err;
-    return finished.exit_code;
-  };
-  QuotedServer server(bench);
-  const auto ask = [&](const Words& options) {
-    return run(Words{agent_program(), "run", "--model", bench.model, "--server", server.address(),
-                     "--split", "3", "--json", "--stats", "--no-cache"} +
-               options + Words{bench.picture});
-  };
-  const Words believed{"--tls-ca", bench.file("ca.crt")};
-  const Words certificate = believed + Words{"--tls-cert", bench.file("gate_2.crt"), "--tls-key"};
-  const Words as_cam_1 = believed + Words{"--device", "cam 1", "--token-file"};
-  CHECK(ask(bench.device()) == 0);
-  CHECK(ask(as_cam_1 + Words{bench.file("cam_1.token")}) == 0);
-  CHECK(run(Words{agent_program(), "fetch", "--server", server.address(), "--name", "mobilenet_v2",
-                  "--output", bench.workshop.path("fetched"), "--json"} +
-            bench.device()) == 0);
-  CHECK(ask(as_cam_1 + Words{bench.file("cam_2.token")}) == code(ExitCode::kModelMismatch));
-  CHECK(ask(believed) == code(ExitCode::kModelMismatch));
-  CHECK(ask({}) == 0);  // not over TLS: the device does it alone
-  // What is mistaken for something else.
-  CHECK(ask(certificate + Words{bench.file("127.0.0.1.key")}) != 0);
-  CHECK(ask(certificate + Words{bench.file("cam_1.token")}) != 0);
-  CHECK(ask(as_cam_1 + Words{bench.file("gate_2.key")}) != 0);
-  server.signal(SIGHUP, "reloaded");
-  write_private(bench.file("tokens"), "cam 1 " + token + "\n");  // no hash, and the wrong way round
-  server.signal(SIGHUP, "not_reloaded");
-  write_private(bench.file("tokens"), tokens);
-  write_private(bench.file("127.0.0.1.key"), key.substr(0, key.size() / 2));
-  server.signal(SIGHUP, "not_reloaded");
-  server.signal(SIGUSR1, "counters");
-  said += server.end();
-  CHECK(run(Words{server_program(), "--model", bench.model, "--log-level", "debug"} +
-            bench.server_options()) != 0);
-
-  // It was a whole log, to its smallest events.
-  for (const char* event : {"welcome", "answered", "closed", "refused", "tls_failed"}) {
-    CHECK_MESSAGE(said.find(event) != std::string::npos, event);
-  }
-  CHECK(secrets.size() >= 8);
-  for (const std::string& secret : secrets) {
-    CHECK(said.find(secret.substr(0, 20)) == std::string::npos);
-  }
 }
 
 TEST_CASE("SIGHUP: the revoked are out at once, a renewed certificate is shown, the rest goes on") {

@@ -104,32 +104,43 @@ std::string identity_of(const std::string& model) {
   return to_hex((*file)->identity());
 }
 
+// Two of them, a server that has the first, and one on which the second is current.
+struct TwoReleases : Releases {
+  std::string first = release("first", 1), second = release("second", 2);
+  RunningServer before{{first}};
+  RunningServer server{{first, second}};  // the last of a name is current
+
+  [[nodiscard]] AgentRun update(const std::vector<std::string>& more = {}) const {
+    return run_agent(update_words(server, more));
+  }
+  // The folder's version is this one, and answers as it does.
+  void check_holds(const std::string& model, const std::string& split = "all") const {
+    CHECK(identity_of(folder) == identity_of(model));
+    CHECK(scores(folder, server, split) == scores(model, server, split));
+  }
+};
+
 }  // namespace
 
 TEST_CASE("a new version is taken, gone back from, and then only taken again when told to") {
-  const Releases releases;
-  const std::string first = releases.release("first", 1);
-  const std::string second = releases.release("second", 2);
-  const RunningServer before({first});
-  const RunningServer server({first, second});  // the last of a name is current
-  releases.fetch(before);
-  CHECK(run_agent(releases.update_words(before)).records.at(0).at("outcome") == "up_to_date");
+  const TwoReleases releases;
+  releases.fetch(releases.before);
+  CHECK(run_agent(releases.update_words(releases.before)).records.at(0).at("outcome") ==
+        "up_to_date");
 
-  const AgentRun update = run_agent(releases.update_words(server));
+  const AgentRun update = releases.update();
   REQUIRE_MESSAGE(update.exit_code == 0, update.err);
   CHECK(update.records.at(0).at("outcome") == "switched");
-  CHECK(update.records.at(0).at("identity") == identity_of(second));
-  CHECK(identity_of(releases.folder) == identity_of(second));
-  CHECK(releases.scores(releases.folder, server, "all") == releases.scores(second, server, "all"));
+  CHECK(update.records.at(0).at("identity") == identity_of(releases.second));
+  releases.check_holds(releases.second);
 
   const AgentRun back = run_agent({"update", "--model", releases.folder, "--rollback", "--json"});
   REQUIRE_MESSAGE(back.exit_code == 0, back.err);
-  CHECK(identity_of(releases.folder) == identity_of(first));
-  CHECK(releases.scores(releases.folder, server, "all") == releases.scores(first, server, "all"));
-  CHECK(run_agent(releases.update_words(server)).exit_code == code(ExitCode::kSelfTestFailed));
-  CHECK(identity_of(releases.folder) == identity_of(first));
-  CHECK(run_agent(releases.update_words(server, {"--retry-refused"})).exit_code == 0);
-  CHECK(identity_of(releases.folder) == identity_of(second));
+  releases.check_holds(releases.first);
+  CHECK(releases.update().exit_code == code(ExitCode::kSelfTestFailed));
+  CHECK(identity_of(releases.folder) == identity_of(releases.first));
+  CHECK(releases.update({"--retry-refused"}).exit_code == 0);
+  CHECK(identity_of(releases.folder) == identity_of(releases.second));
 }
 
 TEST_CASE("a version whose self-test fails is not taken, nor fetched again") {
@@ -156,31 +167,22 @@ TEST_CASE("a version whose self-test fails is not taken, nor fetched again") {
 }
 
 TEST_CASE("a device that holds a head takes the new head, tested with the server") {
-  const Releases releases;
-  const std::string first = releases.release("first", 1);
-  const std::string second = releases.release("second", 2);
-  const RunningServer before({first});
-  const RunningServer server({first, second});
-  releases.fetch(before, {"--split", "5"});
-  const AgentRun update = run_agent(releases.update_words(server));
+  const TwoReleases releases;
+  releases.fetch(releases.before, {"--split", "5"});
+  const AgentRun update = releases.update();
   REQUIRE_MESSAGE(update.exit_code == 0, update.err);
-  CHECK(identity_of(releases.folder) == identity_of(second));
   CHECK(update.records.at(0).at("received_bytes").get<std::uint64_t>() <
-        std::filesystem::file_size(second) / 2);
-  CHECK(releases.scores(releases.folder, server, "5") == releases.scores(second, server, "5"));
+        std::filesystem::file_size(releases.second) / 2);
+  releases.check_holds(releases.second, "5");
 }
 
 TEST_CASE("--storage is a cap on both versions together") {
-  const Releases releases;
-  const std::string first = releases.release("first", 1);
-  const std::string second = releases.release("second", 2);
-  const RunningServer before({first});
-  const RunningServer server({first, second});
-  releases.fetch(before);
+  const TwoReleases releases;
+  releases.fetch(releases.before);
   const auto held = model_folder_bytes(releases.folder);
   REQUIRE(held.is_ok());
   const auto update_within = [&](std::uint64_t bytes) {
-    return run_agent(releases.update_words(server, {"--storage", std::to_string(bytes)}));
+    return releases.update({"--storage", std::to_string(bytes)});
   };
   for (const std::uint64_t more : {std::uint64_t{0}, std::uint64_t{1'000}, *held / 2}) {
     CAPTURE(more);
@@ -188,43 +190,37 @@ TEST_CASE("--storage is a cap on both versions together") {
     CHECK(refused.exit_code == code(ExitCode::kCapTooSmall));
     CHECK(refused.err.find("--storage") != std::string::npos);
     CHECK(*model_folder_bytes(releases.folder) <= *held + more);
-    CHECK(identity_of(releases.folder) == identity_of(first));
-    CHECK(releases.scores(releases.folder, server, "all") == releases.scores(first, server, "all"));
+    releases.check_holds(releases.first);
   }
   const AgentRun taken = update_within(2 * *held + 10'000);
   CHECK_MESSAGE(taken.exit_code == 0, taken.err);
-  CHECK(identity_of(releases.folder) == identity_of(second));
+  CHECK(identity_of(releases.folder) == identity_of(releases.second));
 }
 
 TEST_CASE("a self-test that was begun twice and never ended is not begun a third time") {
-  const Releases releases;
-  const std::string first = releases.release("first", 1);
-  const std::string second = releases.release("second", 2);
-  const RunningServer before({first});
-  const RunningServer server({first, second});
-  releases.fetch(before);
+  const TwoReleases releases;
+  releases.fetch(releases.before);
   // As a device leaves it that died in the test.
   const auto leave_trial = [&](std::uint32_t starts) {
     auto state = read_model_folder_state(releases.folder);
     REQUIRE_MESSAGE(state.is_ok(), state.status().message());
-    const auto file = ModelFile::open(second);
+    const auto file = ModelFile::open(releases.second);
     REQUIRE(file.is_ok());
     state->trial = {.identity = (*file)->identity(), .starts = starts};
     REQUIRE(write_model_folder_state(releases.folder, *state).is_ok());
   };
   leave_trial(2);
-  const AgentRun refused = run_agent(releases.update_words(server));
+  const AgentRun refused = releases.update();
   CHECK(refused.exit_code == code(ExitCode::kSelfTestFailed));
   CHECK(refused.records.at(0).at("outcome") == "refused");
   CHECK(refused.err.find("begun before and never ended") != std::string::npos);
-  CHECK(identity_of(releases.folder) == identity_of(first));
-  CHECK(releases.scores(releases.folder, server, "all") == releases.scores(first, server, "all"));
+  releases.check_holds(releases.first);
   // It stays refused, until somebody says otherwise: then it is as if it had never been tried.
-  CHECK(run_agent(releases.update_words(server)).exit_code == code(ExitCode::kSelfTestFailed));
+  CHECK(releases.update().exit_code == code(ExitCode::kSelfTestFailed));
   leave_trial(1);
-  const AgentRun taken = run_agent(releases.update_words(server, {"--retry-refused"}));
+  const AgentRun taken = releases.update({"--retry-refused"});
   CHECK_MESSAGE(taken.exit_code == 0, taken.err);
-  CHECK(identity_of(releases.folder) == identity_of(second));
+  CHECK(identity_of(releases.folder) == identity_of(releases.second));
   const auto state = read_model_folder_state(releases.folder);
   REQUIRE(state.is_ok());
   CHECK_FALSE(state->trial.has_value());
@@ -232,16 +228,12 @@ TEST_CASE("a self-test that was begun twice and never ended is not begun a third
 }
 
 TEST_CASE("killed at any moment, an update leaves a version that runs") {
-  const Releases releases;
-  const std::string first = releases.release("first", 1);
-  const std::string second = releases.release("second", 2);
-  const RunningServer before({first});
-  const RunningServer server({first, second});
-  releases.fetch(before);
-  const std::string identities[] = {identity_of(first), identity_of(second)};
+  const TwoReleases releases;
+  releases.fetch(releases.before);
+  const std::string identities[] = {identity_of(releases.first), identity_of(releases.second)};
   bool switched = false;
   for (int delay_ms = 0; delay_ms < 60 && !switched; delay_ms += 4) {
-    std::vector<std::string> words = releases.update_words(server, {"--retry-refused"});
+    std::vector<std::string> words = releases.update_words(releases.server, {"--retry-refused"});
     words.insert(words.begin(), agent_program());
     BackgroundProgram program(words);
     std::this_thread::sleep_for(std::chrono::milliseconds(delay_ms));
@@ -250,11 +242,11 @@ TEST_CASE("killed at any moment, an update leaves a version that runs") {
     CAPTURE(delay_ms);
     const std::string now = identity_of(releases.folder);
     CHECK((now == identities[0] || now == identities[1]));
-    const std::string& model = now == identities[0] ? first : second;
+    const std::string& model = now == identities[0] ? releases.first : releases.second;
     switched = now == identities[1];
-    CHECK(releases.scores(releases.folder, server, "all") == releases.scores(model, server, "all"));
+    releases.check_holds(model);
   }
-  const AgentRun last = run_agent(releases.update_words(server, {"--retry-refused"}));
+  const AgentRun last = releases.update({"--retry-refused"});
   CHECK_MESSAGE(last.exit_code == 0, last.err);
   CHECK(identity_of(releases.folder) == identities[1]);
 }

@@ -190,7 +190,7 @@ TEST_CASE("its decoding time is told to agents that know of it") {
     return coded->decode_ns[0];
   };
   CHECK(jpeg_ns(kFeatureJpegModelSize | kFeatureCodecTimes) > 0);
-  CHECK(jpeg_ns(kFeatureCodecTimes) == 0);
+  CHECK(jpeg_ns(kFeatureCodecTimes) > 0);  // who does not know it looks past it
   CHECK(jpeg_ns(kFeatureJpegModelSize) == 0);
 }
 

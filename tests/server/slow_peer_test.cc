@@ -55,7 +55,7 @@ TEST_CASE("a client that sends and never reads is not read any further") {
 
 TEST_CASE("a client that never reads is dropped when it has taken nothing for the stall timeout") {
   Fixture fixture(
-      [](server::ServerOptions& options) { options.stall_timeout = milliseconds(300); });
+      [](server::ServerOptions& options) { options.stall_timeout = milliseconds(1'500); });
   RawClient deaf(fixture.server.port(), 64 * 1024), other(fixture.server.port());
   fixture.greet(deaf);
   fixture.greet(other);
@@ -75,7 +75,7 @@ TEST_CASE("a client that never reads is dropped when it has taken nothing for th
     if (count == 0) std::this_thread::sleep_for(milliseconds(5));
     at = (at + count) % pings.size();
   }
-  CHECK(std::chrono::steady_clock::now() - last_taken < std::chrono::seconds(5));
+  CHECK(std::chrono::steady_clock::now() - last_taken < std::chrono::seconds(15));
   await_pong(other);
   const server::ServerStats stats = fixture.stats();
   CHECK(stats.stalled_writes == 1);

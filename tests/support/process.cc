@@ -13,15 +13,16 @@
 #include <filesystem>
 #include <fstream>
 #include <thread>
+#include <utility>
 
 namespace cleave::test {
 namespace {
 
 using Clock = std::chrono::steady_clock;
 
-// out and err may be -1: inherited.
-pid_t spawn(const std::vector<std::string>& command, const Environment& environment, int out,
-            int err) {
+// in may be -1: nothing to read; out and err: inherited.
+pid_t spawn(const std::vector<std::string>& command, const Environment& environment, int in,
+            int out, int err) {
   std::vector<char*> arguments;
   for (const std::string& word : command) arguments.push_back(const_cast<char*>(word.c_str()));
   arguments.push_back(nullptr);
@@ -34,10 +35,9 @@ pid_t spawn(const std::vector<std::string>& command, const Environment& environm
     pthread_sigmask(SIG_SETMASK, &before, nullptr);
     return pid;
   }
-  for (const int number : {SIGTERM, SIGINT, SIGUSR1, SIGHUP}) signal(number, SIG_DFL);
+  for (const int number : {SIGTERM, SIGINT, SIGUSR1, SIGHUP, SIGPIPE}) signal(number, SIG_DFL);
   pthread_sigmask(SIG_SETMASK, &before, nullptr);
-  const int null = open("/dev/null", O_RDONLY);
-  dup2(null, STDIN_FILENO);
+  dup2(in >= 0 ? in : open("/dev/null", O_RDONLY), STDIN_FILENO);
   if (out >= 0) dup2(out, STDOUT_FILENO);
   if (err >= 0) dup2(err, STDERR_FILENO);
   for (const std::string& entry : environment) putenv(const_cast<char*>(entry.c_str()));
@@ -105,7 +105,7 @@ Finished run_program(const std::vector<std::string>& command, const Environment&
                      std::chrono::seconds limit) {
   int out[2], err[2];
   if (pipe2(out, O_CLOEXEC) != 0 || pipe2(err, O_CLOEXEC) != 0) return {};
-  const pid_t pid = spawn(command, environment, out[1], err[1]);
+  const pid_t pid = spawn(command, environment, -1, out[1], err[1]);
   close(out[1]);
   close(err[1]);
   const auto end = Clock::now() + limit;
@@ -125,16 +125,23 @@ Finished run_program(const std::vector<std::string>& command, const Environment&
 }
 
 BackgroundProgram::BackgroundProgram(const std::vector<std::string>& command,
-                                     const Environment& environment,
-                                     const std::string& error_file) {
-  int out[2];
+                                     const Environment& environment, const std::string& error_file,
+                                     StandardInput input) {
+  int in[2] = {-1, -1}, out[2];
   if (pipe2(out, O_CLOEXEC) != 0) return;
+  if (input == StandardInput::kPipe) {
+    if (pipe2(in, O_CLOEXEC) != 0) return;
+    // Who writes to one that has died is to be told by write_line().
+    ::signal(SIGPIPE, SIG_IGN);
+  }
   const int err = error_file.empty()
                       ? -1
                       : open(error_file.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
-  pid_ = spawn(command, environment, out[1], err);
-  if (err >= 0) close(err);
-  close(out[1]);
+  pid_ = spawn(command, environment, in[0], out[1], err);
+  for (const int theirs : {in[0], out[1], err}) {
+    if (theirs >= 0) close(theirs);
+  }
+  in_ = in[1];
   out_ = out[0];
 }
 
@@ -143,7 +150,19 @@ BackgroundProgram::~BackgroundProgram() {
     kill(pid_, SIGKILL);
     waitpid(pid_, nullptr, 0);
   }
+  close_input();
   if (out_ >= 0) close(out_);
+}
+
+bool BackgroundProgram::write_line(const std::string& line, std::chrono::seconds limit) const {
+  const std::string text = line + "\n";
+  pollfd pipe{in_, POLLOUT, 0};  // room for PIPE_BUF: the write below does not wait
+  return poll(&pipe, 1, milliseconds_until(Clock::now() + limit)) > 0 &&
+         write(in_, text.data(), text.size()) == static_cast<ssize_t>(text.size());
+}
+
+void BackgroundProgram::close_input() {
+  if (in_ >= 0) close(std::exchange(in_, -1));
 }
 
 std::string BackgroundProgram::read_line(std::chrono::seconds limit) {

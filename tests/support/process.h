@@ -29,17 +29,26 @@ using Environment = std::vector<std::string>;  // "NAME=VALUE", added to this pr
                                    const Environment& environment = {},
                                    std::chrono::seconds limit = std::chrono::seconds(120));
 
+enum class StandardInput : std::uint8_t { kNothing, kPipe };
+
 // A program that runs beside the test; killed when this object goes.
 class BackgroundProgram {
  public:
   // Its standard error goes behind what is in `error_file`; empty: to this process's own.
   explicit BackgroundProgram(const std::vector<std::string>& command,
                              const Environment& environment = {},
-                             const std::string& error_file = {});
+                             const std::string& error_file = {},
+                             StandardInput input = StandardInput::kNothing);
   ~BackgroundProgram();
   BackgroundProgram(const BackgroundProgram&) = delete;
   BackgroundProgram& operator=(const BackgroundProgram&) = delete;
 
+  // A line of its standard input; false when it has ended, or takes nothing within `limit`.
+  // REQUIRES: kPipe, and a line below PIPE_BUF.
+  [[nodiscard]] bool write_line(const std::string& line,
+                                std::chrono::seconds limit = std::chrono::seconds(30)) const;
+  // Ends its standard input. REQUIRES: kPipe.
+  void close_input();
   // The next line of standard output, without its newline; empty at the end or after `limit`.
   [[nodiscard]] std::string read_line(std::chrono::seconds limit = std::chrono::seconds(60));
   void signal(int number) const;
@@ -55,6 +64,7 @@ class BackgroundProgram {
 
  private:
   pid_t pid_ = -1;
+  int in_ = -1;  // what is written there is its standard input
   int out_ = -1;
   std::string buffered_;
 };

@@ -94,7 +94,8 @@ std::string Workshop::file(const std::string& name, const std::string& content) 
 }
 
 RunningServer::RunningServer(const std::vector<std::string>& models,
-                             const std::vector<std::string>& options) {
+                             const std::vector<std::string>& options,
+                             const std::string& error_file) {
   std::vector<std::string> command{server_program(), "--listen",    "127.0.0.1:0",
                                    "--json",         "--log-level", "warn"};
   for (const std::string& model : models) {
@@ -102,7 +103,7 @@ RunningServer::RunningServer(const std::vector<std::string>& models,
     command.push_back(model);
   }
   command.insert(command.end(), options.begin(), options.end());
-  program_ = std::make_unique<BackgroundProgram>(command);
+  program_ = std::make_unique<BackgroundProgram>(command, Environment{}, error_file);
   const std::string line = program_->read_line();
   const auto json = nlohmann::json::parse(line, nullptr, false);
   REQUIRE_MESSAGE(json.is_object(), "the server printed: " << line);
@@ -124,6 +125,12 @@ AgentRun run_agent(const std::vector<std::string>& arguments,
     run.records.push_back(std::move(json));
   }
   return run;
+}
+
+nlohmann::json stats_of(const std::string& err) {
+  const std::size_t line = err.find(R"({"event":"stats")");
+  REQUIRE_MESSAGE(line != std::string::npos, err);
+  return nlohmann::json::parse(err.substr(line, err.find('\n', line) - line));
 }
 
 nlohmann::json inspect(const std::string& model, const std::vector<std::string>& options) {

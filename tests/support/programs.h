@@ -47,8 +47,10 @@ class Workshop {
 // `cleave-server` on a free loopback port, ready when constructed.
 class RunningServer {
  public:
+  // Its standard error as in BackgroundProgram.
   explicit RunningServer(const std::vector<std::string>& models,
-                         const std::vector<std::string>& options = {});
+                         const std::vector<std::string>& options = {},
+                         const std::string& error_file = {});
   [[nodiscard]] std::uint16_t port() const { return port_; }
   [[nodiscard]] std::string address() const { return "127.0.0.1:" + std::to_string(port_); }
   [[nodiscard]] BackgroundProgram& program() { return *program_; }
@@ -66,6 +68,9 @@ struct AgentRun {
 };
 AgentRun run_agent(const std::vector<std::string>& arguments,
                    const std::vector<std::string>& prefix = {});
+
+// The counters of `run --stats --json`, from its standard error. REQUIREs that they are there.
+nlohmann::json stats_of(const std::string& err);
 
 // `cleave-import inspect --json`.
 nlohmann::json inspect(const std::string& model, const std::vector<std::string>& options = {});

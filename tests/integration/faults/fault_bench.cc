@@ -32,6 +32,31 @@ bool has_sanitizer(const std::string& program) {
 
 }  // namespace
 
+std::vector<std::string> words_for(const AgentSetting& setting) {
+  std::vector<std::string> words{agent_program(),
+                                 "run",
+                                 "--model",
+                                 setting.model,
+                                 "--no-cache",
+                                 "--server",
+                                 setting.server,
+                                 "--split",
+                                 setting.split,
+                                 "--results",
+                                 setting.folder + "/results.jsonl",
+                                 "--sync",
+                                 setting.sync,
+                                 "--timeout",
+                                 setting.timeout,
+                                 "--json",
+                                 "--scores"};
+  if (setting.cap_bytes > 0) {
+    words.insert(words.end(), {"--ram", std::to_string(setting.cap_bytes)});
+  }
+  if (setting.has_spool) words.insert(words.end(), {"--spool", setting.folder + "/spool"});
+  return words;
+}
+
 FaultBench::FaultBench() : is_instrumented_(has_sanitizer(server_program())) {
   make_pictures();
   first_ = import_version("first", 1);

@@ -21,6 +21,20 @@ struct BenchPicture {
   std::map<ModelVersion, nlohmann::json> scores{};
 };
 
+// A run of the agent that leaves its results, and what waits, in `folder`.
+struct AgentSetting {
+  std::string model{};
+  std::string server{};  // address
+  std::string folder{};
+  std::string sync{};
+  std::string timeout{};
+  std::string split = "3";
+  std::uint64_t cap_bytes = 0;  // --ram; 0: none
+  bool has_spool = true;        // else --results alone
+};
+// `cleave-agent run --json --scores` so, without pictures.
+[[nodiscard]] std::vector<std::string> words_for(const AgentSetting& setting);
+
 class FaultBench {
  public:
   // Made once, by the programs themselves. REQUIREs that they do.

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "tests/integration/faults/fault_run.h"
 
-#include <algorithm>
 #include <csignal>
 #include <filesystem>
 #include <fstream>
@@ -18,11 +17,8 @@ using Clock = std::chrono::steady_clock;
 
 // Long for a picture of this model, short for a link that is down.
 constexpr const char* kShortTimeout = "300ms";
-constexpr const char* kLongTimeout = "30s";
 constexpr const char* kPreloaded = CLEAVE_FAULTY_SYSTEM_LIBRARY;
 constexpr milliseconds kLongestWaitForBytes{100}, kLongestWaitForSureBytes{10'000};
-// Arenas, buffers and stacks that the first requests of a server leave with it for the next.
-constexpr std::uint64_t kRoomOfFirstRequests = 12 << 20;
 
 std::vector<std::string> names_in(const TemporaryFolder& folder, const FaultBench& bench) {
   std::vector<std::string> names;
@@ -124,33 +120,19 @@ void FaultRun::end_server(int signal_number) {
 
 std::vector<std::string> FaultRun::agent_words(const std::vector<unsigned>& pictures,
                                                const std::string& timeout) const {
-  std::vector<std::string> words{agent_program(),
-                                 "run",
-                                 "--model",
-                                 model_,
-                                 "--no-cache",
-                                 "--server",
-                                 relay_.address(),
-                                 "--split",
-                                 plan_.split,
-                                 "--results",
-                                 folder_ / "results.jsonl",
-                                 "--sync",
-                                 plan_.sync,
-                                 "--codec",
-                                 plan_.codec,
-                                 "--timeout",
-                                 timeout,
-                                 "--json",
-                                 "--scores"};
+  const auto cap = plan_.is_over_tls ? bench_.tls_cap_bytes() : bench_.cap_bytes();
+  auto words = words_for({.model = model_,
+                          .server = relay_.address(),
+                          .folder = folder_.path().string(),
+                          .sync = plan_.sync,
+                          .timeout = timeout,
+                          .split = plan_.split,
+                          .cap_bytes = plan_.is_capped ? cap : 0,
+                          .has_spool = plan_.has_spool});
   const auto add = [&](const char* option, const std::string& value) {
     words.insert(words.end(), {option, value});
   };
-  if (plan_.is_capped) {
-    const auto cap = plan_.is_over_tls ? bench_.tls_cap_bytes() : bench_.cap_bytes();
-    add("--ram", std::to_string(cap));
-  }
-  if (plan_.has_spool) add("--spool", folder_ / "spool");
+  add("--codec", plan_.codec);
   if (plan_.small_spool) {
     add("--spool-limit", "1MiB");
     add("--spool-full", plan_.full);
@@ -199,26 +181,6 @@ void FaultRun::await(const Act& act) {
   while (!relay_.is_holding() && agent_->is_running() && Clock::now() < latest) {
     std::this_thread::sleep_for(milliseconds(1));
   }
-}
-
-void FaultRun::count(const Act& act) {
-  FaultTally::Count& count = tally_.of(act.kind);
-  ++count.acts;
-  if (is_counted_by_effect(act.kind) || !agent_->is_running()) return;
-  if (!is_of_link(act.kind) || relay_.open_connections() > 0) ++count.met;
-}
-
-void FaultRun::count_effects() {
-  const TcpRelay::Spoils spoils = relay_.spoils();
-  tally_.of(ActKind::kFlipUp).met = spoils.flips_up;
-  tally_.of(ActKind::kFlipDown).met = spoils.flips_down;
-  if (plan_.is_over_tls) tally_.flips_over_tls = spoils.flips_up + spoils.flips_down;
-  tally_.of(ActKind::kCutUp).met = spoils.cuts_up;
-  tally_.of(ActKind::kCutDown).met = spoils.cuts_down;
-  tally_.of(ActKind::kSlowAnswers).met = spoils.delays;
-  tally_.of(ActKind::kFillDisk).met = agent_system_.control().refused_writes;
-  tally_.calls_interrupted = agent_system_.control().interrupted_calls;
-  tally_.cache_writes_refused = server_system_.control().refused_writes;
 }
 
 void FaultRun::perform(const Act& act) {
@@ -356,50 +318,6 @@ void FaultRun::run_phase(const Phase& phase) {
     const std::filesystem::path source(bench_.pictures()[picture].path);
     std::filesystem::remove(folder_ / source.filename().string());
   }
-}
-
-// What it held when it had announced itself is what it holds when everybody is gone.
-void FaultRun::judge_figures(const char* when) {
-  const std::uint64_t room = bench_.is_instrumented() ? kAnyRss : kRoomOfFirstRequests;
-  const ProcessFigures now = await_figures(server_->pid(), server_start_, room);
-  for (const std::string& grown : what_grew("the server", server_start_, now, room)) {
-    judge_.complain(grown + ", " + when);
-  }
-  const std::uint64_t least = std::min(now.rss_bytes, server_start_.rss_bytes);
-  tally_.most_growth_bytes = std::max(tally_.most_growth_bytes, now.rss_bytes - least);
-}
-
-// The server that lived through the last of the faults, whatever these were, if one did.
-void FaultRun::judge_living_server() {
-  if (server_ == nullptr) return;
-  if (const auto code = server_->poll_exit()) {
-    judge_.complain("a server ended by itself, with " + std::to_string(*code));
-    server_.reset();
-    return;
-  }
-  mend_link();
-  relay_.close_connections();
-  judge_figures("after the faults");
-  ++tally_.servers_judged;
-  tally_.acts_outlived += acts_outlived_;
-}
-
-// It answers what waits, and is then as it was.
-void FaultRun::judge_server() {
-  if (server_ == nullptr) return;
-  PhaseOutcome outcome;
-  outcome.version = bench_.version_of(model_);
-  agent_ = start_agent(agent_words({}, kLongTimeout));
-  if (!plan_.has_spool) {
-    // Nothing can wait: a run without pictures has nothing to do.
-    (void)agent_->wait();
-    agent_.reset();
-  } else {
-    end_agent(outcome);
-    judge_.judge_run(outcome);
-    judge_.judge_end();
-  }
-  judge_figures("after the drain");
 }
 
 std::vector<std::string> FaultRun::run() {

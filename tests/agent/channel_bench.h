@@ -1,0 +1,86 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Several requests at a time on one connection to a scripted server.
+#pragma once
+
+#include <boost/asio/co_spawn.hpp>
+#include <boost/asio/detached.hpp>
+#include <boost/asio/io_context.hpp>
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <vector>
+
+#include "agent/connection.h"
+#include "schemas/protocol.h"
+#include "tests/agent/scripted_server.h"
+
+namespace cleave::agent {
+
+using std::chrono::milliseconds;
+using std::chrono::seconds;
+using test::ScriptedPeer;
+using test::ScriptedServer;
+
+inline constexpr ModelIdentity kChannelIdentity{7, 7};
+inline constexpr seconds kLongWait{60};   // would be taken by what must not happen
+inline constexpr seconds kNotSoLong{20};  // what happens at once ends long before this
+
+inline std::vector<float> scores_of(std::uint64_t id) { return {static_cast<float>(id), 0, 0}; }
+
+// Requests 1, 2, ... on one connection, begun in that order.
+struct ChannelBench {
+  asio::io_context io{1};
+  ConnectionOptions options;
+  std::vector<std::byte> payload = std::vector<std::byte>(1000);
+  std::vector<milliseconds> timeouts;  // of each; further ones have kLongWait
+  std::vector<Status> statuses;
+  std::vector<ServerAnswer> answers;
+  std::vector<std::uint64_t> ended;  // ids in the order of their ends
+  LinkCounters counters;
+  bool stayed_open = false;
+  std::function<asio::awaitable<void>()> beside;  // runs beside them; may be empty
+
+  explicit ChannelBench(const ScriptedServer& server) {
+    options.server = {"127.0.0.1", server.port()};
+    options.model_identity = kChannelIdentity;
+    options.score_count = 3;
+    options.first_backoff = options.longest_backoff = kLongWait;
+    options.ping_after = options.gone_after = kLongWait;
+  }
+
+  void exchange(std::size_t count, const std::function<void(Connection&)>& after = {}) {
+    Connection connection(io.get_executor(), options);
+    statuses.resize(count);
+    answers.resize(count);
+    Turns places(io.get_executor(), count);
+    const auto one = [&](std::size_t i) -> asio::awaitable<void> {
+      Outgoing request;
+      request.request_id = i + 1;
+      request.cut = 1;
+      request.latest = Clock::now() + (i < timeouts.size() ? timeouts[i] : milliseconds(kLongWait));
+      request.attachment.emplace_back(payload);
+      statuses[i] = co_await connection.exchange(request, answers[i]);
+      ended.push_back(i + 1);
+      places.leave();
+    };
+    const auto all = [&]() -> asio::awaitable<void> {
+      (void)co_await connection.ensure_ready();
+      for (std::size_t i = 0; i < count; ++i) {
+        (void)co_await places.enter();
+        asio::co_spawn(io, one(i), asio::detached);
+      }
+      if (beside) asio::co_spawn(io, beside, asio::detached);
+      for (std::size_t i = 0; i < count; ++i) (void)co_await places.enter();
+      stayed_open = connection.is_open();
+      if (after) after(connection);
+      counters = connection.counters();
+      co_await connection.close();
+    };
+    asio::co_spawn(io, all(), asio::detached);
+    io.run();
+  }
+};
+
+}  // namespace cleave::agent
