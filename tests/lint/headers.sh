@@ -7,7 +7,11 @@ source tests/lint/common.sh
 
 readonly LARGEST_LINES=500
 
-mapfile -t files < <(project_files |
+files=()
+while read -r file; do
+  [ ! -d "$file" ] || continue  # a link to one
+  if [ -r "$file" ]; then files+=("$file"); else complain "$file: it cannot be read"; fi
+done < <(project_files |
   grep -vE '^(LICENSE|\.gitignore)$|(^|/)golden/|^tests/fuzz/corpus/|\.(json|png|jpg|bin)$')
 mapfile -t sources < <(printf '%s\n' "${files[@]}" | grep -E '\.(cc|h|sh|cmake|mjs)$')
 mapfile -t headers < <(printf '%s\n' "${files[@]}" | grep -E '\.h$')

@@ -84,6 +84,16 @@ good_tree
 expect headers 0 '^$' 'licences and guards'
 sed -i '/pragma/d' "$tree/agent/good.h"
 expect headers 1 'agent/good\.h: no #pragma once' 'no guard'
+good_tree
+sed -i 1d "$tree/agent/good.h"
+printf '// line\n%.0s' {1..501} >>"$tree/server/good.h"
+expect headers 1 'agent/good\.h: no SPDX' 'no licence'
+expect headers 1 'server/good\.h: more than 500 lines' 'a long file'
+good_tree
+git -C "$tree" init -q && git -C "$tree" add . && rm "$tree/agent/good.h"
+sed -i 1d "$tree/server/good.h"
+expect headers 1 'agent/good\.h: it cannot be read' 'a tracked file that is gone'
+expect headers 1 'server/good\.h: no SPDX' 'another one beside it'
 
 good_tree
 expect words 0 '^$' 'no unfinished mark'
