@@ -5,7 +5,8 @@
 //
 // What counts as progress is bytes that came, and bytes of ours that the peer's system
 // acknowledged: on a slow link a Ping stands behind everything that was sent before it, and as long
-// as that goes on, nobody is gone. A peer that acknowledges and never answers a Ping is.
+// as that goes on, nobody is gone. What is acknowledged behind the Ping says nothing of the peer
+// itself: one whose system takes everything and that never answers is gone.
 #pragma once
 
 #include <algorithm>
@@ -34,15 +35,19 @@ class Liveness {
   // The counters as they are now; they only grow.
   void observe(Clock::time_point now, std::uint64_t received, std::uint64_t acknowledged) {
     if (received != received_) asked_ = false;
-    if (received != received_ || acknowledged != acknowledged_) progress_ = now;
+    const bool is_ahead = !asked_ || acknowledged_ < asked_up_to_;
+    if (received != received_ || (is_ahead && acknowledged != acknowledged_)) progress_ = now;
     received_ = received;
     acknowledged_ = acknowledged;
   }
 
-  // The system has taken a Ping. One more while nothing came gives the peer no more time.
-  void pinged(Clock::time_point now) {
-    if (!asked_) progress_ = std::max(progress_, now);
+  // The system has taken a Ping, the last of `sent` bytes. Another one while nothing came gives the
+  // peer no more time.
+  void pinged(Clock::time_point now, std::uint64_t sent) {
+    if (asked_) return;
     asked_ = true;
+    asked_up_to_ = sent;
+    progress_ = std::max(progress_, now);
   }
 
   [[nodiscard]] Step step(Clock::time_point now) const {
@@ -64,6 +69,7 @@ class Liveness {
   std::uint64_t acknowledged_ = 0;
   Clock::time_point progress_{};
   bool asked_ = false;  // and nothing came since
+  std::uint64_t asked_up_to_ = 0;
 };
 
 }  // namespace cleave::agent

@@ -86,7 +86,9 @@ asio::awaitable<void> RequestChannel::send_control() {
     (void)co_await write(bytes, Clock::time_point::max());
     sending_.leave();
     // Whichever it was: what was asked before has been sent by now.
-    if (control_.empty() && std::exchange(ping_waits_, false)) liveness_.pinged(Clock::now());
+    if (control_.empty() && std::exchange(ping_waits_, false)) {
+      liveness_.pinged(Clock::now(), link_.bytes_sent());
+    }
   }
   sending_control_ = false;
 }

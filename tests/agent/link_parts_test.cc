@@ -89,7 +89,7 @@ TEST_CASE("a peer is asked after a silence, and gone when it stays silent") {
   liveness.begin(start, 1000, 50);
   CHECK(liveness.step(at(299)) == Step::kWait);
   CHECK(liveness.step(at(300)) == Step::kPing);
-  liveness.pinged(at(310));
+  liveness.pinged(at(310), 70);
   CHECK(liveness.step(at(909)) == Step::kWait);
   SUBCASE("an answer is life") {
     liveness.observe(at(900), 1001, 50);
@@ -104,14 +104,17 @@ TEST_CASE("a peer is asked after a silence, and gone when it stays silent") {
     CHECK(liveness.step(at(310 + 500 * 20 + 600)) == Step::kGone);
   }
   SUBCASE("a system that takes everything does not make a program answer") {
-    liveness.observe(at(320), 1000, 51);  // the Ping itself
-    liveness.observe(at(919), 1000, 51);
+    liveness.observe(at(320), 1000, 70);  // the Ping itself
+    liveness.observe(at(919), 1000, 70);
     CHECK(liveness.step(at(920)) == Step::kGone);
   }
   SUBCASE("silence") { CHECK(liveness.step(at(910)) == Step::kGone); }
   SUBCASE("another Ping, as heartbeats send them, gives a silent peer no more time") {
-    liveness.pinged(at(800));
-    CHECK(liveness.step(at(910)) == Step::kGone);
+    liveness.observe(at(320), 1000, 70);
+    liveness.pinged(at(800), 90);
+    liveness.observe(at(810), 1000, 90);  // nor what its system takes of what is behind the first
+    CHECK(liveness.step(at(919)) == Step::kWait);
+    CHECK(liveness.step(at(920)) == Step::kGone);
   }
 }
 
