@@ -2,6 +2,7 @@
 #include "agent/event_log.h"
 
 #include <fcntl.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <exception>
@@ -22,6 +23,18 @@ std::optional<LogLevel> parse_level(std::string_view name) {
   return {};
 }
 
+// Of a file that has been there: its last writer was cut off, by a full disk or a power cut.
+bool ends_in_half_a_line(const std::string& path) {
+  const FileDescriptor file(
+      uninterrupted([&] { return ::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK); }));
+  struct stat there {};
+  char last = '\n';
+  return file.is_open() && ::fstat(file.get(), &there) == 0 && S_ISREG(there.st_mode) &&
+         there.st_size > 0 &&
+         uninterrupted([&] { return ::pread(file.get(), &last, 1, there.st_size - 1); }) == 1 &&
+         last != '\n';
+}
+
 }  // namespace
 
 Result<std::unique_ptr<EventLog>> EventLog::open(const std::string& path, std::string_view lowest) {
@@ -34,7 +47,9 @@ Result<std::unique_ptr<EventLog>> EventLog::open(const std::string& path, std::s
                        : ::open(path.c_str(), O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0666);
   }));
   if (!file.is_open()) return os_error("cannot open the log").with_context(path);
-  return std::unique_ptr<EventLog>(new EventLog(std::move(file), path, *level));
+  std::unique_ptr<EventLog> log(new EventLog(std::move(file), path, *level));
+  log->cut_off_ = path != "-" && ends_in_half_a_line(path);
+  return log;
 }
 
 // A whole line with one call: others may append to the same file. One that was cut off, as on a
@@ -61,6 +76,8 @@ std::string format_event(std::string_view time, LogLevel level, std::string_view
   for (const LogField& field : fields) {
     if (const auto* text = std::get_if<std::string_view>(&field.value)) {
       if (!text->empty()) line[std::string(field.name)] = clean_text(*text, kMostLogTextBytes);
+    } else if (const auto* id = std::get_if<LogId>(&field.value)) {
+      if (id->value != 0) line[std::string(field.name)] = std::to_string(id->value);
     } else {
       line[std::string(field.name)] = std::get<std::uint64_t>(field.value);
     }

@@ -25,12 +25,13 @@ namespace cleave::agent {
 
 class EventLog {
  public:
-  // Appends to the file, which is made if it is not there; "-": standard error. `lowest` is the
+  // Appends to the file, which is made if it is not there, and begins a new line where it ends in
+  // half of one; "-": standard error. `lowest` is the
   // level from which on events are written: debug, info, warn or error. Errors:
   // kInvalidArgument (another level), kIo, kNotFound.
   static Result<std::unique_ptr<EventLog>> open(const std::string& path, std::string_view lowest);
 
-  // One line. Fields with an empty text are left out.
+  // One line. Fields with an empty text, or the id 0, are left out.
   void write(LogLevel level, std::string_view event, LogFields fields);
 
   // Ok, or why the first line that could not be written was not.

@@ -59,4 +59,16 @@ StatusCode code_of_link_error(const error_code& error, bool secured) {
   }
 }
 
+bool is_distrust(const error_code& error) {
+  if (error.category() != tls_category()) return false;
+  switch (static_cast<TlsError>(error.value())) {
+    case TlsError::kTruncated:
+    case TlsError::kBroken:
+    case TlsError::kInternal:
+      return false;
+    default:
+      return true;
+  }
+}
+
 }  // namespace cleave::agent

@@ -45,4 +45,8 @@ asio::awaitable<error_code> secure_link(Stream& stream, const LinkSecurity& secu
 // look at, whoever shows it.
 [[nodiscard]] StatusCode code_of_link_error(const error_code& error, bool secured);
 
+// One end did not trust the other, or they do not speak the same TLS; not a conversation that
+// broke.
+[[nodiscard]] bool is_distrust(const error_code& error);
+
 }  // namespace cleave::agent

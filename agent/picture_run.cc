@@ -219,7 +219,7 @@ void PictureRun::note_end(const Record& record) {
             record.drained ? "drained" : "answered",
             {{"image", record.image},
              {"request", known_id_text(record.request_id)},
-             {"wire_id", wire_id_text(record.wire_id)},
+             {"wire_id", LogId{record.wire_id}},
              {"split", record.split},
              {"total_ns", record.total_ns}});
 }
@@ -241,7 +241,7 @@ void PictureRun::note_failure(const Record& record) {
   log_event(log_, record.spooled ? LogLevel::kInfo : LogLevel::kWarn, event,
             {{"image", record.image},
              {"request", known_id_text(record.request_id)},
-             {"wire_id", wire_id_text(record.wire_id)},
+             {"wire_id", LogId{record.wire_id}},
              {"reason", reason},
              {"spooled_as", record.spooled_as},
              {"why", record.status.message()}});

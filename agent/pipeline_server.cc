@@ -213,7 +213,7 @@ void Pipeline::log_picture(LogLevel level, std::string_view event, const Work& w
   log_event(options_.log, level, event,
             {{"image", work.record.image},
              {"request", known_id_text(work.record.request_id)},
-             {"wire_id", wire_id_text(work.wire_id)},
+             {"wire_id", LogId{work.wire_id}},
              {"why", why}});
 }
 

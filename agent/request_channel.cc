@@ -199,7 +199,7 @@ Status RequestChannel::give_up(PendingRequest& pending) {
   pending.given_up = true;
   ++state_->counters.cancelled;
   log_event(options_->log, LogLevel::kInfo, "given_up",
-            {{"wire_id", wire_id_text(pending.id)}, {"why", status.message()}});
+            {{"wire_id", LogId{pending.id}}, {"why", status.message()}});
   const bool can_cancel = (server_.features & kFeatureCancel) != 0;
   if (can_cancel || pending_.size() > 1 || places_->waiting() > 0) {
     pending_.give_up(pending.id);
@@ -275,7 +275,7 @@ Status RequestChannel::take_answer(const fbs::Answer& answer) {
     if (pending_.take_given_up(answer.request_id())) {
       ++state_->counters.late_answers;
       log_event(options_->log, LogLevel::kInfo, "late_answer",
-                {{"wire_id", wire_id_text(answer.request_id())}});
+                {{"wire_id", LogId{answer.request_id()}}});
     }
     return Status::ok();
   }
@@ -302,7 +302,7 @@ Status RequestChannel::take_error(const fbs::Error& error) {
     pending->refused_as = error.code();
     log_event(options_->log, LogLevel::kInfo,
               error.code() == fbs::ErrorCode::Busy ? "busy" : "refused",
-              {{"wire_id", wire_id_text(error.request_id())},
+              {{"wire_id", LogId{error.request_id()}},
                {"code", fbs::EnumNameErrorCode(error.code())},
                {"retry_after_ms", error.retry_after_ms()},
                {"why", error.text()->string_view()}});

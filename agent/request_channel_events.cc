@@ -7,7 +7,7 @@
 namespace cleave::agent {
 namespace {
 
-std::uint64_t LinkCounters::*counter_of_failure(StatusCode code, bool is_connected) {
+std::uint64_t LinkCounters::*counter_of_failure(StatusCode code, bool was_reached) {
   switch (code) {
     case StatusCode::kDeadlineExceeded:
       return &LinkCounters::connect_timeouts;
@@ -16,7 +16,7 @@ std::uint64_t LinkCounters::*counter_of_failure(StatusCode code, bool is_connect
     case StatusCode::kResourceExhausted:
       return &LinkCounters::connect_busy;
     default:
-      return is_connected ? &LinkCounters::connect_broken : &LinkCounters::connect_unreachable;
+      return was_reached ? &LinkCounters::connect_broken : &LinkCounters::connect_unreachable;
   }
 }
 
@@ -37,7 +37,7 @@ Status RequestChannel::count_opening(const Status& connected, const Status& gree
   const Status& status = connected.is_ok() ? greeted : connected;
   ++counters.connect_failures;
   ++(counters.*(link_.is_distrusted() ? &LinkCounters::connect_distrusted
-                                      : counter_of_failure(status.code(), connected.is_ok())));
+                                      : counter_of_failure(status.code(), link_.was_reached())));
   log_event(options_->log, LogLevel::kWarn, "connect_failed",
             {{"server", to_string(options_->server)},
              {"code", status_code_name(status.code())},
@@ -53,7 +53,7 @@ void RequestChannel::count_end(const PendingRequest& pending, const ServerAnswer
   if (status.is_ok()) {
     ++counters.answers;
     log_event(options_->log, LogLevel::kDebug, "answer",
-              {{"wire_id", wire_id_text(pending.id)},
+              {{"wire_id", LogId{pending.id}},
                {"wait_ns", answer.wait_ns},
                {"residence_ns", answer.times.residence_ns}});
   } else if (pending.refused_as) {
@@ -61,7 +61,7 @@ void RequestChannel::count_end(const PendingRequest& pending, const ServerAnswer
   } else if (!pending.given_up) {
     ++counters.broken_off;
     log_event(options_->log, LogLevel::kInfo, "broken_off",
-              {{"wire_id", wire_id_text(pending.id)}, {"why", status.message()}});
+              {{"wire_id", LogId{pending.id}}, {"why", status.message()}});
   }
 }
 

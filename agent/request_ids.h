@@ -11,9 +11,9 @@
 
 namespace cleave::agent {
 
-// As the server's log has it in `request`; empty: 0.
+// As the server's log has it in `request`.
 [[nodiscard]] inline std::string wire_id_text(std::uint64_t wire_id) {
-  return wire_id == 0 ? std::string() : std::to_string(wire_id);
+  return std::to_string(wire_id);
 }
 
 class RequestIds {

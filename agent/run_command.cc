@@ -213,6 +213,20 @@ Result<std::unique_ptr<DecisionTrace>> open_trace(const CommandOptions& options,
   return std::make_unique<DecisionTrace>(std::move(trace));
 }
 
+// Null where none is asked for.
+Result<std::unique_ptr<EventLog>> open_log(const CommandOptions& options) {
+  if (options.log_path.empty()) return std::unique_ptr<EventLog>();
+  return EventLog::open(options.log_path, options.log_level);
+}
+
+void log_start(EventLog* log, const Device& device,
+               const std::optional<ConnectionOptions>& remote) {
+  log_event(log, LogLevel::kInfo, "started",
+            {{"model", to_hex(device.model->identity())},
+             {"server", remote ? to_string(remote->server) : std::string()},
+             {"device", remote ? remote->device : std::string()}});
+}
+
 ExitCode delivery_exit_code(const Status& status) {
   return status.code() == StatusCode::kInvalidArgument ? ExitCode::kUsage : ExitCode::kIo;
 }
@@ -290,12 +304,11 @@ int run_command(const CommandOptions& options) {
   }
   // One heap for both threads: what one gives back, the other may take, as the plan counts it.
   (void)mallopt(M_ARENA_MAX, 1);
-  std::unique_ptr<EventLog> log;
-  if (!options.log_path.empty()) {
-    auto opened = EventLog::open(options.log_path, options.log_level);
-    if (!opened.is_ok()) return fail(exit_code_of(opened.status()), opened.status().message());
-    log = std::move(opened).value();
+  auto opened_log = open_log(options);
+  if (!opened_log.is_ok()) {
+    return fail(exit_code_of(opened_log.status()), opened_log.status().message());
   }
+  EventLog* const log = opened_log->get();
   asio::io_context io(1);  // the first: what has sockets and timers of it goes before it
   auto inputs = RunInputs::from(options);
   if (!inputs.is_ok()) {
@@ -308,7 +321,7 @@ int run_command(const CommandOptions& options) {
   auto remote = connection_options(options, *device);
   if (!remote.is_ok()) return fail(exit_code_of(remote.status()), remote.status().message());
   if (*remote) {
-    (*remote)->log = log.get();
+    (*remote)->log = log;
     (*remote)->heartbeats = options.overlap > 1;  // else the link's thread computes as well
   }
   EdgeTimes times;
@@ -332,7 +345,7 @@ int run_command(const CommandOptions& options) {
   auto trace = open_trace(options, *device, *planner, pipeline_options);
   if (!trace.is_ok()) return fail(ExitCode::kIo, trace.status().message());
   pipeline_options.trace = trace->get();
-  pipeline_options.log = log.get();
+  pipeline_options.log = log;
   std::unique_ptr<Connection> connection;
   if (*remote) connection = std::make_unique<Connection>(io.get_executor(), **remote);
   std::function<void(const Dropped&)> told_of_drops = [](const Dropped& dropped) {
@@ -356,7 +369,7 @@ int run_command(const CommandOptions& options) {
                     connection.get());
   const ReportOptions report{options.json, options.scores, options.top};
   PictureRun run(io.get_executor(), options.overlap, pipeline, connection.get(), delivery.get(),
-                 device->model->header(), report, *device->watch, log.get());
+                 device->model->header(), report, *device->watch, log);
   told_of_drops = [&run](const Dropped& dropped) { run.note_dropped(dropped); };
   inputs->open(io.get_executor(), [&](const std::string& image) {
     if (delivery != nullptr) {
@@ -367,15 +380,12 @@ int run_command(const CommandOptions& options) {
   });
   give_back_code_pages();
   // Held to the end of the program: what is still to be written then must not be cut off either.
-  StopSignals signals(io, run, log.get());
-  log_event(log.get(), LogLevel::kInfo, "started",
-            {{"model", to_hex(device->model->identity())},
-             {"server", *remote ? to_string((*remote)->server) : std::string()},
-             {"device", *remote ? (*remote)->device : std::string()}});
+  StopSignals signals(io, run, log);
+  log_start(log, *device, *remote);
   const Status closed = run_all(io, run, *inputs, delivery.get(), signals);
   RunFigures figures = run_figures(pipeline, connection.get(), delivery.get(), run.tally());
   figures.queue_drops = inputs->queue().dropped();
-  tell_counters(options, run_counters(figures), log.get());
+  tell_counters(options, run_counters(figures), log);
   if (!closed.is_ok()) return fail(ExitCode::kIo, closed.message());
   warn_of_cache(*device);
   if (*trace != nullptr) {

@@ -50,6 +50,7 @@ asio::awaitable<Status> ServerLink::connect(Clock::time_point latest) {
   write_deadline_.reset();
   secured_ = false;
   distrusted_ = false;
+  reached_ = false;
   const Clock::time_point by = std::min(latest, Clock::now() + options_.connect_timeout);
   const auto endpoints = co_await names_.resolve(options_.server, by);
   if (!endpoints.is_ok()) {
@@ -65,6 +66,7 @@ asio::awaitable<Status> ServerLink::connect(Clock::time_point latest) {
       co_await asio::async_connect(stream_.tcp_socket(), *endpoints, as_result);
   read_deadline_.disarm();
   if (error) co_return broken(error, "connecting", read_deadline_);
+  reached_ = true;
   set_up(stream_);
   co_return co_await secure(latest);
 }
@@ -174,7 +176,7 @@ void ServerLink::close() {
 
 // The other direction's deadline closes the link as well; that is a break for this one.
 Status ServerLink::broken(const error_code& error, const char* during, const Deadline& deadline) {
-  distrusted_ = !deadline.passed() && error.category() == tls_category();
+  distrusted_ = !deadline.passed() && is_distrust(error);
   const std::string why = deadline.passed() ? "no progress in time" : error.message();
   return {deadline.passed() ? StatusCode::kDeadlineExceeded : code_of_link_error(error, secured_),
           to_string(options_.server) + ": " + during + ": " + why};

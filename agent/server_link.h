@@ -72,6 +72,9 @@ class ServerLink {
   // lists of the revoked at either end, or plain TCP that is not allowed.
   [[nodiscard]] bool is_distrusted() const { return distrusted_; }
 
+  // The last connect() came to speak with whoever is there.
+  [[nodiscard]] bool was_reached() const { return reached_; }
+
   // What a server's Error comes to, whatever it answers. kMismatch: trying again is pointless.
   [[nodiscard]] Status refusal(const fbs::Error& error) const;
 
@@ -87,6 +90,7 @@ class ServerLink {
   Deadline write_deadline_;
   bool secured_ = false;  // as far as the options ask for
   bool distrusted_ = false;
+  bool reached_ = false;
   std::uint64_t bytes_sent_ = 0;  // handed to the system
   std::uint64_t bytes_received_ = 0;
   std::vector<std::uint64_t> message_storage_;  // 8-byte aligned, as FlatBuffers wants it

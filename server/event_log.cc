@@ -34,8 +34,8 @@ spdlog::level::level_enum spdlog_level(LogLevel level) {
 
 bool says_nothing(const LogField& field) {
   if (const auto* text = std::get_if<std::string_view>(&field.value)) return text->empty();
-  return std::get<std::uint64_t>(field.value) == 0 &&
-         (field.name == "session" || field.name == "request");
+  if (const auto* id = std::get_if<LogId>(&field.value)) return id->value == 0;
+  return field.name == "session" && std::get<std::uint64_t>(field.value) == 0;
 }
 
 bool is_plain(std::string_view text) {
@@ -72,6 +72,8 @@ std::string format_text(std::string_view time, LogLevel level, std::string_view 
     line += '=';
     if (const auto* text = std::get_if<std::string_view>(&field.value)) {
       append_text(line, *text);
+    } else if (const auto* id = std::get_if<LogId>(&field.value)) {
+      line += std::to_string(id->value);
     } else {
       line += std::to_string(std::get<std::uint64_t>(field.value));
     }
@@ -88,14 +90,10 @@ std::string format_json(std::string_view time, LogLevel level, std::string_view 
     auto& value = line[std::string(field.name)];
     if (const auto* text = std::get_if<std::string_view>(&field.value)) {
       value = clean_text(*text, kMostLogTextBytes);
+    } else if (const auto* id = std::get_if<LogId>(&field.value)) {
+      value = std::to_string(id->value);
     } else {
-      // An id has all 64 bits, of which many readers of JSON numbers keep 53.
-      const std::uint64_t number = std::get<std::uint64_t>(field.value);
-      if (field.name == "request") {
-        value = std::to_string(number);
-      } else {
-        value = number;
-      }
+      value = std::get<std::uint64_t>(field.value);
     }
   }
   if (suppressed > 0) line["suppressed"] = suppressed;

@@ -266,7 +266,7 @@ void Session::log(LogLevel level, std::string_view event, std::uint64_t request_
             {{"session", id_},
              {"peer", peer_},
              {"device", protocol_.device()},
-             {"request", request_id},
+             {"request", LogId{request_id}},
              {"why", why}});
 }
 

@@ -41,64 +41,62 @@ void Session::take_reply(std::uint64_t ticket, const Reply& result) {
     reply(request, result);
   } catch (const std::exception&) {
     ++context_.stats.unanswered;
+    log(LogLevel::kInfo, "unanswered", request.request_id, "no memory for what was to be said");
     return fail(std::current_exception());
   }
   if (awaiting_frame_) expect_frame();
   close_when_done();
 }
 
-// Frames first: where there is no memory for one, the request has no such end.
+// What may find no memory comes first, and only then is counted: else the request has no such end.
+// Nothing is written before the session's coroutines run again.
 void Session::reply(const Pending& request, const Reply& reply) {
   if (reply.error == fbs::ErrorCode::Busy) {
     return send_busy(request.request_id,
                      {reply.error, reply.error_text, &ServerStats::busy_memory});
   }
   if (reply.error != fbs::ErrorCode::None) {
-    FrameBytes error = make_error(request.request_id, reply.error, reply.error_text);
+    send(make_error(request.request_id, reply.error, reply.error_text));
     ++context_.stats.errors;
     ++context_.stats.request_errors;
     ++(context_.stats.*counter_of(reply.error));
-    log(LogLevel::kInfo, "request_failed", request.request_id, reply.error_text);
-    return send(std::move(error));
+    return log(LogLevel::kInfo, "request_failed", request.request_id, reply.error_text);
   }
   const std::uint64_t residence_ns = nanoseconds_between(request.arrived, Clock::now());
-  FrameBytes answer = make_answer(request.request_id, reply.scores,
-                                  {.residence_ns = residence_ns,
-                                   .queue_ns = reply.queue_ns,
-                                   .decode_ns = reply.decode_ns,
-                                   .compute_ns = reply.compute_ns},
-                                  request.repeated);
+  send(make_answer(request.request_id, reply.scores,
+                   {.residence_ns = residence_ns,
+                    .queue_ns = reply.queue_ns,
+                    .decode_ns = reply.decode_ns,
+                    .compute_ns = reply.compute_ns},
+                   request.repeated));
   ++context_.stats.answers;
   log_event(LogLevel::kDebug, "answered",
             {{"session", id_},
              {"peer", peer_},
              {"device", protocol_.device()},
-             {"request", request.request_id},
+             {"request", LogId{request.request_id}},
              {"residence_ns", residence_ns},
              {"queue_ns", reply.queue_ns},
              {"decode_ns", reply.decode_ns},
              {"compute_ns", reply.compute_ns},
              {"repeated", request.repeated ? "true" : ""}});
-  send(std::move(answer));
 }
 
 void Session::send_busy(std::uint64_t request_id, const TurnDown& reason) {
   const std::uint32_t retry_after_ms =
       reason.retry_after_ms != 0 ? reason.retry_after_ms : context_.pool.retry_after_ms();
-  FrameBytes error = make_error(request_id, reason.code, reason.why, retry_after_ms);
+  send(make_error(request_id, reason.code, reason.why, retry_after_ms));
   ++context_.stats.busy;
   ++(context_.stats.*reason.counter);
   log(LogLevel::kInfo, "busy", request_id, reason.why);
-  send(std::move(error));
 }
 
 void Session::refuse(const SessionProtocol::Step& step) {
-  FrameBytes error = make_error(step.request_id, step.code, step.text);
+  send(make_error(step.request_id, step.code, step.text));
   ++context_.stats.errors;
   ++(context_.stats.*counter_of(step.code));
   if (std::exchange(in_hand_, std::nullopt)) ++context_.stats.request_errors;
   log(LogLevel::kInfo, "refused", step.request_id, step.text);
-  send(std::move(error));
   closing_ = true;
 }
 

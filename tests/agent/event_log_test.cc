@@ -2,7 +2,10 @@
 #include "agent/event_log.h"
 
 #include <doctest/doctest.h>
+#include <sys/resource.h>
 
+#include <csignal>
+#include <filesystem>
 #include <fstream>
 #include <nlohmann/json.hpp>
 #include <vector>
@@ -27,7 +30,8 @@ std::vector<json> log_lines_of(const std::string& path) {
 }  // namespace
 
 TEST_CASE("a line has time, level, event and the fields that say something") {
-  const std::vector<LogField> fields{{"wire_id", "7"}, {"request", ""}, {"retry_after_ms", 0}};
+  const std::vector<LogField> fields{
+      {"wire_id", LogId{7}}, {"request", LogId{0}}, {"retry_after_ms", 0}};
   CHECK(format_event("2026-01-31T09:00:00.123Z", LogLevel::kWarn, "busy", fields) ==
         R"({"time":"2026-01-31T09:00:00.123Z","level":"warn","event":"busy",)"
         R"("wire_id":"7","retry_after_ms":0})");
@@ -60,6 +64,46 @@ TEST_CASE("lines are appended, from the level on that was asked for") {
     CHECK(line.at("event") == "dropped");
     CHECK(line.at("time").get<std::string>().size() == 24);
   }
+}
+
+TEST_CASE("a line that was cut off spoils no other") {
+  const test::TemporaryFolder folder;
+  const std::string path = folder / "agent.log";
+  constexpr rlim_t kRoomBytes = 300;
+  rlimit before{};
+  REQUIRE(getrlimit(RLIMIT_FSIZE, &before) == 0);
+  const rlimit small{kRoomBytes, before.rlim_max};
+  const auto ignored = signal(SIGXFSZ, SIG_IGN);
+  {
+    const auto log = EventLog::open(path, "info");
+    REQUIRE(log.is_ok());
+    REQUIRE(setrlimit(RLIMIT_FSIZE, &small) == 0);
+    for (int i = 0; i < 10; ++i) log_event(log->get(), LogLevel::kInfo, "full", {});
+    REQUIRE(setrlimit(RLIMIT_FSIZE, &before) == 0);
+    CHECK((*log)->status().code() == StatusCode::kIo);
+    CHECK(std::filesystem::file_size(path) == kRoomBytes);
+    log_event(log->get(), LogLevel::kInfo, "room again", {});
+  }
+  signal(SIGXFSZ, ignored);
+  std::ofstream(path, std::ios::app) << R"({"time":"20)";  // a power cut
+  {
+    const auto log = EventLog::open(path, "info");
+    REQUIRE(log.is_ok());
+    log_event(log->get(), LogLevel::kInfo, "next run", {});
+  }
+  std::ifstream file(path);
+  unsigned whole = 0, cut_off = 0;
+  std::vector<std::string> events;
+  for (std::string line; std::getline(file, line);) {
+    const json parsed = json::parse(line, nullptr, /*allow_exceptions=*/false);
+    ++(parsed.is_object() ? whole : cut_off);
+    if (parsed.is_object()) events.push_back(parsed.at("event"));
+  }
+  CHECK(cut_off == 2);
+  REQUIRE(whole >= 4);
+  CHECK(events[whole - 3] == "full");
+  CHECK(events[whole - 2] == "room again");
+  CHECK(events[whole - 1] == "next run");
 }
 
 TEST_CASE("what cannot be opened or written is told, once, and ends nothing") {

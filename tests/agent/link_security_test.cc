@@ -7,6 +7,7 @@
 #include <sys/stat.h>
 
 #include <fstream>
+#include <thread>
 
 #include "agent/fetch_client.h"
 #include "tests/agent/fixture_link.h"
@@ -165,6 +166,17 @@ TEST_CASE("connections that failed are counted by what they failed at") {
   }
   SUBCASE("a device that is believed by nobody") {
     CHECK(count(bench.device(""), StatusCode::kMismatch).connect_mismatches == 1);
+  }
+  SUBCASE("whoever takes the connection and closes it: nobody said that it does not trust") {
+    ConnectionOptions closed = bench.device("gate 2");
+    asio::io_context io(1);
+    asio::ip::tcp::acceptor server(io, {asio::ip::address_v4::loopback(), 0});
+    const std::jthread closer([&server] {
+      error_code error;
+      (void)server.accept(error);
+    });
+    closed.server.port = server.local_endpoint().port();
+    CHECK(count(closed, StatusCode::kUnavailable).connect_broken == 1);
   }
   SUBCASE("a server that is not there") {
     ConnectionOptions nobody = bench.device("gate 2");
