@@ -263,6 +263,15 @@ TEST_CASE("two do not fetch into one folder at once") {
   CHECK(FolderLock::take(folder.path().string()).status().code() == StatusCode::kUnavailable);
 }
 
+TEST_CASE("a folder that is a link to nowhere is no model that somebody else fetches") {
+  const test::TemporaryFolder place;
+  const std::string folder = place / "model";
+  std::filesystem::create_symlink("nowhere", folder);
+  const Status status = FolderLock::take(folder).status();
+  CHECK(status.code() == StatusCode::kNotFound);
+  CHECK(status.message().find(folder) != std::string::npos);
+}
+
 TEST_CASE("whoever took away the file of a lock that is held keeps nobody out, and has no say") {
   const test::TemporaryFolder place;
   const std::string folder = place / "model";

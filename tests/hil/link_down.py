@@ -4,7 +4,7 @@
 
     python3 tests/hil/link_down.py [--bin build/release/bin] [--keep FOLDER]
 
-Starts a server and agents in network namespaces of their own (needs `unshare`, `ip`, `tc`; no root
+Starts a server and agents in network namespaces of their own (needs `unshare`, `nsenter`, `setpriv`, `ip`, `tc`; no root
 where users may make namespaces) and a link of 10 Mbit/s between them, and takes the link away in a way
 that no relay can, which closes connections: nobody is told. Three runs, each judged by its records, its
 counters (`--stats`), its exit code and its result log:

@@ -6,7 +6,7 @@
         [--split K] [--mbit 10] [--pictures 60] [--json FILE] PICTURE...
     python3 tests/hil/pipe_speed.py --demo [--slow STAGE] ...    # a seeded network and pictures
 
-Starts a server and an agent in network namespaces of their own (needs `unshare`, `ip`, `tc`; no root
+Starts a server and an agent in network namespaces of their own (needs `unshare`, `nsenter`, `setpriv`, `ip`, `tc`; no root
 where users may make namespaces), joined by a link that a token bucket limits in both directions (two
 frames of burst). In the same run:
   - without the link, one picture at a time against a server beside the agent: what device and server

@@ -49,7 +49,7 @@ def enter_namespace():
     if IN_NAMESPACE in os.environ:
         signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))
         return True
-    probe = subprocess.run(["unshare", "-rn", "ip", "link"], stdout=subprocess.DEVNULL,
+    probe = subprocess.run(["unshare", "-rn", "setpriv", "--pdeathsig", "KILL", "ip", "link"], stdout=subprocess.DEVNULL,
                            stderr=subprocess.DEVNULL, check=False)
     if probe.returncode != 0:
         return False

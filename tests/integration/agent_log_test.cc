@@ -150,9 +150,7 @@ void check_counters(const LoggedRun& run) {
                                                         {"answer", "answers"},
                                                         {"broken_off", "broken_off"},
                                                         {"retried", "retries"},
-                                                        {"unreadable", "unreadable"},
-                                                        {"fell_back", "fallbacks"},
-                                                        {"busy", "busy"}}) {
+                                                        {"unreadable", "unreadable"}}) {
     const std::string named = counter;
     CAPTURE(named);
     CHECK(counters.at(named) == run.count(event));

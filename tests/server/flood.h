@@ -12,14 +12,11 @@
 #include <cstdint>
 #include <thread>
 
-#include "tests/support/sanitized.h"
-
 namespace cleave::test {
 
 // Of 127.0.0.x.
 inline constexpr std::uint8_t kFlooderAddress = 2, kAgentAddress = 3;
-// Instrumented, each takes ten times as long.
-inline constexpr unsigned kFloodAttempts = kSanitized ? 2'000 : 10'000;
+inline constexpr unsigned kFloodAttempts = 10'000;
 // Those that a flooder keeps open: many more than one address may have in a handshake.
 inline constexpr std::size_t kFloodKept = 400;
 
