@@ -17,9 +17,10 @@ std::string text_line(const std::vector<LogField>& fields, std::uint64_t suppres
 }
 
 TEST_CASE("a line of key=value, with what says nothing left out") {
-  CHECK(text_line({{"session", 7}, {"device", "gate-2"}, {"request", 12}, {"why", "queue"}}) ==
-        "time=T level=info event=busy session=7 device=gate-2 request=12 why=queue");
-  CHECK(text_line({{"session", 0}, {"device", ""}, {"request", 0}, {"queue_ns", 0}}) ==
+  CHECK(
+      text_line({{"session", 7}, {"device", "gate-2"}, {"request", LogId{12}}, {"why", "queue"}}) ==
+      "time=T level=info event=busy session=7 device=gate-2 request=12 why=queue");
+  CHECK(text_line({{"session", 0}, {"device", ""}, {"request", LogId{0}}, {"queue_ns", 0}}) ==
         "time=T level=info event=busy queue_ns=0");
   CHECK(text_line({}, 31) == "time=T level=info event=busy suppressed=31");
 }
@@ -35,7 +36,7 @@ TEST_CASE("a peer's text cannot break the line, nor look like a field") {
 
 TEST_CASE("the same as JSON") {
   const std::vector<LogField> fields{
-      {"session", 7}, {"device", "x\"\n\xff"}, {"request", UINT64_MAX}, {"why", ""}};
+      {"session", 7}, {"device", "x\"\n\xff"}, {"request", LogId{UINT64_MAX}}, {"why", ""}};
   const std::string line =
       format_event(LogFormat::kJson, "T", LogLevel::kWarn, "refused", fields, 2);
   CHECK(line.find('\n') == std::string::npos);
