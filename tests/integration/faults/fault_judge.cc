@@ -60,7 +60,7 @@ bool FaultJudge::may_drop(const std::string& reason, const BenchPicture* picture
   if (reason == "expired") return plan_.expires;
   if (reason == "unanswered") return !plan_.has_spool || plan_.small_spool || disk_was_full;
   // Its bytes are copied when nobody could answer it; until then its file is all there is of it.
-  const bool may_lack_copy = plan_.has_budget || disk_was_full || plan_.does(ActKind::kKillAgent);
+  const bool may_lack_copy = plan_.has_budget || disk_was_full || was_killed_;
   if (reason == "model_changed") return plan_.loses_sources && plan_.updates_model();
   if (reason == "source_gone") return plan_.loses_sources && may_lack_copy;
   return false;
@@ -144,6 +144,7 @@ void FaultJudge::judge_lines(const PhaseOutcome& outcome) {
 }
 
 void FaultJudge::judge_run(const PhaseOutcome& outcome) {
+  was_killed_ = was_killed_ || outcome.was_killed;
   if (!outcome.was_killed && !is_orderly(outcome.exit_code)) {
     complain("the agent ended with " + std::to_string(outcome.exit_code));
   }

@@ -54,6 +54,7 @@ class FaultJudge {
   std::set<std::string> pending_;   // in the spool now
   std::map<std::string, nlohmann::json> ended_;
   std::size_t lines_read_ = 0;  // of the log
+  bool was_killed_ = false;     // an agent, also by a second SIGTERM
   std::vector<std::string> complaints_;
 };
 
