@@ -4,9 +4,9 @@
 
     python3 tests/hil/link_down.py [--bin build/release/bin] [--keep FOLDER]
 
-Starts a server and agents in network namespaces of their own (needs `unshare`, `nsenter`, `setpriv`, `ip`, `tc`; no root
-where users may make namespaces) and a link of 10 Mbit/s between them, and takes the link away in a way
-that no relay can, which closes connections: nobody is told. Three runs, each judged by its records, its
+Starts a server and agents in network namespaces of their own (needs `unshare`, `nsenter`, `setpriv`,
+`ip`, `tc`; no root where users may make namespaces) and a link of 10 Mbit/s between them, and takes the
+link away in a way that no relay can, which closes connections: nobody is told. Three runs, each judged by its records, its
 counters (`--stats`), its exit code and its result log:
   - down: this side's interface is down for 2 s in the middle of a run with a spool on a device that
     cannot finish alone. Meanwhile connecting fails at once, no answer comes, and at least the pictures

@@ -6,8 +6,8 @@
         [--ram 22MiB] [--policy loa] [--links 0.5,1,5,10,100] [--delays 0,40] [--pictures 40]
         [--rounds 3] [--no-trace] [--json FILE]
 
-Starts a server and an agent in network namespaces of their own (needs `unshare`, `nsenter`, `setpriv`, `ip`, `tc`; no
-root where users may make namespaces), joined by a link whose rate a token bucket limits in both
+Starts a server and an agent in network namespaces of their own (needs `unshare`, `nsenter`, `setpriv`,
+`ip`, `tc`; no root where users may make namespaces), joined by a link whose rate a token bucket limits in both
 directions (two frames of burst) and that a relay delays. For each link:
   - a planned run; the median error of its predictions after 20 pictures, and its changes of split;
   - every fixed split that could be the fastest (a fixed split 0 sends JPEGs as they are, a planned

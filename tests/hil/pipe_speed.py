@@ -6,20 +6,23 @@
         [--split K] [--mbit 10] [--pictures 60] [--json FILE] PICTURE...
     python3 tests/hil/pipe_speed.py --demo [--slow STAGE] ...    # a seeded network and pictures
 
-Starts a server and an agent in network namespaces of their own (needs `unshare`, `nsenter`, `setpriv`, `ip`, `tc`; no root
-where users may make namespaces), joined by a link that a token bucket limits in both directions (two
-frames of burst). In the same run:
-  - without the link, one picture at a time against a server beside the agent: what device and server
-    need by their own clocks, and how many bytes a request and its answer are;
+Starts a server and an agent in network namespaces of their own (needs `unshare`, `nsenter`, `setpriv`,
+`ip`, `tc`; no root where users may make namespaces), joined by a link that a token bucket limits in
+both directions (two frames of burst). In the same run:
+  - without the link, one picture after the other against a server beside the agent: what device and
+    server need by their own clocks, and how many bytes a request and its answer are;
   - over the link a plain TCP sender, for what it carries, and plain TCP exchanges of just as many
     bytes: the link's part of a picture;
+  - without the link again, with a pause as long as that between two pictures: a processor that was
+    idle computes slower at first;
   - over the link one picture at a time (--overlap 1): beside the sum of these parts, none of which
     is derived from its own time;
   - the same pictures overlapped: throughput against the slowest stage's own rate, where the link's
     is that of the plain sender for the same bytes; and bytes a second against the plain sender.
---slow says which stage is to be the slowest, and where the cut is not given chooses it: `link` cuts
-after 4 layers, `device` before the last layer, and `server` before the first, so that pixels cross. For
-the last two a network is wanted that computes longer than its bytes take (of --demo: VGG-16).
+--slow says which stage is to be the slowest, and where they are not given chooses cut and codec:
+`link` cuts after 4 layers, `device` before the last layer, and `server` before the first, so that a
+JPEG at model size crosses. For the last two a network is wanted that computes longer than its bytes
+take (of --demo: VGG-16).
 Exit code 1 when a bound below is broken, another stage is the slowest, or the agent's own counter
 (`most_in_work` of --stats) has not several pictures in work at a time in the overlapped run and one
 in the other; 2 for usage, 77 without namespaces.
@@ -54,6 +57,7 @@ WARM_UP = 3               # pictures: the pipe is not full yet, the server packs
 # Of --demo: network, options, input. VGG-16 computes for longer than its pixels are on the link.
 QUICK = ("mobilenet_v2", ("--input", "96", "--width", "0.35"), 96)
 BUSY = ("vgg16", (), 224)
+BLOCK = 14                # pixels a side of its pictures' blocks
 
 
 class Server:
@@ -82,21 +86,27 @@ class Server:
         return json.loads(out.splitlines()[-1])
 
 
-def run_agent(options, address, pictures, overlap):
-    """The records, when each came (of a clock that starts anywhere), and the agent's counters."""
+def run_agent(options, address, pictures, overlap, pause_s=None):
+    """The records, when each came (of a clock that starts anywhere), and the agent's counters. With
+    `pause_s` a picture is named so long after the answer to the one before it."""
     command = [os.path.join(options.bin, "cleave-agent"), "run", "--json", "--stats", "--model",
                options.model, "--server", f"{address}:{SERVER_PORT}", "--allow-plain", "--split",
                options.split, "--codec", options.codec, "--overlap", str(overlap)]
     records, times = [], []
     with tempfile.TemporaryFile("w+") as errors:
-        with ScopedProcess(command + pictures, stdout=subprocess.PIPE, stderr=errors,
-                           text=True) as process:
+        named = pictures if pause_s is None else ["-"]
+        left = [] if pause_s is None else list(reversed(pictures))
+        with ScopedProcess(command + named, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+                           stderr=errors, text=True) as process:
+            name_next(process, left)
             for line in process.stdout:
                 record = json.loads(line)
                 if "total_ns" not in record:
                     continue
                 times.append(time.monotonic())
                 records.append(record)
+                time.sleep(pause_s or 0)
+                name_next(process, left)
             code = process.wait()
         errors.seek(0)
         said = errors.read()
@@ -104,6 +114,17 @@ def run_agent(options, address, pictures, overlap):
     if code != 0 or bad:
         sys.exit(f"{' '.join(command)}: {bad[:1]} {said}")
     return records, times, stats_of(said)
+
+
+def name_next(process, left):
+    """Takes the last of `left`; none: that was all."""
+    if process.stdin.closed:
+        return
+    if left:
+        process.stdin.write(left.pop() + "\n")
+        process.stdin.flush()
+    else:
+        process.stdin.close()
 
 
 def median_ms(records, *names):
@@ -132,9 +153,14 @@ def one_at_a_time(options, probe, pictures, alone):
     up, down = round(alone["bytes_up"]), round(alone["bytes_down"])
     pause_s = (alone["device_ms"] + alone["server_ms"]) / 1e3  # the link is idle for as long
     exchange = probe.exchange_ms(up, down, len(pictures) - WARM_UP, pause_s)
+    with Server(options, HERE) as server:
+        rested, _, _ = run_agent(options, HERE, pictures, 1, exchange / 1e3)
+        server.end()
     records, _, stats = run_agent(options, SERVER, pictures, 1)
     again = probe.exchange_ms(up, down, len(pictures) - WARM_UP, pause_s)
     return {"single_ms": median_ms(records[WARM_UP:], "total_ns"),
+            "rested_device_ms": median_ms(rested[WARM_UP:], "edge_ns", "encode_ns"),
+            "rested_server_ms": median_ms(rested[WARM_UP:], "server_ns"),
             "link_ms": (exchange + again) / 2, "link_first_ms": exchange, "link_again_ms": again,
             "round_trip_ms": probe.exchange_ms(1, 1, 20),
             "single_most_in_work": stats["most_in_work"]}
@@ -161,7 +187,8 @@ def measure(link, options):
         figures.update(overlapped(options, pictures))
         figures["plain_again_bytes_per_s"] = probe.bytes_per_s(PLAIN_SECONDS)
         server.end()
-    figures["sum_ms"] = figures["device_ms"] + figures["link_ms"] + figures["server_ms"]
+    figures["sum_ms"] = (figures["rested_device_ms"] + figures["link_ms"]
+                         + figures["rested_server_ms"])
     stages = {"device": figures["device_ms"], "server": figures["server_ms"],
               "link": figures["bytes_up"] / figures["plain_bytes_per_s"] * 1e3}
     figures["stages_ms"] = stages
@@ -178,14 +205,15 @@ def report(options, figures):
           f"of payload (again: {figures['plain_again_bytes_per_s'] * 8 / 1e6:.3f}), round trip "
           f"{figures['round_trip_ms']:.2f} ms")
     print(f"a request {figures['bytes_up']:.0f} bytes, its answer {figures['bytes_down']:.0f}")
-    print(f"parts, ms: device {figures['device_ms']:.2f} and server {figures['server_ms']:.2f} "
-          f"without the link, link {figures['link_ms']:.2f} by plain TCP (before "
+    print(f"parts, ms: device {figures['rested_device_ms']:.2f} and server "
+          f"{figures['rested_server_ms']:.2f} without the link and with its pauses, link "
+          f"{figures['link_ms']:.2f} by plain TCP (before "
           f"{figures['link_first_ms']:.2f}, after {figures['link_again_ms']:.2f}); sum "
           f"{figures['sum_ms']:.2f}")
     print(f"one picture at a time: {figures['single_ms']:.2f} ms, "
           f"{figures['single_ms'] - figures['sum_ms']:+.2f} ms and "
-          f"{figures['single_ms'] / figures['sum_ms'] - 1:+.1%} beside the sum (without the link: "
-          f"{figures['total_ms']:.2f} ms)")
+          f"{figures['single_ms'] / figures['sum_ms'] - 1:+.1%} beside the sum (without the link "
+          f"and pauses: {figures['total_ms']:.2f} ms)")
     print(f"stages, ms a picture: {stages}; slowest: {figures['slowest']}")
     print(f"overlapped, {figures['most_in_work']} pictures in work: "
           f"{figures['pictures_per_s']:.2f} pictures/s, {figures['throughput']:.1%} of "
@@ -213,9 +241,12 @@ def broken_bounds(figures, options):
 
 
 def png(path, side, seed):
-    """Of seeded noise: a picture that any agent reads."""
+    """Of seeded blocks of noise: a picture that any agent reads, and that is a JPEG like a photo's."""
     noise = random.Random(seed)
-    rows = b"".join(b"\0" + noise.randbytes(3 * side) for _ in range(side))
+    count = -(-side // BLOCK)
+    bands = (b"\0" + b"".join(noise.randbytes(3) * BLOCK for _ in range(count))[:3 * side]
+             for _ in range(count))
+    rows = b"".join(band * BLOCK for band in bands)[:(1 + 3 * side) * side]
     chunks = ((b"IHDR", struct.pack("!IIBBBBB", side, side, 8, 2, 0, 0, 0)),
               (b"IDAT", zlib.compress(rows)), (b"IEND", b""))
     with open(path, "wb") as file:
@@ -236,7 +267,9 @@ def make_demo(options, folder):
 
 
 def choose_cut(options):
-    """The cut of --slow, where none was given."""
+    """The cut and the codec of --slow, where none were given."""
+    if options.codec is None:
+        options.codec = "jpeg:75" if options.slow == "server" else "raw"
     if options.split is not None:
         return
     shown = subprocess.run([os.path.join(options.bin, "cleave-import"), "inspect", "--json",
@@ -252,7 +285,7 @@ def parse_options():
     parser.add_argument("--demo", action="store_true", help="a seeded network and pictures")
     parser.add_argument("--slow", choices=("link", "device", "server"))
     parser.add_argument("--split")
-    parser.add_argument("--codec", default="raw")
+    parser.add_argument("--codec")
     parser.add_argument("--mbit", type=float, default=10.0, help="0: no limit")
     parser.add_argument("--overlap", type=int, default=3)
     parser.add_argument("--pictures", type=int, default=60)
