@@ -3,29 +3,14 @@
 // Several requests at a time on one connection to a scripted server.
 #pragma once
 
-#include <boost/asio/co_spawn.hpp>
-#include <boost/asio/detached.hpp>
-#include <boost/asio/io_context.hpp>
-#include <chrono>
-#include <cstddef>
 #include <cstdint>
 #include <functional>
 #include <vector>
 
-#include "agent/connection.h"
 #include "schemas/protocol.h"
-#include "tests/agent/scripted_server.h"
+#include "tests/agent/connection_exchange.h"
 
 namespace cleave::agent {
-
-using std::chrono::milliseconds;
-using std::chrono::seconds;
-using test::ScriptedPeer;
-using test::ScriptedServer;
-
-inline constexpr ModelIdentity kChannelIdentity{7, 7};
-inline constexpr seconds kLongWait{60};   // would be taken by what must not happen
-inline constexpr seconds kNotSoLong{20};  // what happens at once ends long before this
 
 inline std::vector<float> scores_of(std::uint64_t id) { return {static_cast<float>(id), 0, 0}; }
 
@@ -34,7 +19,7 @@ struct ChannelBench {
   asio::io_context io{1};
   ConnectionOptions options;
   std::vector<std::byte> payload = std::vector<std::byte>(1000);
-  std::vector<milliseconds> timeouts;  // of each; further ones have kLongWait
+  std::vector<milliseconds> timeouts;  // of each; further ones have kPatience
   std::vector<Status> statuses;
   std::vector<ServerAnswer> answers;
   std::vector<std::uint64_t> ended;  // ids in the order of their ends
@@ -42,12 +27,8 @@ struct ChannelBench {
   bool stayed_open = false;
   std::function<asio::awaitable<void>()> beside;  // runs beside them; may be empty
 
-  explicit ChannelBench(const ScriptedServer& server) {
-    options.server = {"127.0.0.1", server.port()};
-    options.model_identity = kChannelIdentity;
-    options.score_count = 3;
-    options.first_backoff = options.longest_backoff = kLongWait;
-    options.ping_after = options.gone_after = kLongWait;
+  explicit ChannelBench(const ScriptedServer& server) : options(options_for(server.port())) {
+    options.ping_after = options.gone_after = kPatience;
   }
 
   void exchange(std::size_t count, const std::function<void(Connection&)>& after = {}) {
@@ -59,7 +40,7 @@ struct ChannelBench {
       Outgoing request;
       request.request_id = i + 1;
       request.cut = 1;
-      request.latest = Clock::now() + (i < timeouts.size() ? timeouts[i] : milliseconds(kLongWait));
+      request.latest = Clock::now() + (i < timeouts.size() ? timeouts[i] : milliseconds(kPatience));
       request.attachment.emplace_back(payload);
       statuses[i] = co_await connection.exchange(request, answers[i]);
       ended.push_back(i + 1);

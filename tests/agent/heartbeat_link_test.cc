@@ -15,7 +15,7 @@ TEST_CASE(
   std::promise<void> over;
   bool answers_pings = false;
   const auto script = [&, ended = over.get_future().share()](ScriptedPeer& peer, int) {
-    peer.greet(kChannelIdentity);
+    peer.greet(kIdentity);
     (void)peer.receive();
     if (!answers_pings) {
       ended.wait();  // its system still takes what comes
@@ -44,7 +44,7 @@ TEST_CASE(
     CHECK(bench.counters.pings == 1);
     CHECK(bench.counters.heartbeats_missed == 1);
     CHECK(Clock::now() - start >= milliseconds(400));
-    CHECK(Clock::now() - start < kNotSoLong);
+    CHECK(Clock::now() - start < kSoon);
   }
   SUBCASE("one that computes for long, and answers Pings") {
     answers_pings = true;
@@ -65,7 +65,7 @@ TEST_CASE("heartbeats: an agent without requests says something all the time") {
   bool answers_pings = true;
   const auto script = [&, ended = over.get_future().share()](ScriptedPeer& peer, int number) {
     if (number > 0) return;
-    peer.greet(kChannelIdentity, 1 << 20, 1, kFeatureHeartbeat, kHeartbeatMs);
+    peer.greet(kIdentity, 1 << 20, 1, kFeatureHeartbeat, kHeartbeatMs);
     if (!answers_pings) return ended.wait();
     int pings = 0;
     while (pings < 5) {
@@ -91,7 +91,7 @@ TEST_CASE("heartbeats: an agent without requests says something all the time") {
         [&]() -> asio::awaitable<void> {
           const Status status = co_await connection.ensure_ready();
           CHECK_MESSAGE(status.is_ok(), status.message());
-          const auto latest = Clock::now() + kNotSoLong;
+          const auto latest = Clock::now() + kSoon;
           asio::steady_timer timer(io);
           while (!until(connection) && Clock::now() < latest) {
             timer.expires_after(milliseconds(10));
@@ -133,7 +133,7 @@ TEST_CASE("heartbeats: an agent without requests says something all the time") {
       const fbs::Envelope* hello = peer.receive();
       if (hello == nullptr || hello->message_as_Hello() == nullptr) return;
       CHECK((hello->message_as_Hello()->features() & kFeatureHeartbeat) == 0);
-      peer.send(test::make_test_welcome(kChannelIdentity, 1 << 20, 1, kFeatureHeartbeat, 50));
+      peer.send(test::make_test_welcome(kIdentity, 1 << 20, 1, kFeatureHeartbeat, 50));
       for (int i = 0; i < 3; ++i) {
         const fbs::Envelope* ping = peer.receive();
         if (ping == nullptr || ping->message_as_Ping() == nullptr) return;
@@ -151,7 +151,7 @@ TEST_CASE("heartbeats: an agent without requests says something all the time") {
 TEST_CASE("each request that was sent is counted by its end") {
   const ScriptedServer server([](ScriptedPeer& peer, int number) {
     if (number > 0) return;
-    peer.greet(kChannelIdentity, 1 << 20, 1, kFeatureCancel);
+    peer.greet(kIdentity, 1 << 20, 1, kFeatureCancel);
     std::vector<std::uint64_t> ids;
     while (ids.size() < 4) ids.push_back(peer.next_request());
     peer.send(make_answer(ids[0], scores_of(ids[0]), {}));
@@ -167,7 +167,7 @@ TEST_CASE("each request that was sent is counted by its end") {
     }
   });
   ChannelBench bench(server);
-  bench.timeouts = {kLongWait, kLongWait, kLongWait, seconds(1), kLongWait};
+  bench.timeouts = {kPatience, kPatience, kPatience, seconds(1), kPatience};
   bench.exchange(5);
   const LinkCounters& counters = bench.counters;
   CHECK(counters.connections == 1);
@@ -185,7 +185,7 @@ TEST_CASE("a slow uplink is not taken for a dead server") {
   constexpr std::size_t kBytes = 512 << 10;
   const ScriptedServer server(
       [](ScriptedPeer& peer, int) {
-        peer.greet(kChannelIdentity);
+        peer.greet(kIdentity);
         const std::size_t frame =
             make_request({.request_id = 1, .cut = 1, .remaining_ns = 1}, kBytes).size();
         if (!peer.drain(frame + kBytes, 4 << 10, milliseconds(20))) return;

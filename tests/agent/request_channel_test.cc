@@ -18,7 +18,7 @@ namespace cleave::agent {
 
 TEST_CASE("requests in flight are matched to their answers, in whatever order these come") {
   const ScriptedServer server([](ScriptedPeer& peer, int) {
-    peer.greet(kChannelIdentity);
+    peer.greet(kIdentity);
     std::vector<std::uint64_t> ids;
     while (ids.size() < 3) ids.push_back(peer.next_request());  // all before the first answer
     for (const std::size_t i : {2U, 0U, 1U}) peer.send(make_answer(ids[i], scores_of(ids[i]), {}));
@@ -39,7 +39,7 @@ TEST_CASE("no more requests are in flight than the agent and the server allow") 
   std::atomic<int> at_once{0};
   std::atomic<bool> further_came{false};
   const ScriptedServer server([&](ScriptedPeer& peer, int) {
-    peer.greet(kChannelIdentity);  // allows 4
+    peer.greet(kIdentity);  // allows 4
     std::vector<std::uint64_t> ids;
     for (int answered = 0; answered < 6;) {
       ids.push_back(peer.next_request());
@@ -66,7 +66,7 @@ TEST_CASE("one request's refusal that ends the connection is no refusal of the o
   SUBCASE("of a request") { names_request = true; }
   SUBCASE("of the connection") {}
   const ScriptedServer server([&](ScriptedPeer& peer, int) {
-    peer.greet(kChannelIdentity);
+    peer.greet(kIdentity);
     const std::uint64_t first = peer.next_request();
     (void)peer.next_request();
     peer.send(make_error(names_request ? first : 0, fbs::ErrorCode::BadRequest, "no such cut"));
@@ -82,7 +82,7 @@ TEST_CASE("one request's refusal that ends the connection is no refusal of the o
 
 TEST_CASE("one whose time is over is cancelled, the others go on, and its late answer is counted") {
   const ScriptedServer server([](ScriptedPeer& peer, int) {
-    peer.greet(kChannelIdentity, 1 << 20, 1, kFeatureCancel);
+    peer.greet(kIdentity, 1 << 20, 1, kFeatureCancel);
     const std::uint64_t first = peer.next_request();
     const std::uint64_t second = peer.next_request();
     std::uint64_t cancelled = 0;
@@ -109,13 +109,13 @@ TEST_CASE("one whose time is over is cancelled, the others go on, and its late a
 
 TEST_CASE("when the link breaks, everything on it ends at once") {
   const ScriptedServer server([](ScriptedPeer& peer, int) {
-    peer.greet(kChannelIdentity);
+    peer.greet(kIdentity);
     for (int i = 0; i < 3; ++i) (void)peer.next_request();
   });
   ChannelBench bench(server);
   const auto start = Clock::now();
   bench.exchange(3);
-  CHECK(Clock::now() - start < kNotSoLong);
+  CHECK(Clock::now() - start < kSoon);
   for (const Status& status : bench.statuses) CHECK(status.code() == StatusCode::kUnavailable);
   CHECK_FALSE(bench.stayed_open);
 }
@@ -133,7 +133,7 @@ TEST_CASE("what is still on its way when a request begins is counted with it") {
   std::promise<void> counted;
   const ScriptedServer server(
       [&](ScriptedPeer& peer, int) {
-        peer.greet(kChannelIdentity);
+        peer.greet(kIdentity);
         while (!second_began) {
           if (read == may_read) {
             std::this_thread::sleep_for(milliseconds(1));
@@ -179,7 +179,7 @@ TEST_CASE("what is still on its way when a request begins is counted with it") {
 TEST_CASE("time behind other requests is not the link's") {
   // 20 KB at 400 kbit/s take 400 ms each.
   const ScriptedServer server([](ScriptedPeer& peer, int) {
-    peer.greet(kChannelIdentity);
+    peer.greet(kIdentity);
     while (const std::uint64_t id = peer.next_request()) {
       peer.send(make_answer(id, scores_of(id), {}));
     }
@@ -198,7 +198,7 @@ TEST_CASE("time behind other requests is not the link's") {
 TEST_CASE(
     "what is under way when the server says Goodbye is answered, what waits is told at once") {
   const ScriptedServer server([](ScriptedPeer& peer, int) {
-    peer.greet(kChannelIdentity);
+    peer.greet(kIdentity);
     const std::uint64_t first = peer.next_request();
     peer.send(make_goodbye("restart"));
     peer.send(make_answer(first, scores_of(first), {}));
