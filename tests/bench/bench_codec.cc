@@ -4,9 +4,11 @@
 // the answers lose, and how fast one core is; beside what sending the picture costs.
 #include <CLI/CLI.hpp>
 #include <algorithm>
+#include <cmath>
 #include <cstdio>
 #include <nlohmann/json.hpp>
 
+#include "engine/codec/coded_table.h"
 #include "tests/bench/codec_bench.h"
 #include "tests/bench/codec_speed.h"
 #include "tests/bench/codec_synthetic.h"
@@ -33,12 +35,12 @@ void print_line(const CodecLine& line) {
   std::printf("\n");
 }
 
-void print_report(const CodecReport& report, std::uint32_t disagreement_ppm) {
+void print_report(const CodecReport& report) {
   const std::size_t photos = report.pictures.front().pictures;
-  std::printf(
-      "%s: %zu photos, f32 top-1 %.1f %%; coded is calibrated on others for %.1f %% of "
-      "other answers\n  the picture instead\n",
-      report.network.c_str(), photos, percent(report.right, photos), disagreement_ppm / 10'000.0);
+  std::printf("%s: %zu photos, f32 top-1 %.1f %%; coded is calibrated on others for",
+              report.network.c_str(), photos, percent(report.right, photos));
+  for (const std::uint32_t ppm : report.disagreement_ppm) std::printf(" %.1f %%", ppm / 10'000.0);
+  std::printf(" of other answers\n  the picture instead\n");
   for (const CodecLine& line : report.pictures) print_line(line);
   for (const CodecCut& cut : report.cuts) {
     std::printf("  k %u (%s), op:%u, %s, %.1f %% zeros\n", cut.layers_on_device, cut.layer.c_str(),
@@ -77,6 +79,7 @@ nlohmann::ordered_json to_json(const CodecReport& report) {
                     {"codecs", to_json(cut.lines)}});
   }
   return {{"network", report.network},
+          {"disagreement_ppm", report.disagreement_ppm},
           {"right", report.right},
           {"picture", to_json(report.pictures)},
           {"cuts", cuts}};
@@ -150,16 +153,18 @@ int judge_speed() {
 struct Options {
   std::vector<std::string> networks = codec_network_names();
   CodecCuts cuts;
-  double disagreement = 0;
+  std::vector<double> disagreement;
   bool json = false, smoke = false;
 };
 
 Result<CodecReport> run(CodecNetwork network, const Options& options) {
-  if (options.disagreement > 0) {
-    network.disagreement_ppm = static_cast<std::uint32_t>(options.disagreement * 10'000);
+  if (!options.disagreement.empty()) network.disagreement_ppm.clear();
+  for (const double allowed : options.disagreement) {
+    network.disagreement_ppm.push_back(static_cast<std::uint32_t>(std::lround(allowed * 10'000)));
   }
+  std::ranges::sort(network.disagreement_ppm);
   CLEAVE_ASSIGN_OR_RETURN(CodecReport report, bench_codecs(network, options.cuts));
-  if (!options.json) print_report(report, network.disagreement_ppm);
+  if (!options.json) print_report(report);
   return report;
 }
 
@@ -202,8 +207,10 @@ int main(int argc, char** argv) {
       ->check(CLI::Range(1, 1000));
   app.add_option("--op", options.cuts.only, "Only the cuts at these ops")->delimiter(',');
   app.add_option("--disagreement", options.disagreement,
-                 "Percent of other answers that coded is calibrated for (default: 7, SqueezeNet "
-                 "13, VGG-6 4)")
+                 "Percents of other answers that coded is calibrated for, Coded:0 for the least "
+                 "(default: 7, SqueezeNet 13, VGG-6 4)")
+      ->delimiter(',')
+      ->expected(1, static_cast<int>(codec::kMaxQualities))
       ->check(CLI::Range(0.1, 50.0));
   app.add_flag("--json", options.json, "Print everything as JSON");
   app.add_flag(

@@ -158,7 +158,7 @@ Result<CodecLine> measure_jpeg(const CodecNetwork& network, const CutWalker& exa
 
 Result<std::shared_ptr<const ModelFile>> calibrated(const CodecNetwork& network,
                                                     const std::vector<OpIndex>& cuts) {
-  importer::CodecCalibration options{.cuts = cuts, .disagreement_ppm = {network.disagreement_ppm}};
+  importer::CodecCalibration options{.cuts = cuts, .disagreement_ppm = network.disagreement_ppm};
   options.done = [&](const importer::CalibratedCut& found) {
     std::fprintf(stderr, "%s op:%u: calibrated\n", network.name.c_str(), found.cut);
   };
@@ -211,7 +211,7 @@ Result<CodecReport> bench_codecs(const CodecNetwork& network, const CodecCuts& c
   CLEAVE_ASSIGN_OR_RETURN(const auto model, calibrated(network, boundaries));
   CLEAVE_ASSIGN_OR_RETURN(const auto walker,
                           CutWalker::create(model, 0, pixels_of(network.evaluation), 1));
-  CodecReport report{.network = network.name, .pictures = {}, .cuts = {}};
+  CodecReport report{.network = network.name, .disagreement_ppm = network.disagreement_ppm};
   for (std::size_t i = 0; i < walker->pictures(); ++i) {
     report.right += walker->answer(i) == network.evaluation[i].label ? 1 : 0;
   }

@@ -38,8 +38,9 @@ struct CodecCut {
 
 struct CodecReport {
   std::string network = {};
-  std::size_t right = 0;                 // of the evaluation photos, without any codec
-  std::vector<CodecLine> pictures = {};  // u8, and JPEG at model size
+  std::vector<std::uint32_t> disagreement_ppm = {};  // allowed of "Coded:0", "Coded:1", ...
+  std::size_t right = 0;                             // of the evaluation photos, without any codec
+  std::vector<CodecLine> pictures = {};              // u8, and JPEG at model size
   std::vector<CodecCut> cuts = {};
 };
 

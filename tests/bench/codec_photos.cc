@@ -108,7 +108,7 @@ Result<CodecNetwork> load_codec_network(const std::filesystem::path& data,
   CLEAVE_ASSIGN_OR_RETURN(Graph graph,
                           importer::read_source((data / "models" / source.file).string()));
   source.adjust(graph);
-  CodecNetwork network{.name = name, .disagreement_ppm = source.disagreement_ppm};
+  CodecNetwork network{.name = name, .disagreement_ppm = {source.disagreement_ppm}};
   CLEAVE_ASSIGN_OR_RETURN(network.model, compiled(std::move(graph)));
   const std::vector<Photo> photos = source.of_imagenet ? imagenet_photos(data / "images/imagenet")
                                                        : cifar_photos(data / "images/cifar10");
@@ -125,7 +125,7 @@ Result<CodecNetwork> seeded_codec_network() {
   constexpr std::uint64_t kPictures = 12;
   CLEAVE_ASSIGN_OR_RETURN(Graph graph,
                           importer::make_zoo_model("mobilenet_v2", {.input = 32, .width = 0.35}));
-  CodecNetwork network{.name = "seeded", .disagreement_ppm = 200'000};
+  CodecNetwork network{.name = "seeded", .disagreement_ppm = {200'000}};
   CLEAVE_ASSIGN_OR_RETURN(network.model, compiled(std::move(graph)));
   std::vector<std::vector<std::uint8_t>> pictures;
   for (std::uint64_t seed = 0; seed < kPictures; ++seed) {

@@ -24,7 +24,8 @@ struct CodecNetwork {
   std::string name = {};
   std::shared_ptr<const ModelFile> model = nullptr;  // variant 0 is f32
   // How often the best class may be another one, in millionths: what costs about a point of top-1.
-  std::uint32_t disagreement_ppm = 0;
+  // Ascending, one for each level of codec Coded.
+  std::vector<std::uint32_t> disagreement_ppm = {};
   std::vector<LabelledPixels> calibration = {}, evaluation = {};  // different photos
 };
 
