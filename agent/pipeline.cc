@@ -45,7 +45,8 @@ Pipeline::Pipeline(const asio::any_io_executor& executor, std::shared_ptr<const 
       head_(model_, options.variant, {.threads = options.threads, .outputs = OutputPlace::kCaller},
             options.weights),
       tail_(model_, options.variant, {.threads = options.threads}, options.weights),
-      compute_(options.overlap > 1) {
+      compute_(options.overlap > 1),
+      encoding_(options.overlap > 1) {
   for (OpIndex cut = 0; cut <= op_count_; ++cut) {
     const planner::CutCost& cost = planner_->cost_at(cut);
     ram_.push_back({.head = cost.edge_ram_bytes,
@@ -63,8 +64,9 @@ asio::awaitable<Processed> Pipeline::process(PictureTask task) {
   front_.leave();  // its head is given to the compute thread before the next picture begins
   if (status.is_ok() && !work.waited_as) {
     status = co_await compute_head(work);
-    if (work.has_pixels && std::exchange(work.decode_bytes, 0) > 0) one_done_.set();
   }
+  work.is_encoded = true;
+  one_done_.set();
   work.record.edge_ns =
       ns_between(work.started, Clock::now()) - work.record.waited_ns - work.record.encode_ns;
   if (status.is_ok() && (work.waited_as || work.split.op_boundary < op_count_)) {
@@ -109,8 +111,32 @@ asio::awaitable<Status> Pipeline::begin(Work& work, PictureTask task) {
   if (!status.is_ok()) co_return status;
   accept(work);
   status = co_await choose_split(work);
-  if (status.is_ok()) co_await await_room(work);
+  if (!status.is_ok()) co_return status;
+  co_await await_codec(work);
+  co_await await_room(work);
   co_return status;
+}
+
+bool Pipeline::uses_codec(const Work& work) const {
+  const bool crosses = work.split.op_boundary > 0 && work.split.op_boundary < op_count_;
+  return connection_ != nullptr && crosses && !work.waited_as &&
+         work.wanted_codec.codec != fbs::Codec::Raw;
+}
+
+bool Pipeline::shares_codec(const Work& one, const Work& other) const {
+  return uses_codec(one) && uses_codec(other) && one.split.op_boundary == other.split.op_boundary &&
+         one.wanted_codec == other.wanted_codec;
+}
+
+// There is one codec, and memory for one: a head that wants another, or none, is not begun before
+// the last picture of this one is encoded.
+asio::awaitable<void> Pipeline::await_codec(Work& work) {
+  const auto is_before_it = [&](const Work* each) {
+    return !each->is_encoded && uses_codec(*each) && !shares_codec(*each, work);
+  };
+  const auto start = Clock::now();
+  while (std::ranges::any_of(in_work_, is_before_it)) co_await one_is_done();
+  work.record.waited_ns += ns_between(start, Clock::now());
 }
 
 // A plan knows nothing of a link on which nothing was answered yet: one picture tries it.
@@ -259,6 +285,21 @@ asio::awaitable<Status> Pipeline::compute_head(Work& work) {
   });
   work.record.waited_ns += ns_between(given, begun);
   last_head_ns_ = ns_between(begun, Clock::now());
+  if (work.has_pixels && std::exchange(work.decode_bytes, 0) > 0) one_done_.set();
+  const bool encodes = work.may_encode && (uses_codec(work) || is_model_jpeg(work.wanted_codec));
+  if (status.is_ok() && encodes) status = co_await encode_crossing(work);
+  co_return status;
+}
+
+asio::awaitable<Status> Pipeline::encode_crossing(Work& work) {
+  const auto given = Clock::now();
+  auto begun = given;
+  Status status;
+  co_await encoding_.run([&] {
+    begun = Clock::now();
+    status = encode(work);
+  });
+  work.record.waited_ns += ns_between(given, begun);
   co_return status;
 }
 

@@ -5,10 +5,11 @@
 // their way or being answered.
 //
 //   front (one at a time, in order): read, accept, decide, wait for room
-//   compute thread (one at a time, in order): decode, head, encode; tails first
+//   compute thread (one at a time, in order): decode, head; tails first
+//   encoding thread (one at a time, in order): what crosses, while the next head is computed
 //   link: connection.h
 //
-// Everything runs on the executor's thread but for what is marked below as the compute thread's.
+// Everything runs on the executor's thread but for what is marked below as another's.
 #pragma once
 
 #include <array>
@@ -58,7 +59,7 @@ struct PipelineOptions {
   // From the picture's start to the server's last byte; then the device answers.
   std::chrono::nanoseconds timeout = std::chrono::seconds(60);
   // Pictures in work at a time, where the caps leave room for what each of them holds. 1: one after
-  // the other, and no thread is taken.
+  // the other, and no thread is taken; else two, to compute and to encode.
   std::size_t overlap = 1;
   AcceptPicture accept;  // null: nobody is told
   // Whether a picture without an answer may wait as its activation: Processed::activation.
@@ -144,6 +145,7 @@ class Pipeline {
     std::optional<fbs::Codec> sent_as;   // and was asked last, under that id
     std::uint64_t wire_id = 0;
     bool may_encode = false;         // the server may take wanted_codec
+    bool is_encoded = false;         // or needs not be; the executor's thread has it
     bool server_takes_file = false;  // as far as is known when its head is computed
     bool release_tail = false;       // it was answered since
     std::size_t encoded_bytes = 0;   // in buffers.encoded; 0: it is not encoded
@@ -156,6 +158,9 @@ class Pipeline {
   // The front.
   asio::awaitable<Status> begin(Work& work, PictureTask task);
   asio::awaitable<void> await_others();
+  asio::awaitable<void> await_codec(Work& work);
+  [[nodiscard]] bool uses_codec(const Work& work) const;
+  [[nodiscard]] bool shares_codec(const Work& one, const Work& other) const;
   asio::awaitable<Status> load_when_room(Work& work);
   asio::awaitable<void> await_room(Work& work);
   asio::awaitable<void> one_is_done();
@@ -181,8 +186,10 @@ class Pipeline {
   [[nodiscard]] bool can_finish(const Work& work) const;
   void note_room(Work& work) const;
 
-  // The compute thread's.
   asio::awaitable<Status> compute_head(Work& work);
+  asio::awaitable<Status> encode_crossing(Work& work);
+
+  // The compute thread's.
   Status run_head(Work& work);
   void make_room_for(const Work& work);
   Status compute_input(Work& work);
@@ -192,11 +199,14 @@ class Pipeline {
   Status use_buffers(Work& work);
   Status prepare_codec(OpIndex cut, const CodecChoice& choice);
   void release_codec();
-  Status encode(Work& work);
-  Status encode_picture(Work& work);
-  static Status make_room_for_encoded(Work& work, std::size_t bytes);
   Status prepare_tail(const Work& work);
   Status run_tail(Work& work);
+
+  // The encoding thread's.
+  Status encode(Work& work);
+  Status encode_tensors(Work& work);
+  Status encode_picture(Work& work);
+  static Status make_room_for_encoded(Work& work, std::size_t bytes);
 
   // Activations that waited, or will.
   [[nodiscard]] Status take_activation(Work& work) const;
@@ -221,6 +231,7 @@ class Pipeline {
   asio::awaitable<void> wait_out_pause(const Work& work, std::uint64_t ram_bytes);
   asio::awaitable<Status> try_server(Work& work, ServerAnswer& answer);
   asio::awaitable<Status> try_twice(Work& work, ServerAnswer& answer);
+  asio::awaitable<Status> ask_anew(Work& work, ServerAnswer& answer, Status refused);
   asio::awaitable<Status> ask_server(Work& work);
   asio::awaitable<Status> finish_locally(Work& work, Status why);
   void log_picture(LogLevel level, std::string_view event, const Work& work,
@@ -260,11 +271,15 @@ class Pipeline {
   std::vector<PictureBuffers> idle_;
   // The compute thread's.
   RangeRunner head_;
-  RangeRunner tail_;                      // only after a fallback
+  RangeRunner tail_;  // only after a fallback
+  // Made and given back by the compute thread, while nothing is left to encode with it
+  // (await_codec()); else the encoding thread's.
   std::unique_ptr<BoundaryCodec> codec_;  // of codec_cut_; null: raw
   OpIndex codec_cut_ = 0;
   CodecChoice codec_choice_;  // that was asked for there
-  ComputeThread compute_;     // the last: it ends before what it works with
+  // The last: they end before what they work with.
+  ComputeThread compute_;
+  ComputeThread encoding_;
 };
 
 }  // namespace cleave::agent

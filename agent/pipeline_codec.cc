@@ -48,10 +48,13 @@ Status Pipeline::make_room_for_encoded(Work& work, std::size_t bytes) {
           "no memory for the " + std::to_string(bytes) + " bytes of what is encoded"};
 }
 
-// With the head, before it is known whether the server decodes: one that does not gets the tensors.
+// Before it is known whether the server decodes: one that does not gets the tensors.
 Status Pipeline::encode(Work& work) {
-  work.encoded_bytes = 0;
-  if (codec_ == nullptr || !work.may_encode) return Status::ok();
+  return work.split.op_boundary == 0 ? encode_picture(work) : encode_tensors(work);
+}
+
+Status Pipeline::encode_tensors(Work& work) {
+  if (codec_ == nullptr) return Status::ok();
   const auto start = Clock::now();
   CLEAVE_RETURN_IF_ERROR(make_room_for_encoded(work, codec_->max_encoded_bytes()));
   AlignedBuffer& encoded = work.buffers.encoded;
@@ -62,7 +65,7 @@ Status Pipeline::encode(Work& work) {
 
 // The pixels as a JPEG. One of more bytes than they have is none: the server gets something exact.
 Status Pipeline::encode_picture(Work& work) {
-  work.encoded_bytes = 0;
+  if (!is_model_jpeg(work.wanted_codec) || !work.has_pixels) return Status::ok();
   const auto start = Clock::now();
   const std::size_t most = work.buffers.pixels.size();
   CLEAVE_RETURN_IF_ERROR(make_room_for_encoded(work, most));

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// What the pipeline computes, all of it on the compute thread: it alone has the runners and the
-// codec, and of a picture in work what the coroutine that waits for it does not touch meanwhile.
+// What the pipeline computes, all of it on the compute thread: it alone has the runners, and of a
+// picture in work what the coroutine that waits for it does not touch meanwhile.
 #include <algorithm>
 
 #include "agent/codec_option.h"
@@ -13,9 +13,8 @@ namespace cleave::agent {
 Status Pipeline::run_head(Work& work) {
   if (work.release_tail) tail_.release();
   make_room_for(work);
-  if (work.split.op_boundary == 0) return compute_input(work);
-  CLEAVE_RETURN_IF_ERROR(run_head_ops(work));
-  return encode(work);
+  work.encoded_bytes = 0;
+  return work.split.op_boundary == 0 ? compute_input(work) : run_head_ops(work);
 }
 
 // A head that was deeper, and the tail of a fallback, keep their weights while there is room for
@@ -61,7 +60,6 @@ Status Pipeline::compute_input(Work& work) {
   // A JPEG may go as it came, if the server takes one so large; it decodes with the same code.
   if (work.is_jpeg && !work.as_pixels && !as_model_jpeg) return Status::ok();
   const Status decoded = prepare_input(work, head_ram_bytes(0), {});
-  if (decoded.is_ok() && as_model_jpeg) return encode_picture(work);
   // What this device has no room to decode, the server may have.
   const bool no_room =
       decoded.code() == StatusCode::kOutOfRange || decoded.code() == StatusCode::kResourceExhausted;

@@ -175,6 +175,15 @@ asio::awaitable<Status> Pipeline::try_twice(Work& work, ServerAnswer& answer) {
   co_return co_await try_server(work, answer);
 }
 
+// What this device made is sound: it was damaged on its way. As a new request, not the one that the
+// server has refused.
+asio::awaitable<Status> Pipeline::ask_anew(Work& work, ServerAnswer& answer, Status refused) {
+  ++counters_.retries;
+  log_picture(LogLevel::kInfo, "retried", work, refused.message());
+  work.sent_as.reset();
+  co_return co_await try_server(work, answer);
+}
+
 asio::awaitable<Status> Pipeline::ask_server(Work& work) {
   if (connection_ == nullptr) {
     const Status why(StatusCode::kUnavailable, "no server was given");
@@ -186,6 +195,10 @@ asio::awaitable<Status> Pipeline::ask_server(Work& work) {
   do {
     co_await wait_out_pause(work, alone_ram_bytes(work));
     status = co_await try_twice(work, answer);
+    const bool made_it = answer.frame_bytes_up > 0 && work.codec != fbs::Codec::Jpeg;
+    if (status.code() == StatusCode::kInvalidArgument && made_it) {
+      status = co_await ask_anew(work, answer, std::move(status));
+    }
     asked_to_wait = !status.is_ok() && alone_ram_bytes(work) > caps_.ram_bytes &&
                     connection_->quiet_until() > Clock::now() &&
                     connection_->quiet_until() < work.latest;
@@ -202,8 +215,11 @@ asio::awaitable<Status> Pipeline::ask_server(Work& work) {
     learn(work, answer);
   }
   if (status.code() == StatusCode::kMismatch) co_return status;
-  if (status.code() == StatusCode::kInvalidArgument)
+  // A file may be none that anyone can decode; what was computed of it is good for the rest.
+  const bool is_refused = status.code() == StatusCode::kInvalidArgument;
+  if (is_refused && (work.split.op_boundary == 0 || !can_finish(work))) {
     co_return status.with_context(work.record.image);
+  }
   co_return co_await finish_locally(work, status);
 }
 

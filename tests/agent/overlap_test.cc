@@ -66,9 +66,38 @@ TEST_CASE("sending, serving and computing overlap across pictures") {
   CHECK(overlapped_ns * 4 < one_by_one_ns * 3);
 }
 
+// Of a single thread it could not be: edge_ns and encode_ns have nothing of what a picture waited.
+TEST_CASE("a picture is encoded while the next one's head is computed") {
+  const PipelineBench bench(1, 512);
+  const ScriptedServer server([&](ScriptedPeer& peer, int) {
+    peer.greet(bench.model->identity(), 1 << 20, 1, kFeatureBoundaryCodecs);
+    while (const std::uint64_t id = peer.next_request()) {
+      peer.send(make_answer(id, std::vector<float>{1, 2, 3}, {}));
+    }
+  });
+  PipelineOptions options;
+  options.overlap = 4;
+  options.codec = {.codec = fbs::Codec::Lossless};
+  bool overlapped = false;
+  for (int attempt = 0; attempt < 30 && !overlapped; ++attempt) {
+    const auto start = Clock::now();
+    const std::vector<Record> records = bench.process(server, 1, 40, options);
+    const std::uint64_t elapsed_ns = ns_between(start, Clock::now());
+    std::uint64_t computed_ns = 0;
+    for (const Record& record : records) {
+      REQUIRE_MESSAGE(record.status.is_ok(), record.status.message());
+      CHECK(record.codec == "lossless");
+      CHECK(record.encode_ns > 0);
+      computed_ns += record.edge_ns + record.encode_ns;
+    }
+    overlapped = elapsed_ns < computed_ns;
+  }
+  CHECK(overlapped);
+}
+
 TEST_CASE("the answers are those of one picture at a time, each its own") {
   const PipelineBench bench(2, 8);
-  // Half of the requests are not taken: the device finishes those.
+  // Half of the requests are not taken: some are asked anew, the device finishes the others.
   std::atomic<int> requests{0};
   const ScriptedServer server([&](ScriptedPeer& peer, int) {
     peer.greet(bench.model->identity());
@@ -85,10 +114,15 @@ TEST_CASE("the answers are those of one picture at a time, each its own") {
   options.overlap = 3;
   const std::vector<Record> records = bench.process(server, 1, 10, options);
   std::set<float> seen;
+  std::size_t answered = 0;
   for (const Record& record : records) {
-    if (record.status.is_ok()) seen.insert(record.scores.at(0));
+    REQUIRE_MESSAGE(record.status.is_ok(), record.status.message());
+    if (!record.fallback.empty()) continue;
+    ++answered;
+    seen.insert(record.scores.at(0));
   }
-  CHECK(seen.size() == 5);
+  CHECK(answered >= 5);
+  CHECK(seen.size() == answered);
 }
 
 TEST_CASE("when the server goes, all pictures in work are finished here") {

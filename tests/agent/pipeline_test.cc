@@ -114,6 +114,65 @@ TEST_CASE("a device without room to answer waits out the pause, as long as its p
   }
 }
 
+TEST_CASE("tensors that a server can not decode are sent again, and then finished here") {
+  const PipelineBench bench;
+  std::vector<std::uint64_t> ids;
+  std::size_t refused = 0;
+  const ScriptedServer server([&](ScriptedPeer& peer, int) {
+    peer.greet(bench.model->identity());
+    while (const std::uint64_t id = peer.next_request()) {
+      ids.push_back(id);
+      if (ids.size() <= refused) {
+        peer.send(make_error(id, fbs::ErrorCode::BadPicture, "a stream that does not decode"));
+      } else {
+        peer.send(make_answer(id, std::vector<float>{1, 2, 3}, {}));
+      }
+    }
+  });
+  SUBCASE("damaged once") {
+    refused = 1;
+    const Record record = bench.process(server, 1, 1).at(0);
+    REQUIRE_MESSAGE(record.status.is_ok(), record.status.message());
+    CHECK(record.fallback.empty());
+    CHECK(record.wire_id == ids.back());
+    CHECK(bench.last_counters.fallbacks == 0);
+  }
+  SUBCASE("twice") {
+    refused = 2;
+    const Record record = bench.process(server, 1, 1).at(0);
+    REQUIRE_MESSAGE(record.status.is_ok(), record.status.message());
+    CHECK(record.fallback.find("a stream that does not decode") != std::string::npos);
+    CHECK(bench.last_counters.fallbacks == 1);
+  }
+  SUBCASE("twice, and this device can not") {
+    refused = 2;
+    PipelineOptions options;
+    const auto planner = SplitPlanner::create(*bench.model, 0, 0);
+    REQUIRE(planner.is_ok());
+    options.caps.ram_bytes = planner->cost_at(1).edge_ram_bytes + bench.file_bytes;
+    const Record record = bench.process(server, 1, 1, options).at(0);
+    CHECK(record.status.code() == StatusCode::kInvalidArgument);
+  }
+  REQUIRE(ids.size() == 2);
+  CHECK(ids[0] != ids[1]);
+  CHECK(bench.last_counters.retries == 1);
+}
+
+TEST_CASE("a file that a server can not decode is sent once") {
+  const PipelineBench bench;
+  std::atomic<int> requests{0};
+  const ScriptedServer server([&](ScriptedPeer& peer, int) {
+    peer.greet(bench.model->identity());
+    while (const std::uint64_t id = peer.next_request()) {
+      ++requests;
+      peer.send(make_error(id, fbs::ErrorCode::BadPicture, "no picture"));
+    }
+  });
+  const Record record = bench.process(server, 0, 1).at(0);
+  CHECK(record.status.code() == StatusCode::kInvalidArgument);
+  CHECK(requests == 1);
+}
+
 TEST_CASE("at split 0 a file goes as it is up to the server's limit, above it as pixels") {
   const PipelineBench bench;
   std::vector<std::pair<fbs::Codec, std::size_t>> seen;
