@@ -68,7 +68,7 @@ TEST_CASE("sending, serving and computing overlap across pictures") {
 
 // Of a single thread it could not be: edge_ns and encode_ns have nothing of what a picture waited.
 TEST_CASE("a picture is encoded while the next one's head is computed") {
-  const PipelineBench bench(1, 512);
+  const PipelineBench bench(1, 2048);
   const ScriptedServer server([&](ScriptedPeer& peer, int) {
     peer.greet(bench.model->identity(), 1 << 20, 1, kFeatureBoundaryCodecs);
     while (const std::uint64_t id = peer.next_request()) {
@@ -81,7 +81,7 @@ TEST_CASE("a picture is encoded while the next one's head is computed") {
   bool overlapped = false;
   for (int attempt = 0; attempt < 30 && !overlapped; ++attempt) {
     const auto start = Clock::now();
-    const std::vector<Record> records = bench.process(server, 1, 40, options);
+    const std::vector<Record> records = bench.process(server, 1, 60, options);
     const std::uint64_t elapsed_ns = ns_between(start, Clock::now());
     std::uint64_t computed_ns = 0;
     for (const Record& record : records) {

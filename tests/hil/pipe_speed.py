@@ -60,13 +60,16 @@ BUSY = ("vgg16", (), 224)
 BLOCK = 14                # pixels a side of its pictures' blocks
 
 
-def on_half(half, command):
+def half_of_processors(half):
     """Device and server are different machines: a half of this one's processors each, where it has
     several."""
     processors = sorted(os.sched_getaffinity(0))
     middle = len(processors) // 2
-    own = (processors[:middle], processors[middle:])[half] or processors
-    return ["taskset", "-c", ",".join(map(str, own)), *command]
+    return (processors[:middle], processors[middle:])[half] or processors
+
+
+def on_half(half, command):
+    return ["taskset", "-c", ",".join(map(str, half_of_processors(half))), *command]
 
 
 class Server:
@@ -163,7 +166,7 @@ def here(options, pictures):
         records, _, _ = run_agent(options, HERE, pictures, 1)
         counters = server.end()
     records = records[WARM_UP:]
-    return {"device_ms": mean_ms(records, "edge_ns", "encode_ns"),
+    return {"device_ms": mean_ms(records, "edge_ns"), "encode_ms": mean_ms(records, "encode_ns"),
             "server_ms": mean_ms(records, "server_ns"),
             "total_ms": median_ms(records, "total_ns")}, counters
 
@@ -182,7 +185,7 @@ def parts_alone(options, probe, pictures, alone_ms, bytes_moved):
 def one_at_a_time(options, probe, pictures, alone):
     """Of each round, pictures over the link one by one, beside the parts just before and after."""
     bytes_moved = round(alone["bytes_up"]), round(alone["bytes_down"])
-    alone_ms = alone["device_ms"] + alone["server_ms"]
+    alone_ms = alone["device_ms"] + alone["encode_ms"] + alone["server_ms"]
     rounds = []
     before = parts_alone(options, probe, pictures, alone_ms, bytes_moved)
     for _ in range(options.rounds):
@@ -201,8 +204,8 @@ def one_at_a_time(options, probe, pictures, alone):
 def alone(options, probe, pictures):
     """What a stage's own rate is made of."""
     figures, _ = here(options, pictures)
-    return {"device_ms": figures["device_ms"], "server_ms": figures["server_ms"],
-            "plain_bytes_per_s": probe.bytes_per_s(PLAIN_SECONDS)}
+    return {"device_ms": figures["device_ms"], "encode_ms": figures["encode_ms"],
+            "server_ms": figures["server_ms"], "plain_bytes_per_s": probe.bytes_per_s(PLAIN_SECONDS)}
 
 
 def overlapped(options, pictures):
@@ -214,6 +217,13 @@ def overlapped(options, pictures):
             "most_in_work": stats["most_in_work"]}
 
 
+def device_stages(own):
+    """Head and encoder have a thread each, which one processor runs one after the other."""
+    if len(half_of_processors(0)) > 1:
+        return {"device": own["device_ms"], "encoder": own["encode_ms"]}
+    return {"device": own["device_ms"] + own["encode_ms"]}
+
+
 def several_at_a_time(options, probe, pictures, few, bytes_up):
     """Of each round, the pipe beside what its stages are alone just before and just after it."""
     rounds = []
@@ -222,7 +232,7 @@ def several_at_a_time(options, probe, pictures, few, bytes_up):
         pipe = overlapped(options, pictures)
         after = alone(options, probe, few)
         own = {name: (before[name] + after[name]) / 2 for name in before}
-        stages = {"device": own["device_ms"], "server": own["server_ms"],
+        stages = {**device_stages(own), "server": own["server_ms"],
                   "link": bytes_up / own["plain_bytes_per_s"] * 1e3}
         slowest = max(stages, key=stages.get)
         rounds.append({**pipe, "stages_ms": stages, "slowest": slowest,
