@@ -40,8 +40,8 @@ struct ServerOptions {
   std::chrono::milliseconds handshake_timeout{5'000};
   std::chrono::milliseconds idle_timeout{60'000};   // silence between frames
   std::chrono::milliseconds stall_timeout{15'000};  // no byte moved within a frame
-  // Over a whole attachment, or a whole frame of the server's, beside the stall timeout: slower is
-  // an attack, or a link that no split helps.
+  // Of an attachment, counted from its begin and after any pause, and of a whole frame of the
+  // server's, both beside the stall timeout: slower is an attack, or a link that no split helps.
   std::uint64_t slowest_bytes_per_second = 1000;
   std::chrono::milliseconds drain_timeout{10'000};  // from shutdown() to the last answer
   std::chrono::milliseconds heartbeat{5'000};       // of agents that can; 0: none is asked for

@@ -112,13 +112,25 @@ class Session final : public ReplyTaker, public std::enable_shared_from_this<Ses
   void welcome();
 
   // session_read.cc: reading with progress deadlines. False: the connection is over.
-  // `latest` bounds the whole, stall_timeout each wait for a byte.
-  asio::awaitable<bool> read_exactly(std::span<std::byte> bytes, Clock::time_point latest);
+  // When the next byte must have come, whatever came before; of an attachment each byte that comes
+  // puts it off by what it may take on the slowest link.
+  struct ReadPace {
+    Clock::time_point latest;
+    bool bytes_put_it_off = false;
+  };
+  // `pace` bounds the whole, stall_timeout each wait for a byte.
+  asio::awaitable<bool> read_exactly(std::span<std::byte> bytes, ReadPace& pace);
+  // From now, for one attachment: it may stand for the stall timeout, and must else keep up with
+  // the slowest link.
+  [[nodiscard]] ReadPace attachment_pace() const;
+  [[nodiscard]] Clock::time_point put_off(Clock::time_point latest, std::size_t bytes) const;
   // The first bytes of a header, as many as came; 0: the connection is over.
   asio::awaitable<std::size_t> await_frame(std::span<std::byte> header);
   void expect_frame();
   [[nodiscard]] Clock::time_point frame_deadline() const;
-  // For so many bytes, of an attachment or of a frame of ours, from now.
+  // Of so many bytes, on the slowest link.
+  [[nodiscard]] std::chrono::nanoseconds longest_transfer(std::uint64_t bytes) const;
+  // For so many bytes of a frame of ours, from now.
   [[nodiscard]] Clock::time_point transfer_deadline(std::uint64_t bytes) const;
   asio::awaitable<bool> read_frame(Incoming& frame);
   asio::awaitable<bool> skip_attachment(std::uint64_t bytes);

@@ -154,12 +154,12 @@ std::unique_ptr<TailJob> Session::make_job(const fbs::Request& request,
 asio::awaitable<bool> Session::receive_attachment(TailJob& job) {
   std::vector<std::size_t> sizes = buffer_sizes(job);
   if (job.codec != fbs::Codec::Raw) sizes.resize(1);  // the tensors come later, decoded
-  const Clock::time_point latest = transfer_deadline(job.attachment_bytes);
+  ReadPace pace = attachment_pace();
   AttachmentSample sample(job.attachment_bytes);
   for (std::size_t i = 0; i < sizes.size(); ++i) {
     // A buffer used again may be larger than the tensor.
     const std::span target(job.payload.buffers()[i].data(), sizes[i]);
-    const bool received = co_await read_exactly(target, latest);
+    const bool received = co_await read_exactly(target, pace);
     if (!received) co_return false;
     sample.add(target);
   }

@@ -27,13 +27,13 @@ asio::awaitable<bool> Session::handle_resend(Resend resend, RequestDesk::LookUp 
 
 // Into bytes of its own: the scrap is everybody's, also between two reads.
 asio::awaitable<bool> Session::sample_attachment(Resend& resend) {
-  const Clock::time_point latest = transfer_deadline(resend.shape.attachment_bytes);
+  ReadPace pace = attachment_pace();
   AttachmentSample sample(resend.shape.attachment_bytes);
   std::array<std::byte, 4096> some;
   for (std::uint64_t left = resend.shape.attachment_bytes; left > 0;) {
     const auto step = static_cast<std::size_t>(std::min<std::uint64_t>(left, some.size()));
     const auto next = std::span(some).first(step);
-    const bool received = co_await read_exactly(next, latest);
+    const bool received = co_await read_exactly(next, pace);
     if (!received) co_return false;
     sample.add(next);
     left -= step;

@@ -4,6 +4,7 @@
 #include <doctest/doctest.h>
 
 #include <algorithm>
+#include <array>
 #include <chrono>
 #include <thread>
 #include <utility>
@@ -129,7 +130,6 @@ TEST_CASE("a client that reads a little now and then has the slowest link's time
 }
 
 TEST_CASE("what comes a byte at a time after the handshake ends at its deadline all the same") {
-  // An attachment of 900 bytes has 0.9 s more.
   Fixture fixture([](server::ServerOptions& options) {
     options.stall_timeout = milliseconds(400);
     options.device.requests_per_second = 1;
@@ -169,6 +169,53 @@ TEST_CASE("what comes a byte at a time after the handshake ends at its deadline 
   fixture.greet(other, 0, "other");
   REQUIRE(fixture.request(other, 1, 1, tensors));
   CHECK(scores_of(*receive_answer(other)) == fixture.expected(1, tensors));
+}
+
+TEST_CASE("a large attachment that trickles is closed after about the stall timeout, not hours") {
+  constexpr std::size_t kAnnounced = 4
+                                     << 20;  // over an hour of the slowest link, and all the budget
+  Fixture fixture([](server::ServerOptions& options) {
+    options.stall_timeout = milliseconds(800);
+    options.payload_budget_bytes = options.picture.max_file_bytes = kAnnounced;
+  });
+  const std::vector<float> tensors = fixture.boundary(1, 1);
+  RawClient slow(fixture.server.port()), other(fixture.server.port());
+  fixture.greet(slow);
+  fixture.greet(other, 0, "other");
+  REQUIRE(slow.send(make_request({.request_id = 1, .codec = fbs::Codec::Jpeg}, kAnnounced)));
+  SUBCASE("from its begin") {}
+  SUBCASE("after half of it came at once") {
+    REQUIRE(slow.send(std::vector<std::byte>(kAnnounced / 2)));
+    fixture.await_stats([](const auto& now) { return now.bytes_in >= kAnnounced / 2; });
+  }
+  REQUIRE(fixture.request(other, 1, 1, tensors));
+  CHECK(receive_error(other)->code() == fbs::ErrorCode::Busy);
+  const auto start = std::chrono::steady_clock::now();
+  const std::array<std::byte, 1> one_byte{};
+  while (slow.send(one_byte) && !slow.closed_within(100)) {
+    REQUIRE(std::chrono::steady_clock::now() - start < std::chrono::seconds(10));
+  }
+  CHECK(std::chrono::steady_clock::now() - start < std::chrono::seconds(5));
+  fixture.await_stats([](const auto& now) { return now.stalled_reads == 1; });
+  REQUIRE(fixture.request(other, 2, 1, tensors));
+  CHECK(scores_of(*receive_answer(other)) == fixture.expected(1, tensors));
+}
+
+TEST_CASE("an attachment that keeps up with the slowest link may take many stall timeouts") {
+  Fixture fixture(
+      [](server::ServerOptions& options) { options.stall_timeout = milliseconds(800); });
+  RawClient slow(fixture.server.port());
+  fixture.greet(slow);
+  constexpr int kParts = 20;
+  const std::array<std::byte, 400> part{};  // every 100 ms: four times the slowest link
+  REQUIRE(
+      slow.send(make_request({.request_id = 1, .codec = fbs::Codec::Jpeg}, kParts * part.size())));
+  for (int i = 0; i < kParts; ++i) {
+    REQUIRE(slow.send(part));
+    std::this_thread::sleep_for(milliseconds(100));
+  }
+  CHECK(receive_error(slow)->code() == fbs::ErrorCode::BadPicture);
+  CHECK(fixture.stats().stalled_reads == 0);
 }
 
 }  // namespace cleave::test
