@@ -9,6 +9,14 @@
 namespace cleave::server {
 namespace {
 
+// What a device holds itself, and bytes that are on their way, are not over when a worker is free:
+// the queue, which may be empty, says nothing about them.
+constexpr std::uint32_t kShortestRetryBesideQueueMs = 500;
+
+std::uint32_t retry_beside_queue_ms(const TailPool& pool) {
+  return std::max(kShortestRetryBesideQueueMs, pool.retry_after_ms());
+}
+
 std::vector<std::size_t> buffer_sizes(const TailJob& job) {
   std::vector<std::size_t> sizes;
   if (job.codec != fbs::Codec::Raw) sizes.push_back(job.attachment_bytes);
@@ -98,14 +106,14 @@ asio::awaitable<bool> Session::handle_request(const fbs::Request& request,
   }
   if (!context_.devices.may_begin(*account_)) {
     const TurnDown reason{fbs::ErrorCode::Busy, "the device has as many requests as it may",
-                          &ServerStats::busy_device_inflight};
+                          &ServerStats::busy_device_inflight, retry_beside_queue_ms(context_.pool)};
     co_return co_await turn_down(id, attachment_bytes, reason);
   }
   auto job = make_job(request, attachment_bytes);
   auto payload = context_.payloads.take(buffer_sizes(*job));
   if (!payload) {
     const TurnDown reason{fbs::ErrorCode::Busy, "the server holds as many request bytes as it may",
-                          &ServerStats::busy_payloads};
+                          &ServerStats::busy_payloads, retry_beside_queue_ms(context_.pool)};
     co_return co_await turn_down(id, attachment_bytes, reason);
   }
   job->payload = std::move(*payload);
