@@ -3,6 +3,7 @@
 
 #include <CLI/CLI.hpp>
 #include <boost/asio/signal_set.hpp>
+#include <charconv>
 #include <csignal>
 #include <cstdio>
 #include <functional>
@@ -31,6 +32,24 @@ struct Arguments {
   std::uint64_t answers_mib = 64;
   std::uint32_t answers_seconds = 600;
 };
+
+// An agent sends no second Ping before the first is answered: with a shorter heartbeat a round trip
+// over a slow link is as long as the silence that ends a connection.
+constexpr std::uint32_t kShortestHeartbeatMs = 1'000;
+constexpr std::uint32_t kLongestHeartbeatMs = 600'000;
+
+CLI::Validator heartbeat_range() {
+  const std::string range = "0 or in [" + std::to_string(kShortestHeartbeatMs) + " - " +
+                            std::to_string(kLongestHeartbeatMs) + "]";
+  const auto why_not = [range](const std::string& text) -> std::string {
+    std::uint32_t ms = 0;
+    const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), ms);
+    const bool is_number = error == std::errc() && end == text.data() + text.size();
+    const bool fits = ms == 0 || (ms >= kShortestHeartbeatMs && ms <= kLongestHeartbeatMs);
+    return is_number && fits ? "" : "Value " + text + " is not " + range + " ms";
+  };
+  return {why_not, "UINT " + range};
+}
 
 // What strangers, and single devices, may take of the server.
 void define_limits(CLI::App& app, Arguments& arguments) {
@@ -79,7 +98,7 @@ void define_limits(CLI::App& app, Arguments& arguments) {
   app.add_option("--heartbeat", arguments.heartbeat_ms,
                  "How often an agent that can gives a sign of life, ms; one that was silent for "
                  "three times as long is taken for gone; 0: none is asked for")
-      ->check(CLI::Range(0U, 600'000U))
+      ->check(heartbeat_range())
       ->capture_default_str();
   app.add_option("--drain-timeout", arguments.drain_seconds,
                  "How long after SIGTERM what is under way may take to be answered, seconds; then "

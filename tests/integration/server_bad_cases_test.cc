@@ -90,4 +90,28 @@ TEST_CASE("a payload budget that the largest request would never fit") {
                 {"--payload-budget", "--max-picture"});
 }
 
+TEST_CASE("a heartbeat that no round trip over a slow link would keep to") {
+  const Workshop workshop;
+  const std::string config = workshop.file("server.conf", "heartbeat = 500\n");
+  for (const std::vector<std::string>& wrong :
+       std::vector<std::vector<std::string>>{{"--heartbeat", "1"},
+                                             {"--heartbeat", "999"},
+                                             {"--heartbeat", "600001"},
+                                             {"--heartbeat", "-1"},
+                                             {"--config", config}}) {
+    std::vector<std::string> arguments{"--model", workshop.path("no.cleave")};
+    arguments.insert(arguments.end(), wrong.begin(), wrong.end());
+    const Finished run = serve(arguments);
+    CAPTURE(run.err);
+    CHECK(run.exit_code == static_cast<int>(ExitCode::kUsage));
+    CHECK(run.err.find("--heartbeat: ") == 0);
+    CHECK(run.err.find("0 or in [1000 - 600000] ms") != std::string::npos);
+  }
+  for (const char* right : {"0", "1000", "600000"}) {
+    CAPTURE(right);  // what is found wrong is the model then
+    check_refused(serve({"--model", workshop.path("no.cleave"), "--heartbeat", right}),
+                  ExitCode::kNotFound, {"no.cleave"});
+  }
+}
+
 }  // namespace cleave::test
