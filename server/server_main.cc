@@ -71,12 +71,12 @@ void define_limits(CLI::App& app, Arguments& arguments) {
       ->capture_default_str();
   const CLI::Range any_rate(std::uint64_t{0}, TokenBucket::kMostUnits);
   app.add_option("--device-rate", options.device.requests_per_second,
-                 "Requests a second of one device, a second's worth at once; more are answered "
-                 "Busy; 0: no limit")
+                 "Requests and pieces of a model a second of one device, a second's worth at once; "
+                 "more are answered Busy; 0: no limit")
       ->check(any_rate)
       ->capture_default_str();
   app.add_option("--device-bytes", options.device.bytes_per_second,
-                 "Attachment bytes a second of one device, likewise; 0: no limit")
+                 "Attachment bytes a second, from and to one device, likewise; 0: no limit")
       ->transform(CLI::AsSizeValue(/*kb_is_1000=*/true))
       ->check(any_rate)
       ->type_name("SIZE")

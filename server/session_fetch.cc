@@ -22,10 +22,13 @@ void Session::handle_fetch(const fbs::Fetch& fetch) {
   const auto& sha256 = *fetch.sha256();
   const FetchableContent content =
       context_.models.find_content(std::span<const std::uint8_t, 32>(sha256.data(), 32));
-  const auto refuse_fetch = [&](fbs::ErrorCode code, std::string_view why) {
+  const auto count_refused = [&](std::string_view why) {
     ++context_.stats.errors;
     ++context_.stats.fetch_errors;
     log(LogLevel::kInfo, "fetch_failed", fetch.fetch_id(), why);
+  };
+  const auto refuse_fetch = [&](fbs::ErrorCode code, std::string_view why) {
+    count_refused(why);
     send(make_error(fetch.fetch_id(), code, why));
   };
   if (draining_) {
@@ -38,6 +41,18 @@ void Session::handle_fetch(const fbs::Fetch& fetch) {
   }
   const auto rest = content.bytes.subspan(static_cast<std::size_t>(fetch.offset()));
   const auto piece = rest.first(std::min<std::size_t>(rest.size(), fetch.bytes()));
+  const auto charged = DeviceLimiter::charge(*account_, piece.size(), Clock::now());
+  if (charged.limit != DeviceLimiter::Limit::kNone) {
+    const std::string_view why = charged.limit == DeviceLimiter::Limit::kRate
+                                     ? "the device asks for more pieces a second than it may"
+                                     : "the device takes more bytes a second than it may";
+    count_refused(why);
+    // Behind the pieces that were granted: an agent that closes on it has those.
+    pieces_.push_back(
+        {make_error(fetch.fetch_id(), fbs::ErrorCode::Busy, why, charged.retry_after_ms), {}});
+    outbox_signal_.cancel();
+    return;
+  }
   content.file->read_ahead(piece);
   if (!std::exchange(fetched_, true)) {
     (void)setsockopt(socket_.native_handle(), IPPROTO_TCP, TCP_NOTSENT_LOWAT, &kUnsentBytes,

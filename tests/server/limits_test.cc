@@ -184,6 +184,55 @@ TEST_CASE(
   }
 }
 
+TEST_CASE("pieces of a model count against the device's bytes and rate, beside its requests") {
+  Fixture fixture([](server::ServerOptions& options) {
+    options.device = {.requests_per_second = 3, .bytes_per_second = 400};
+  });
+  const std::span<const std::uint8_t, 32> sha256(fixture.identity());
+  const auto fetch = [&](const RawClient& client, std::uint64_t id, std::uint32_t bytes) {
+    REQUIRE(client.send(make_fetch({.fetch_id = id, .sha256 = sha256, .bytes = bytes})));
+  };
+  const auto take_piece = [](RawClient& client, std::uint64_t id, std::uint32_t bytes) {
+    const fbs::Envelope* reply = client.receive();
+    REQUIRE(reply != nullptr);
+    REQUIRE(reply->message_type() == fbs::Message::Piece);
+    CHECK(reply->message_as_Piece()->fetch_id() == id);
+    std::vector<std::byte> content(bytes);
+    REQUIRE(client.receive_exactly(content));
+  };
+  const auto take_busy = [](RawClient& client, std::uint64_t id) {
+    const fbs::Error* busy = receive_error(client);
+    CHECK(busy->code() == fbs::ErrorCode::Busy);
+    CHECK(busy->request_id() == id);
+    CHECK(busy->retry_after_ms() > 0);
+    CHECK(busy->retry_after_ms() <= 1'000);
+    return milliseconds(busy->retry_after_ms());
+  };
+  RawClient client(fixture.server.port()), other(fixture.server.port());
+  fixture.greet(client, kFeatureFetch);
+  fixture.greet(other, kFeatureFetch, "other");
+  SUBCASE("bytes") {
+    // All at once: what was granted comes first.
+    fetch(client, 1, 300);
+    fetch(client, 2, 300);
+    take_piece(client, 1, 300);
+    const milliseconds pause = take_busy(client, 2);
+    fetch(other, 1, 300);
+    take_piece(other, 1, 300);
+    std::this_thread::sleep_for(pause);
+    fetch(client, 3, 300);
+    take_piece(client, 3, 300);
+  }
+  SUBCASE("rate") {
+    for (std::uint64_t id = 1; id <= 4; ++id) fetch(client, id, 1);
+    for (std::uint64_t id = 1; id <= 3; ++id) take_piece(client, id, 1);
+    take_busy(client, 4);
+    REQUIRE(fixture.request(client, 5, 1, fixture.boundary(1, 1)));
+    take_busy(client, 5);
+  }
+  CHECK(fixture.stats().fetch_errors == 1);
+}
+
 TEST_CASE("a request whose time is used up is not computed") {
   Fixture fixture;
   RawClient client(fixture.server.port());

@@ -91,7 +91,8 @@ bool RawClient::receive_exactly(std::span<std::byte> bytes) const {
 const fbs::Envelope* RawClient::receive() {
   std::array<std::byte, kFrameHeaderBytes> bytes{};
   if (!receive_exactly(bytes)) return nullptr;
-  const auto header = decode_frame_header(bytes, {});
+  // A Piece's attachment is left to receive_exactly().
+  const auto header = decode_frame_header(bytes, {.max_attachment_bytes = kMaxPieceBytes});
   REQUIRE(header.is_ok());
   message_bytes_ = header->message_bytes;
   storage_.resize((message_bytes_ + 7) / 8);
