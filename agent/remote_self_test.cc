@@ -39,7 +39,9 @@ Status compute_head(const ModelFile& model, OpIndex cut, RangeRunner& runner, Ou
 asio::awaitable<Result<SelfTestResult>> run_remote_self_test(std::shared_ptr<const ModelFile> model,
                                                              OpIndex cut, unsigned threads,
                                                              Preference preference,
-                                                             Connection& connection) {
+                                                             Connection& connection,
+                                                             bool& unanswered) {
+  unanswered = false;
   const auto variant = self_test_variant(*model);
   if (!variant.is_ok()) co_return variant.status();
   const auto start = Clock::now();
@@ -51,7 +53,8 @@ asio::awaitable<Result<SelfTestResult>> run_remote_self_test(std::shared_ptr<con
   if (Status status = compute_head(*model, cut, runner, request); !status.is_ok()) co_return status;
   ServerAnswer answer;
   const Status status = co_await connection.exchange(request, answer);
-  if (!status.is_ok()) co_return status;
+  unanswered = !status.is_ok();
+  if (unanswered) co_return status;
   SelfTestResult result = judge_self_test(*model->header().self_test(), answer.scores);
   result.elapsed_ns = ns_between(start, Clock::now());
   co_return result;

@@ -13,10 +13,12 @@
 namespace cleave::agent {
 
 // `cut`: the ops of the self-test's variant that are computed here; below the last of them.
-// `connection` is of this model. Errors: as run_self_test(), and those of Connection::exchange().
+// `connection` is of this model. Errors: as run_self_test(), and those of Connection::exchange():
+// `unanswered` tells them apart, as the latter say nothing of the model.
 asio::awaitable<Result<SelfTestResult>> run_remote_self_test(std::shared_ptr<const ModelFile> model,
                                                              OpIndex cut, unsigned threads,
                                                              Preference preference,
-                                                             Connection& connection);
+                                                             Connection& connection,
+                                                             bool& unanswered);
 
 }  // namespace cleave::agent

@@ -113,8 +113,10 @@ Result<std::vector<std::uint32_t>> segments_like(const ModelFile& old_model,
   return segments;
 }
 
+// `unanswered`: it failed at the exchange with the server.
 asio::awaitable<Result<SelfTestResult>> test(const Update& update,
-                                             std::shared_ptr<const ModelFile> model) {
+                                             std::shared_ptr<const ModelFile> model,
+                                             bool& unanswered) {
   const auto variant = self_test_variant(*model);
   if (!variant.is_ok()) co_return variant.status();
   const fbs::Variant& tested = *model->header().variants()->Get(*variant);
@@ -128,16 +130,26 @@ asio::awaitable<Result<SelfTestResult>> test(const Update& update,
   options.score_count = model->header().self_test()->scores()->size();
   Connection connection(co_await asio::this_coro::executor, options);
   auto result = co_await run_remote_self_test(model, held, update.options.threads,
-                                              update.options.preference, connection);
+                                              update.options.preference, connection, unanswered);
   co_await connection.close();
   co_return result;
 }
 
-// What says nothing of the model: the server or this device may do better the next time.
-bool says_nothing_of_it(const Status& status) {
-  return status.code() == StatusCode::kUnavailable ||
+// What says nothing of the model: the server, the link or this device may do better the next time.
+bool says_nothing_of_it(const Status& status, bool unanswered) {
+  return unanswered || status.code() == StatusCode::kUnavailable ||
          status.code() == StatusCode::kDeadlineExceeded ||
          status.code() == StatusCode::kResourceExhausted || status.code() == StatusCode::kIo;
+}
+
+// A request that the server calls wrong is no fault of the command line, nor what it does not have
+// of the model folder.
+Status of_the_link(const Status& status) {
+  const bool is_refused = status.code() == StatusCode::kInvalidArgument ||
+                          status.code() == StatusCode::kNotFound ||
+                          status.code() == StatusCode::kResourceExhausted;
+  return {is_refused ? StatusCode::kUnavailable : status.code(),
+          "the new version's self-test: " + status.message()};
 }
 
 asio::awaitable<Status> try_model(Update& update, std::shared_ptr<const ModelFile> model) {
@@ -153,11 +165,12 @@ asio::awaitable<Status> try_model(Update& update, std::shared_ptr<const ModelFil
   }
   ++update.state.trial->starts;
   if (Status status = save(update); !status.is_ok()) co_return status;
-  const auto result = co_await test(update, std::move(model));
-  if (!result.is_ok() && says_nothing_of_it(result.status())) {
+  bool unanswered = false;
+  const auto result = co_await test(update, std::move(model), unanswered);
+  if (!result.is_ok() && says_nothing_of_it(result.status(), unanswered)) {
     update.state.trial.reset();
     if (Status status = save(update); !status.is_ok()) co_return status;
-    co_return result.status();
+    co_return unanswered ? of_the_link(result.status()) : result.status();
   }
   if (!result.is_ok()) co_return refuse(update, identity, result.status().message());
   if (result->passed()) co_return switch_to(update, identity);

@@ -4,6 +4,7 @@
 // otherwise; whatever moment the device dies at, the model folder has a version that runs.
 #include <doctest/doctest.h>
 
+#include <algorithm>
 #include <chrono>
 #include <csignal>
 #include <cstring>
@@ -19,9 +20,12 @@
 #include "tests/support/onnx_writer.h"
 #include "tests/support/program_words.h"
 #include "tests/support/programs.h"
+#include "tests/support/tcp_relay.h"
 
 namespace cleave::test {
 namespace {
+
+using std::chrono::milliseconds;
 
 // Versions of one network, all with a self-test.
 class Releases {
@@ -174,6 +178,34 @@ TEST_CASE("a device that holds a head takes the new head, tested with the server
   CHECK(update.records.at(0).at("received_bytes").get<std::uint64_t>() <
         std::filesystem::file_size(releases.second) / 2);
   releases.check_holds(releases.second, "5");
+}
+
+TEST_CASE("a self-test that reaches a server without the new version says nothing against it") {
+  const TwoReleases releases;
+  releases.fetch(releases.before, {"--split", "5"});
+  TcpRelay relay(releases.server.port());
+  relay.hold_after(0);  // until what comes after the fetch goes elsewhere
+  {
+    const std::jthread turn([&] {
+      while (relay.open_connections() == 0) std::this_thread::sleep_for(milliseconds(1));
+      relay.forward_to(releases.before.port());
+      relay.release();
+    });
+    std::vector<std::string> words = releases.update_words(releases.server);
+    *std::ranges::find(words, releases.server.address()) = relay.address();
+    const AgentRun update = run_agent(words);
+    CHECK(update.exit_code == code(ExitCode::kModelMismatch));
+    CHECK_MESSAGE(update.err.find("self-test") != std::string::npos, update.err);
+  }
+  CHECK(relay.connections() == 2);
+  const auto state = read_model_folder_state(releases.folder);
+  REQUIRE(state.is_ok());
+  CHECK(state->refused.empty());
+  CHECK_FALSE(state->trial.has_value());
+  const AgentRun next = releases.update();
+  REQUIRE_MESSAGE(next.exit_code == 0, next.err);
+  CHECK(next.records.at(0).at("outcome") == "switched");
+  CHECK(next.records.at(0).at("received_bytes") == 0);  // it has been fetched
 }
 
 TEST_CASE("--storage is a cap on both versions together") {
