@@ -9,6 +9,7 @@
 
 #include "agent/backoff.h"
 #include "agent/content_writer.h"
+#include "planner/fixed_point.h"
 #include "schemas/atomic_file.h"
 #include "schemas/model_folder.h"
 #include "schemas/model_preamble.h"
@@ -65,11 +66,13 @@ class ModelFetch::Attempts {
 ModelFetch::ModelFetch(FetchClient& client, const FetchOptions& options)
     : client_(client), options_(options) {}
 
-Status ModelFetch::check_room(std::uint64_t more_bytes) const {
+Status ModelFetch::check_room(std::uint64_t more_bytes) {
+  lacking_bytes_ = 0;
   CLEAVE_ASSIGN_OR_RETURN(const std::uint64_t stored, model_folder_bytes(options_.folder));
   if (more_bytes <= options_.storage_bytes && stored <= options_.storage_bytes - more_bytes) {
     return Status::ok();
   }
+  lacking_bytes_ = planner::saturating_add(stored, more_bytes) - options_.storage_bytes;
   return {StatusCode::kResourceExhausted,
           options_.folder + " holds " + std::to_string(stored) + " bytes, " +
               std::to_string(more_bytes) + " more are needed, and the cap is " +
@@ -77,6 +80,7 @@ Status ModelFetch::check_room(std::uint64_t more_bytes) const {
 }
 
 asio::awaitable<Status> ModelFetch::fetch_header(const ModelIdentity& model) {
+  lacking_bytes_ = 0;
   if (ModelFile::open_held(options_.folder, model).is_ok()) co_return Status::ok();
   auto writer = ContentWriter::open(options_.folder, model, kMaxModelHeaderBytes);
   if (!writer.is_ok()) co_return writer.status();

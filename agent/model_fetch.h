@@ -50,6 +50,8 @@ class ModelFetch {
                                          const std::vector<std::uint32_t>& segments);
 
   [[nodiscard]] const FetchProgress& progress() const { return progress_; }
+  // By how much the last call was over the storage cap; 0: it was not.
+  [[nodiscard]] std::uint64_t lacking_bytes() const { return lacking_bytes_; }
 
  private:
   class Attempts;
@@ -58,11 +60,12 @@ class ModelFetch {
   asio::awaitable<Status> fetch_part(Part& part);
   asio::awaitable<Status> receive(Part& part, Attempts& attempts);
   asio::awaitable<void> pause(std::chrono::milliseconds length);
-  Status check_room(std::uint64_t more_bytes) const;
+  Status check_room(std::uint64_t more_bytes);
 
   FetchClient& client_;
   const FetchOptions& options_;
   FetchProgress progress_;
+  std::uint64_t lacking_bytes_ = 0;
 };
 
 }  // namespace cleave::agent

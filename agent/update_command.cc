@@ -8,6 +8,7 @@
 #include <cstdio>
 #include <exception>
 #include <nlohmann/json.hpp>
+#include <optional>
 #include <utility>
 
 #include "agent/commands.h"
@@ -50,6 +51,7 @@ struct Update {
   Outcome outcome = Outcome::kUpToDate;
   std::string why = {};  // of a refusal
   FetchProgress fetched = {};
+  std::optional<ModelIdentity> dropped_previous = {};  // to make room
 };
 
 Status save(const Update& update) {
@@ -179,6 +181,40 @@ asio::awaitable<Status> try_model(Update& update, std::shared_ptr<const ModelFil
                        std::to_string(result->max_difference));
 }
 
+// Whether the fetch of `wanted` may go on without the version before this one, which is given up
+// where that gives the room that was lacking, and kept otherwise.
+Result<bool> make_room(Update& update, const ModelFetch& fetch, const ModelIdentity& wanted) {
+  if (fetch.lacking_bytes() == 0 || !update.state.previous) return false;
+  const std::string& folder = update.options.model_path;
+  ModelFolderState without = update.state;
+  without.previous.reset();
+  if (unneeded_model_bytes(folder, without, {&wanted, 1}) < fetch.lacking_bytes()) return false;
+  update.dropped_previous = std::exchange(update.state.previous, std::nullopt);
+  CLEAVE_RETURN_IF_ERROR(save(update));
+  (void)prune_model_folder(folder, update.state, {&wanted, 1});
+  return true;
+}
+
+asio::awaitable<Status> fetch_header(Update& update, ModelFetch& fetch,
+                                     const ModelIdentity& wanted) {
+  Status status = co_await fetch.fetch_header(wanted);
+  if (status.is_ok()) co_return status;
+  const auto has_room = make_room(update, fetch, wanted);
+  if (!has_room.is_ok()) co_return has_room.status();
+  if (*has_room) status = co_await fetch.fetch_header(wanted);
+  co_return status;
+}
+
+asio::awaitable<Status> fetch_segments(Update& update, ModelFetch& fetch, const ModelFile& model,
+                                       const std::vector<std::uint32_t>& segments) {
+  Status status = co_await fetch.fetch_segments(model, segments);
+  if (status.is_ok()) co_return status;
+  const auto has_room = make_room(update, fetch, model.identity());
+  if (!has_room.is_ok()) co_return has_room.status();
+  if (*has_room) status = co_await fetch.fetch_segments(model, segments);
+  co_return status;
+}
+
 asio::awaitable<Status> update_all(Update& update, FetchClient& client, ModelFetch& fetch,
                                    const ModelFile& old_model) {
   Status status = co_await client.ensure_connected();
@@ -190,13 +226,15 @@ asio::awaitable<Status> update_all(Update& update, FetchClient& client, ModelFet
     update.why = "it was refused before (--retry-refused tries it again)";
     co_return status;
   }
-  status = co_await fetch.fetch_header(identity);
+  // What earlier updates began and never ended counts for the cap as well.
+  (void)prune_model_folder(update.options.model_path, update.state, {&identity, 1});
+  status = co_await fetch_header(update, fetch, identity);
   if (!status.is_ok()) co_return status;
   auto model = ModelFile::open_held(update.options.model_path, identity);
   if (!model.is_ok()) co_return model.status();
   const auto segments = segments_like(old_model, **model);
   if (!segments.is_ok()) co_return refuse(update, identity, segments.status().message());
-  status = co_await fetch.fetch_segments(**model, *segments);
+  status = co_await fetch_segments(update, fetch, **model, *segments);
   if (!status.is_ok()) co_return status;
   model = ModelFile::open_held(update.options.model_path, identity);
   if (!model.is_ok()) co_return model.status();
@@ -209,6 +247,8 @@ ExitCode report(const Update& update) {
     Json json{{"outcome", outcome_name(update.outcome)},
               {"identity", to_hex(update.state.current)},
               {"previous", update.state.previous ? Json(to_hex(*update.state.previous)) : Json()},
+              {"dropped_previous",
+               update.dropped_previous ? Json(to_hex(*update.dropped_previous)) : Json()},
               {"received_bytes", update.fetched.received_bytes},
               {"retries", update.fetched.retries},
               {"spoiled", update.fetched.spoiled}};
@@ -270,6 +310,10 @@ int update_command(const CommandOptions& options) {
   io.run();
   meter.clear();
   update.fetched = fetch.progress();
+  if (update.dropped_previous) {
+    std::fprintf(stderr, "cleave-agent: version %s is gone, to make room within the storage cap\n",
+                 to_hex(*update.dropped_previous).substr(0, 16).c_str());
+  }
   if (!status.is_ok()) return fail(fetch_exit_code(status), status.message());
   return static_cast<int>(report(update));
 }

@@ -93,6 +93,23 @@ bool is_content(const std::string& name) {
   return name.find(".tmp-") != std::string::npos;
 }
 
+std::vector<std::filesystem::path> unneeded_files(const std::string& folder,
+                                                  const ModelFolderState& state,
+                                                  std::span<const ModelIdentity> also_kept) {
+  std::set<std::string> needed;
+  add_needed(folder, state.current, needed);
+  if (state.previous) add_needed(folder, *state.previous, needed);
+  for (const ModelIdentity& model : also_kept) add_needed(folder, model, needed);
+  std::error_code error;
+  std::vector<std::filesystem::path> unneeded;
+  for (std::filesystem::directory_iterator entry(folder, error), end; !error && entry != end;
+       entry.increment(error)) {
+    const std::string name = entry->path().filename().string();
+    if (is_content(name) && !needed.contains(name)) unneeded.push_back(entry->path());
+  }
+  return unneeded;
+}
+
 }  // namespace
 
 std::string model_header_path(const std::string& folder, const ModelIdentity& model) {
@@ -204,21 +221,21 @@ Result<std::uint64_t> model_folder_bytes(const std::string& folder) {
   return Status(missing ? StatusCode::kNotFound : StatusCode::kIo, folder + ": " + error.message());
 }
 
+std::uint64_t unneeded_model_bytes(const std::string& folder, const ModelFolderState& state,
+                                   std::span<const ModelIdentity> also_kept) {
+  std::uint64_t bytes = 0;
+  for (const std::filesystem::path& path : unneeded_files(folder, state, also_kept)) {
+    std::error_code unknown;
+    const std::uintmax_t size = std::filesystem::file_size(path, unknown);
+    if (!unknown) bytes += size;
+  }
+  return bytes;
+}
+
 std::uint64_t prune_model_folder(const std::string& folder, const ModelFolderState& state,
                                  std::span<const ModelIdentity> also_kept) {
-  std::set<std::string> needed;
-  add_needed(folder, state.current, needed);
-  if (state.previous) add_needed(folder, *state.previous, needed);
-  for (const ModelIdentity& model : also_kept) add_needed(folder, model, needed);
   std::uint64_t removed = 0;
-  std::error_code error;
-  std::vector<std::filesystem::path> unneeded;
-  for (std::filesystem::directory_iterator entry(folder, error), end; !error && entry != end;
-       entry.increment(error)) {
-    const std::string name = entry->path().filename().string();
-    if (is_content(name) && !needed.contains(name)) unneeded.push_back(entry->path());
-  }
-  for (const std::filesystem::path& path : unneeded) {
+  for (const std::filesystem::path& path : unneeded_files(folder, state, also_kept)) {
     std::error_code ignored;
     const std::uintmax_t bytes = std::filesystem::file_size(path, ignored);
     const bool known = !ignored;

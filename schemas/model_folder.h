@@ -71,6 +71,11 @@ struct ModelFolderState {
 // Bytes of all files in `folder`. Errors: kNotFound, kIo.
 [[nodiscard]] Result<std::uint64_t> model_folder_bytes(const std::string& folder);
 
+// Bytes of what neither `state.current`, `state.previous` nor the models in `also_kept` need.
+[[nodiscard]] std::uint64_t unneeded_model_bytes(const std::string& folder,
+                                                 const ModelFolderState& state,
+                                                 std::span<const ModelIdentity> also_kept = {});
+
 // Removes what neither `state.current`, `state.previous` nor the models in `also_kept` need,
 // arrived parts included. What cannot be read or removed stays. Gives how many bytes were removed.
 std::uint64_t prune_model_folder(const std::string& folder, const ModelFolderState& state,

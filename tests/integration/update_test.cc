@@ -229,6 +229,38 @@ TEST_CASE("--storage is a cap on both versions together") {
   CHECK(identity_of(releases.folder) == identity_of(releases.second));
 }
 
+TEST_CASE("under a cap that holds two versions one update follows another") {
+  const TwoReleases releases;
+  releases.fetch(releases.before);
+  const std::string cap = std::to_string(2 * *model_folder_bytes(releases.folder) + 10'000);
+  // As an update leaves it that was never ended.
+  std::ofstream(model_segment_path(releases.folder, {}) + ".tmp-1") << std::string(20'000, 'x');
+  std::ofstream(model_part_path(releases.folder, {})) << std::string(20'000, 'x');
+  std::vector<std::string> versions{releases.first, releases.second};
+  for (int i = 0; i < 3; ++i) {
+    CAPTURE(i);
+    if (i > 0) versions.push_back(releases.release("later" + std::to_string(i), 2 + i));
+    const RunningServer server({versions});
+    const AgentRun update = run_agent(releases.update_words(server, {"--storage", cap}));
+    REQUIRE_MESSAGE(update.exit_code == 0, update.err);
+    CHECK(update.records.at(0).at("outcome") == "switched");
+    CHECK(identity_of(releases.folder) == identity_of(versions.back()));
+    const auto& dropped = update.records.at(0).at("dropped_previous");
+    CHECK(dropped.is_null() == (i == 0));
+    if (i > 0) CHECK(dropped == identity_of(versions.at(versions.size() - 3)));
+    CHECK((update.err.find("storage cap") != std::string::npos) == (i > 0));
+    CHECK(*model_folder_bytes(releases.folder) <= std::stoull(cap));
+  }
+  // One for which there is no room in any case costs nothing.
+  const RunningServer server({releases.first});
+  const std::string tight = std::to_string(*model_folder_bytes(releases.folder) / 2);
+  CHECK(run_agent(releases.update_words(server, {"--storage", tight})).exit_code ==
+        code(ExitCode::kCapTooSmall));
+  CHECK(read_model_folder_state(releases.folder)->previous.has_value());
+  CHECK(run_agent({"update", "--model", releases.folder, "--rollback"}).exit_code == 0);
+  CHECK(identity_of(releases.folder) == identity_of(versions.at(versions.size() - 2)));
+}
+
 TEST_CASE("a self-test that was begun twice and never ended is not begun a third time") {
   const TwoReleases releases;
   releases.fetch(releases.before);
