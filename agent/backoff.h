@@ -23,12 +23,18 @@ class Backoff {
     const Duration full =
         std::min(longest_, first_ * (std::int64_t{1} << std::min(failures_, 20U)));
     ++failures_;
-    std::uniform_int_distribution<std::int64_t> jitter(full.count() / 2, full.count());
-    return Duration(jitter(random_));
+    return jittered(full);
   }
+  // The pause after a failure that trying soon does not mend.
+  Duration longest() { return jittered(longest_); }
   void succeeded() { failures_ = 0; }
 
  private:
+  Duration jittered(Duration full) {
+    std::uniform_int_distribution<std::int64_t> jitter(full.count() / 2, full.count());
+    return Duration(jitter(random_));
+  }
+
   Duration first_;
   Duration longest_;
   unsigned failures_ = 0;

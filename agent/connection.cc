@@ -70,6 +70,10 @@ asio::awaitable<Status> Connection::connect(Clock::time_point latest) {
   Status status = co_await channel->open(latest);
   if (!status.is_ok()) {
     leave_channel(status, /*was_ready=*/false);
+    if (channel->met_stranger()) {
+      retry_at_ = Clock::now() + backoff_.longest();
+      co_return Status(StatusCode::kUnavailable, status.message());
+    }
     if (status.code() == StatusCode::kMismatch) refused_ = status;
     co_return status;
   }

@@ -43,9 +43,10 @@ class Connection {
 
   // Ready to send: connects and shakes hands if there is no connection; callers that come meanwhile
   // wait for the same. Errors: kUnavailable (no server, it is too early to try again, or the server
-  // asked for a pause that is not over: it is then offered nothing, see quiet_until()), kMismatch
-  // (the server holds another model or speaks another protocol, or one end does not trust the
-  // other; trying again is pointless), kCorrupt, kDeadlineExceeded.
+  // asked for a pause that is not over: it is then offered nothing, see quiet_until(); or whoever
+  // is there does not prove to be the server, see stranger()), kMismatch (the server holds another
+  // model, speaks another protocol or does not trust the device; trying again is pointless),
+  // kCorrupt, kDeadlineExceeded.
   asio::awaitable<Status> ensure_ready(Clock::time_point latest = Clock::time_point::max());
 
   // Sends `request` and waits for its answer into `answer`, until request.latest whatever is under
@@ -73,6 +74,9 @@ class Connection {
   [[nodiscard]] Clock::time_point retry_at() const { return retry_at_; }
   // The end of the pause that the server last asked for, at most longest_pause from when it did.
   [[nodiscard]] Clock::time_point quiet_until() const { return state_->quiet_until; }
+  // Why whoever was met last is not trusted to be the server; empty: it is, or nobody was met. It
+  // is tried again, as rarely as the backoff allows: the right one may be there by then.
+  [[nodiscard]] const std::string& stranger() const { return state_->stranger; }
   [[nodiscard]] const LinkCounters& counters() const { return state_->counters; }
 
  private:
@@ -91,7 +95,7 @@ class Connection {
   unsigned breaks_ = 0;  // of connections that were ready, since the last answer
   std::uint64_t handshakes_ = 0;
   std::string last_failure_;
-  std::optional<Status> refused_;  // a mismatch: final
+  std::optional<Status> refused_;  // a mismatch, from the server itself: final
   ServerFacts server_;
 };
 

@@ -41,8 +41,9 @@ asio::awaitable<error_code> secure_link(Stream& stream, const LinkSecurity& secu
 // other, was shown why, and trying again changes nothing; else kUnavailable. What time or a renewed
 // file mends is the latter (a clock that is not set yet, an expired certificate or list), as is
 // what anybody in between can say: before the handshake is over (`secured`) a refusal proves
-// nothing. A certificate that this end refuses is final all the same: it is what a person has to
-// look at, whoever shows it.
+// nothing. A certificate that this end refuses is kMismatch all the same: it is what a person has
+// to look at. But whoever gets in between can show one, so an agent that goes on comes back later
+// (ServerLink::met_stranger()).
 [[nodiscard]] StatusCode code_of_link_error(const error_code& error, bool secured);
 
 // One end did not trust the other, or they do not speak the same TLS; not a conversation that

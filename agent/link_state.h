@@ -5,6 +5,7 @@
 
 #include <array>
 #include <cstdint>
+#include <string>
 #include <string_view>
 
 #include "agent/net.h"
@@ -68,6 +69,8 @@ struct LinkState {
   LinkCounters counters;
   // The end of the pause that the server last asked for.
   Clock::time_point quiet_until{};
+  // Why whoever was met last did not prove to be the server; empty: it did, or nobody was met yet.
+  std::string stranger;
 };
 
 }  // namespace cleave::agent

@@ -252,6 +252,15 @@ void PictureRun::print(const std::string& line) {
   if (!written) tally_.output_broken = true;
 }
 
+// Whoever it is, the run goes on; but its owner has to know why the server is not asked.
+void PictureRun::warn_of_stranger() {
+  if (connection_ == nullptr || connection_->stranger() == told_stranger_) return;
+  told_stranger_ = connection_->stranger();
+  if (told_stranger_.empty()) return;
+  std::fprintf(stderr, "cleave-agent: %s; not trusted, and tried again later\n",
+               told_stranger_.c_str());
+}
+
 void PictureRun::tell(const Record& record) {
   if (progress_ != nullptr) progress_->clear();
   record.status.is_ok() ? ++tally_.answered : ++tally_.failed;
@@ -266,6 +275,7 @@ void PictureRun::tell(const Record& record) {
                  ids_text(record).c_str());
   }
   note_end(record);
+  warn_of_stranger();
   if (const std::string notice = watch_.take_notice(); !notice.empty()) {
     std::fprintf(stderr, "cleave-agent: %s\n", notice.c_str());
   }

@@ -69,6 +69,7 @@ class PictureRun {
   void note_end(const Record& record);
   void note_failure(const Record& record);
   void print(const std::string& line);
+  void warn_of_stranger();
   [[nodiscard]] bool ended() const { return stopping_ || tally_.output_broken; }
 
   const asio::any_io_executor executor_;
@@ -94,6 +95,7 @@ class PictureRun {
   Status
       mismatch_;  // the other model will not appear by waiting: every further picture ends so too
   bool told_of_mismatch_ = false;  // once is enough
+  std::string told_stranger_;      // once for each, as Connection::stranger() has it
   bool stopping_ = false;
   bool outage_ = false;     // a picture had to wait, and the server has not answered since
   bool drain_due_ = false;  // now it has

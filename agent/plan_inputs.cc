@@ -80,6 +80,8 @@ Status consult_server(const ConnectionOptions& remote, std::chrono::nanoseconds 
       });
   io.run();
   if (reached.code() == StatusCode::kMismatch) return reached;
+  // A plan is made once: what a person has to look at is not passed over.
+  if (!connection.stranger().empty()) return {StatusCode::kMismatch, connection.stranger()};
   if (!reached.is_ok()) {
     inputs.server_note = reached.message();
     return Status::ok();

@@ -76,6 +76,8 @@ class RequestChannel : public std::enable_shared_from_this<RequestChannel> {
   // At once; what waits ends with `why`.
   void close(const Status& why);
 
+  // It did not open, as whoever was there did not prove to be the server.
+  [[nodiscard]] bool met_stranger() const { return link_.met_stranger(); }
   // Open, and the server has not said that it ends.
   [[nodiscard]] bool takes_requests() const { return is_open_ && !draining_; }
   [[nodiscard]] const ServerFacts& server() const { return server_; }

@@ -25,6 +25,7 @@ std::uint64_t LinkCounters::*counter_of_failure(StatusCode code, bool was_reache
 // Gives the one that is not ok, if any.
 Status RequestChannel::count_opening(const Status& connected, const Status& greeted) {
   LinkCounters& counters = state_->counters;
+  if (connected.is_ok()) state_->stranger.clear();
   if (connected.is_ok() && greeted.is_ok()) {
     ++counters.connections;
     log_event(options_->log, LogLevel::kInfo, "connected",
@@ -35,10 +36,12 @@ Status RequestChannel::count_opening(const Status& connected, const Status& gree
     return greeted;
   }
   const Status& status = connected.is_ok() ? greeted : connected;
+  const bool is_known_stranger = link_.met_stranger() && state_->stranger == status.message();
+  if (link_.met_stranger()) state_->stranger = status.message();
   ++counters.connect_failures;
   ++(counters.*(link_.is_distrusted() ? &LinkCounters::connect_distrusted
                                       : counter_of_failure(status.code(), link_.was_reached())));
-  log_event(options_->log, LogLevel::kWarn, "connect_failed",
+  log_event(options_->log, is_known_stranger ? LogLevel::kInfo : LogLevel::kWarn, "connect_failed",
             {{"server", to_string(options_->server)},
              {"code", status_code_name(status.code())},
              {"why", status.message()}});

@@ -93,7 +93,9 @@ void tell_of_recovery(const Ledger& ledger) {
   }
 }
 
-int finish(const Tally& tally) {
+// `met_stranger`: the server could not be asked, as whoever was there did not prove to be it, and
+// nothing waits for another time.
+int finish(const Tally& tally, bool met_stranger) {
   if (tally.output_broken)
     return fail(ExitCode::kIo, "cannot write the answers to standard output");
   if (!tally.delivery_broken.is_ok()) {
@@ -101,7 +103,9 @@ int finish(const Tally& tally) {
   }
   if (tally.failed == 0) return static_cast<int>(ExitCode::kOk);
   if (tally.answered > 0) return static_cast<int>(ExitCode::kPartial);
-  return static_cast<int>(picture_exit_code(tally.first_failure));
+  const ExitCode code = picture_exit_code(tally.first_failure);
+  const bool is_distrust = met_stranger && code == ExitCode::kServerUnreachable;
+  return static_cast<int>(is_distrust ? ExitCode::kModelMismatch : code);
 }
 
 // Whether the fixed split keeps the bounds; a plan checks that by itself.
@@ -393,7 +397,8 @@ int run_command(const CommandOptions& options) {
       return fail(ExitCode::kIo, written.message());
     }
   }
-  return finish(run.tally());
+  const bool met_stranger = connection != nullptr && !connection->stranger().empty();
+  return finish(run.tally(), met_stranger && options.delivery.spool.empty());
 }
 
 }  // namespace cleave::agent

@@ -50,6 +50,7 @@ asio::awaitable<Status> ServerLink::connect(Clock::time_point latest) {
   write_deadline_.reset();
   secured_ = false;
   distrusted_ = false;
+  met_stranger_ = false;
   reached_ = false;
   const Clock::time_point by = std::min(latest, Clock::now() + options_.connect_timeout);
   const auto endpoints = co_await names_.resolve(options_.server, by);
@@ -178,8 +179,10 @@ void ServerLink::close() {
 Status ServerLink::broken(const error_code& error, const char* during, const Deadline& deadline) {
   distrusted_ = !deadline.passed() && is_distrust(error);
   const std::string why = deadline.passed() ? "no progress in time" : error.message();
-  return {deadline.passed() ? StatusCode::kDeadlineExceeded : code_of_link_error(error, secured_),
-          to_string(options_.server) + ": " + during + ": " + why};
+  const StatusCode code =
+      deadline.passed() ? StatusCode::kDeadlineExceeded : code_of_link_error(error, secured_);
+  met_stranger_ = !secured_ && code == StatusCode::kMismatch;
+  return {code, to_string(options_.server) + ": " + during + ": " + why};
 }
 
 Status ServerLink::refusal(const fbs::Error& error) const {

@@ -72,6 +72,10 @@ class ServerLink {
   // lists of the revoked at either end, or plain TCP that is not allowed.
   [[nodiscard]] bool is_distrusted() const { return distrusted_; }
 
+  // It was this end's verdict on a peer that had not proved to be the server: whoever can get in
+  // between can bring it about.
+  [[nodiscard]] bool met_stranger() const { return met_stranger_; }
+
   // The last connect() came to speak with whoever is there.
   [[nodiscard]] bool was_reached() const { return reached_; }
 
@@ -90,6 +94,7 @@ class ServerLink {
   Deadline write_deadline_;
   bool secured_ = false;  // as far as the options ask for
   bool distrusted_ = false;
+  bool met_stranger_ = false;
   bool reached_ = false;
   std::uint64_t bytes_sent_ = 0;  // handed to the system
   std::uint64_t bytes_received_ = 0;

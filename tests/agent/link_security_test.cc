@@ -119,18 +119,74 @@ TEST_CASE("several exchanges at a time over TLS: what is read and what is writte
   }
 }
 
-TEST_CASE("a distrust is final, and says whose it is") {
+TEST_CASE("whoever does not prove to be the server is left alone for long, and said why") {
   Bench bench;
   ConnectionOptions options = bench.device("gate 2");
   options.security.server_name = "elsewhere";
   asio::io_context io(1);
   Connection connection(io.get_executor(), options);
   const Status first = connect(connection, io);
-  CHECK(first.code() == StatusCode::kMismatch);
+  CHECK(first.code() == StatusCode::kUnavailable);
   CHECK(first.message().find("another name") != std::string::npos);
+  CHECK(connection.stranger() == first.message());
+  CHECK(connection.counters().connect_distrusted == 1);
+  CHECK(connection.retry_at() > agent::Clock::now() + options.longest_backoff / 3);
   const auto connections = bench.fixture.stats().connections;
-  CHECK(connect(connection, io).message() == first.message());
+  const Status next = connect(connection, io);
+  CHECK(next.code() == StatusCode::kUnavailable);
+  CHECK(next.message().find("another name") != std::string::npos);
   CHECK(bench.fixture.stats().connections == connections);  // not even tried
+}
+
+TEST_CASE("a stranger in the server's place does not keep the agent from the server later") {
+  Bench bench;
+  const std::string log_path = bench.folder / "log";
+  const auto log = agent::EventLog::open(log_path, "info");
+  REQUIRE(log.is_ok());
+  const auto reload = [&] {
+    bench.fixture.server.on_network_thread(
+        [&] { CHECK(bench.fixture.server.server().reload_credentials().is_ok()); });
+  };
+  const auto log_lines_with = [&](const std::string& word) {
+    std::ifstream in(log_path);
+    int lines = 0;
+    for (std::string line; std::getline(in, line);) lines += line.find(word) != std::string::npos;
+    return lines;
+  };
+  ConnectionOptions options = bench.device("gate 2");
+  options.longest_backoff = milliseconds(0);
+  options.log = log->get();
+  std::string why;
+  SUBCASE("under a wrong name") {
+    (void)bench.authority.issue("server", {.name = "server", .sans = {"DNS:elsewhere"}});
+    why = "another name";
+  }
+  SUBCASE("of another CA") {
+    TestAuthority theirs(bench.folder.path().string(), "theirs");
+    (void)theirs.issue("server", {.name = "server", .sans = {"IP:127.0.0.1"}});
+    why = "of no CA that is trusted here";
+  }
+  reload();
+  asio::io_context io(1);
+  Connection connection(io.get_executor(), options);
+  for (int i = 0; i < 3; ++i) {
+    const Status status = connect(connection, io);
+    CHECK(status.code() == StatusCode::kUnavailable);
+    CHECK_MESSAGE(status.message().find(why) != std::string::npos, status.message());
+  }
+  CHECK(connection.counters().connect_distrusted == 3);
+  CHECK(log_lines_with("connect_failed") == 3);
+  CHECK(log_lines_with("\"warn\"") == 1);  // the others say nothing new
+  (void)bench.authority.issue("server", {.name = "server", .sans = {"IP:127.0.0.1"}});
+  reload();
+  const Status status = connect(connection, io);
+  CHECK_MESSAGE(status.is_ok(), status.message());
+  CHECK(connection.stranger().empty());
+  run(io, [&]() -> asio::awaitable<void> { co_await connection.close(); });
+}
+
+TEST_CASE("that the server does not believe the device is final, and says so") {
+  Bench bench;
   ConnectionOptions stranger = bench.device("");
   const Status nobody = connect(stranger);
   CHECK(nobody.code() == StatusCode::kMismatch);

@@ -107,10 +107,10 @@ TEST_CASE("devices and servers that are not trusted: exit code and reason at the
                                 theirs + "gate_2.crt", "--tls-key", theirs + "gate_2.key"}),
                  refused, "of no CA that it trusts");
   check_kept_out(bench.ask(at, {"--tls-ca", bench.file("ca.crt")}), refused, "got none");
-  check_kept_out(bench.ask(at, {"--tls-ca", theirs + "ca.crt"}), refused,
-                 "of no CA that is trusted here");
-  check_kept_out(bench.ask(at, bench.device() + Words{"--tls-name", "elsewhere"}), refused,
-                 "another name");
+  const AgentRun stranger = bench.ask(at, {"--tls-ca", theirs + "ca.crt"});
+  check_alone(stranger, "of no CA that is trusted here");
+  CHECK(stranger.err.find("not trusted, and tried again later") != std::string::npos);
+  check_alone(bench.ask(at, bench.device() + Words{"--tls-name", "elsewhere"}), "another name");
   check_kept_out(bench.ask(at, bench.device() + Words{"--device", "gate 3"}), ExitCode::kUsage,
                  "--device");
   RunningServer plain({bench.model});
@@ -125,6 +125,35 @@ TEST_CASE("devices and servers that are not trusted: exit code and reason at the
   CHECK(stopped.at("tls_no_certificate") == 1);
   CHECK(stopped.at("tls_refused_by_peer").get<int>() >= 1);
   CHECK(stopped.at("tls_failed").get<int>() >= 7);
+}
+
+TEST_CASE("a stranger in the server's place: where nothing can be answered, exit code 6 says so") {
+  const TrustBench bench;
+  RunningServer server({bench.model}, bench.server_options());
+  const std::string folder = bench.workshop.path("head");
+  const Words fetch = Words{"fetch",    "--server", server.address(), "--name", "mobilenet_v2",
+                            "--output", folder,     "--split",        "3"};
+  const Words misled = bench.device() + Words{"--tls-name", "elsewhere"};
+  check_kept_out(run_agent(fetch + misled), ExitCode::kModelMismatch, "another name");
+  const AgentRun fetched = run_agent(fetch + bench.device());
+  REQUIRE_MESSAGE(fetched.exit_code == 0, fetched.err);
+  const Words ask = Words{"run",     "--model", folder,   "--server",   server.address(),
+                          "--split", "3",       "--json", "--no-cache", bench.picture};
+  check_kept_out(run_agent(ask + misled), ExitCode::kModelMismatch, "another name");
+  CHECK(served(run_agent(ask + bench.device())));
+  const Words plan{"plan", "--model", bench.model, "--server", server.address(), "--json"};
+  check_kept_out(run_agent(plan + misled), ExitCode::kModelMismatch, "another name");
+  // With a spool it waits for the right one.
+  const std::string spool = bench.workshop.path("spool");
+  const Words kept{"--results", bench.workshop.path("results.jsonl"), "--spool", spool};
+  const AgentRun waiting = run_agent(ask + misled + kept);
+  CHECK(waiting.exit_code == static_cast<int>(ExitCode::kServerUnreachable));
+  CHECK(waiting.err.find("1 wait in the spool") != std::string::npos);
+  const AgentRun later = run_agent(Words{"run", "--model", folder, "--server", server.address(),
+                                         "--split", "3", "--json", "--no-cache"} +
+                                   bench.device() + kept);
+  CHECK_MESSAGE(later.exit_code == 0, later.err);
+  CHECK(served(later));
 }
 
 TEST_CASE("plain TCP to another machine is asked for by name") {
