@@ -87,6 +87,9 @@ asio::awaitable<Status> FetchClient::ensure_connected() {
   if (ready_) co_return Status::ok();
   retry_after_ = {};
   Status status = co_await link_.connect(Clock::time_point::max());
+  if (link_.is_open_to_others() && !std::exchange(told_unencrypted_, true)) {
+    warn_unencrypted(options_.log, options_.server);
+  }
   if (status.is_ok()) status = co_await greet();
   ready_ = status.is_ok();
   if (!ready_) drop();

@@ -86,6 +86,7 @@ class FetchClient {
   const std::string model_name_;
   ServerLink link_;
   bool ready_ = false;
+  bool told_unencrypted_ = false;  // once is enough
   bool refused_only_ =
       false;  // the server answered one Fetch with an Error: the connection is good
   std::uint64_t next_fetch_id_ = 1;

@@ -7,12 +7,29 @@
 #include "schemas/secret_file.h"
 
 namespace cleave::agent {
+namespace {
+
+auto first_beyond_loopback(std::span<const tcp::endpoint> endpoints) {
+  return std::ranges::find_if(
+      endpoints, [](const tcp::endpoint& each) { return !each.address().is_loopback(); });
+}
+
+}  // namespace
+
+bool is_open_to_others(const LinkSecurity& security, std::span<const tcp::endpoint> endpoints) {
+  return security.tls == nullptr && first_beyond_loopback(endpoints) != endpoints.end();
+}
+
+void warn_unencrypted(EventLog* log, const Endpoint& server) {
+  static constexpr const char* kWhy =
+      "--allow-plain: everybody in between may read and change pictures and answers";
+  std::fprintf(stderr, "cleave-agent: %s: %s\n", to_string(server).c_str(), kWhy);
+  log_event(log, LogLevel::kWarn, "unencrypted", {{"server", to_string(server)}, {"why", kWhy}});
+}
 
 Status check_exposure(const LinkSecurity& security, std::span<const tcp::endpoint> endpoints) {
-  if (security.tls != nullptr) return Status::ok();
-  const auto beyond = std::ranges::find_if(
-      endpoints, [](const tcp::endpoint& each) { return !each.address().is_loopback(); });
-  if (beyond == endpoints.end()) return Status::ok();
+  if (!is_open_to_others(security, endpoints)) return Status::ok();
+  const auto beyond = first_beyond_loopback(endpoints);
   const std::string where = beyond->address().to_string() + " is another machine";
   if (!security.token_file.empty()) {
     return {StatusCode::kMismatch, where +

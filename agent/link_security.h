@@ -9,6 +9,7 @@
 #include <span>
 #include <string>
 
+#include "agent/event_log.h"
 #include "agent/net.h"
 #include "schemas/endpoint.h"
 #include "schemas/status.h"
@@ -23,6 +24,13 @@ struct LinkSecurity {
   std::string token_file;               // empty: no token is sent
   bool allow_plain = false;             // beyond loopback too
 };
+
+// Whether what is said to one of `endpoints` could be read and changed by others.
+[[nodiscard]] bool is_open_to_others(const LinkSecurity& security,
+                                     std::span<const tcp::endpoint> endpoints);
+
+// Says so, on standard error and in the log, which may be null.
+void warn_unencrypted(EventLog* log, const Endpoint& server);
 
 // Whether a connection to `endpoints` may be tried. Errors: kMismatch.
 [[nodiscard]] Status check_exposure(const LinkSecurity& security,

@@ -71,6 +71,7 @@ struct LinkState {
   Clock::time_point quiet_until{};
   // Why whoever was met last did not prove to be the server; empty: it did, or nobody was met yet.
   std::string stranger;
+  bool told_unencrypted = false;  // once is enough
 };
 
 }  // namespace cleave::agent

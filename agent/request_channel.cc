@@ -54,6 +54,9 @@ RequestChannel::RequestChannel(asio::any_io_executor executor,
 asio::awaitable<Status> RequestChannel::open(Clock::time_point latest) {
   const auto self = shared_from_this();
   const Status connected = co_await link_.connect(latest);
+  if (link_.is_open_to_others() && !std::exchange(state_->told_unencrypted, true)) {
+    warn_unencrypted(options_->log, options_->server);
+  }
   Status greeted;
   if (connected.is_ok()) {
     greeted = co_await shake_hands(link_, *options_, *state_, latest, server_);

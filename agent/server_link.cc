@@ -51,6 +51,7 @@ asio::awaitable<Status> ServerLink::connect(Clock::time_point latest) {
   secured_ = false;
   distrusted_ = false;
   met_stranger_ = false;
+  open_to_others_ = false;
   reached_ = false;
   const Clock::time_point by = std::min(latest, Clock::now() + options_.connect_timeout);
   const auto endpoints = co_await names_.resolve(options_.server, by);
@@ -62,6 +63,7 @@ asio::awaitable<Status> ServerLink::connect(Clock::time_point latest) {
     distrusted_ = true;
     co_return exposed.with_context(to_string(options_.server));
   }
+  open_to_others_ = agent::is_open_to_others(options_.security, *endpoints);
   read_deadline_.arm(by);
   const auto [error, endpoint] =
       co_await asio::async_connect(stream_.tcp_socket(), *endpoints, as_result);

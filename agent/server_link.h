@@ -76,6 +76,9 @@ class ServerLink {
   // between can bring it about.
   [[nodiscard]] bool met_stranger() const { return met_stranger_; }
 
+  // The last connect() was to be over plain TCP to another machine.
+  [[nodiscard]] bool is_open_to_others() const { return open_to_others_; }
+
   // The last connect() came to speak with whoever is there.
   [[nodiscard]] bool was_reached() const { return reached_; }
 
@@ -95,6 +98,7 @@ class ServerLink {
   bool secured_ = false;  // as far as the options ask for
   bool distrusted_ = false;
   bool met_stranger_ = false;
+  bool open_to_others_ = false;
   bool reached_ = false;
   std::uint64_t bytes_sent_ = 0;  // handed to the system
   std::uint64_t bytes_received_ = 0;

@@ -327,4 +327,31 @@ TEST_CASE("plain TCP goes to this machine, and elsewhere only if it may") {
   CHECK(check(token, {"192.0.2.1"}) == StatusCode::kMismatch);
 }
 
+TEST_CASE("plain TCP beyond this machine is warned of, once") {
+  const TemporaryFolder folder;
+  const std::string log_path = folder / "log";
+  const auto log = agent::EventLog::open(log_path, "warn");
+  REQUIRE(log.is_ok());
+  ConnectionOptions options;
+  options.security.allow_plain = true;
+  options.connect_timeout = milliseconds(50);
+  options.first_backoff = options.longest_backoff = milliseconds(0);
+  options.log = log->get();
+  int expected = 0;
+  SUBCASE("to another machine") {
+    options.server = {"192.0.2.1", 9};
+    expected = 1;
+  }
+  SUBCASE("to this one") { options.server = {"127.0.0.1", 9}; }
+  asio::io_context io(1);
+  Connection connection(io.get_executor(), options);
+  for (int i = 0; i < 2; ++i) CHECK_FALSE(connect(connection, io).is_ok());
+  std::ifstream in(log_path);
+  int warnings = 0;
+  for (std::string line; std::getline(in, line);) {
+    warnings += line.find("\"unencrypted\"") != std::string::npos;
+  }
+  CHECK(warnings == expected);
+}
+
 }  // namespace cleave::test

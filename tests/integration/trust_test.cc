@@ -159,6 +159,10 @@ TEST_CASE("a stranger in the server's place: where nothing can be answered, exit
 TEST_CASE("plain TCP to another machine is asked for by name") {
   const TrustBench bench;
   check_kept_out(bench.ask("192.0.2.1:7433", {}), ExitCode::kUsage, "--allow-plain");
+  const AgentRun warned =
+      bench.ask("192.0.2.1:7433", {"--allow-plain", "--timeout", "300ms", "--log", "-"});
+  CHECK(warned.err.find("everybody in between may read") != std::string::npos);
+  CHECK(warned.err.find("\"event\":\"unencrypted\"") != std::string::npos);
   const auto serve = [&](const Words& options) {
     return run_program(Words{server_program(), "--model", bench.model, "--no-cache"} + options, {},
                        std::chrono::seconds(30));
