@@ -13,6 +13,15 @@ namespace {
 
 constexpr std::uint64_t kRoundTrips = 3;
 
+// What a message after the Welcome takes beside scores: a text of 1024 bytes at most, and fields,
+// those that a later server adds included.
+constexpr std::size_t kMaxBytesBesideScores = 4096;
+
+std::uint32_t max_message_bytes(std::size_t score_count) {
+  const std::size_t bytes = kMaxBytesBesideScores + score_count * sizeof(float);
+  return static_cast<std::uint32_t>(std::min<std::size_t>(bytes, kMaxMessageToAgentBytes));
+}
+
 std::uint64_t offered_features(const ConnectionOptions& options) {
   const std::uint64_t always = kFeatureBoundaryCodecs | kFeatureCodecTimes | kFeatureResend |
                                kFeatureCancel | kFeatureJpegModelSize;
@@ -81,6 +90,7 @@ asio::awaitable<Status> exchange_hello(ServerLink& link, const ConnectionOptions
   if (welcome == nullptr) {
     co_return Status(StatusCode::kCorrupt, "the server did not answer Hello with Welcome");
   }
+  link.limit_messages(max_message_bytes(options.score_count));
   co_return read_welcome(*welcome, options, server);
 }
 

@@ -52,6 +52,7 @@ asio::awaitable<Status> ServerLink::connect(Clock::time_point latest) {
   distrusted_ = false;
   met_stranger_ = false;
   open_to_others_ = false;
+  max_message_bytes_ = kMaxMessageToAgentBytes;
   reached_ = false;
   const Clock::time_point by = std::min(latest, Clock::now() + options_.connect_timeout);
   const auto endpoints = co_await names_.resolve(options_.server, by);
@@ -140,7 +141,8 @@ asio::awaitable<Status> ServerLink::receive_frame(Incoming& frame,
   Clock::time_point by = std::min(latest, Clock::now() + options_.stall_timeout);
   const auto rest = std::span(bytes).subspan(begun);
   if (Status status = co_await receive(rest, by); !status.is_ok()) co_return status;
-  const auto header = decode_frame_header(bytes, {.max_attachment_bytes = max_attachment_bytes});
+  const auto header = decode_frame_header(bytes, {.max_message_bytes = max_message_bytes_,
+                                                  .max_attachment_bytes = max_attachment_bytes});
   if (!header.is_ok()) co_return header.status().with_context("from the server");
   message_storage_.resize((header->message_bytes + 7) / 8);
   const std::span message(reinterpret_cast<std::byte*>(message_storage_.data()),

@@ -17,6 +17,7 @@
 #include "agent/gather.h"
 #include "agent/name_lookup.h"
 #include "agent/net.h"
+#include "schemas/frame.h"
 #include "schemas/status.h"
 #include "schemas/transport/stream.h"
 #include "schemas/wire_reader.h"
@@ -54,6 +55,9 @@ class ServerLink {
   // Errors: as above; kCorrupt.
   asio::awaitable<Status> receive_frame(Incoming& frame, std::uint64_t max_attachment_bytes,
                                         Clock::time_point first_by, Clock::time_point latest);
+
+  // Until the next connect() no message may be longer: what a peer claims is not allocated.
+  void limit_messages(std::uint32_t max_bytes) { max_message_bytes_ = max_bytes; }
 
   // How long these bytes may take on the slowest link that is waited for, beside the stall timeout.
   [[nodiscard]] static Clock::duration transfer_time(std::uint64_t bytes);
@@ -100,6 +104,7 @@ class ServerLink {
   bool met_stranger_ = false;
   bool open_to_others_ = false;
   bool reached_ = false;
+  std::uint32_t max_message_bytes_ = kMaxMessageToAgentBytes;
   std::uint64_t bytes_sent_ = 0;  // handed to the system
   std::uint64_t bytes_received_ = 0;
   std::vector<std::uint64_t> message_storage_;  // 8-byte aligned, as FlatBuffers wants it

@@ -12,6 +12,7 @@
 #include <thread>
 #include <vector>
 
+#include "schemas/frame.h"
 #include "tests/agent/channel_bench.h"
 
 namespace cleave::agent {
@@ -211,6 +212,35 @@ TEST_CASE(
   CHECK(bench.statuses[1].code() == StatusCode::kUnavailable);
   CHECK(bench.statuses[1].message().find("Goodbye") != std::string::npos);
   CHECK_FALSE(bench.stayed_open);
+}
+
+TEST_CASE("a message longer than any that can come is refused by its header alone") {
+  const ScriptedServer server([](ScriptedPeer& peer, int) {
+    peer.greet(kIdentity);
+    (void)peer.receive();
+    peer.send(encode_frame_header({.message_bytes = 8192}));
+    (void)peer.receive();  // until the agent closes
+  });
+  ChannelBench bench(server);
+  const auto start = Clock::now();
+  bench.exchange(1);
+  CHECK(bench.statuses[0].code() == StatusCode::kOutOfRange);
+  CHECK(bench.statuses[0].message().find("8192") != std::string::npos);
+  CHECK(Clock::now() - start < kSoon);  // it does not wait for the message
+  CHECK(bench.counters.connections_lost == 1);
+}
+
+TEST_CASE("the longest text that a server may say still comes through") {
+  const ScriptedServer server([](ScriptedPeer& peer, int) {
+    peer.greet(kIdentity);
+    const std::uint64_t id = peer.next_request();
+    peer.send(make_error(id, fbs::ErrorCode::BadPicture, std::string(kMaxTextBytes, 'x'), 0));
+    (void)peer.receive();
+  });
+  ChannelBench bench(server);
+  bench.exchange(1);
+  CHECK(bench.statuses[0].code() == StatusCode::kInvalidArgument);
+  CHECK(bench.statuses[0].message().find(std::string(kMaxTextBytes, 'x')) != std::string::npos);
 }
 
 }  // namespace cleave::agent
