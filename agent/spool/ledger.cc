@@ -19,6 +19,11 @@ std::string state_fields(std::string_view state, std::string_view fields) {
   return all;
 }
 
+// Of the write budget, about, for one picture's end: its line of the log and its release.
+constexpr std::uint64_t kEndBytes = 512;
+// At most, as a rule: of log, segments and names when some segments give way to a new one.
+constexpr std::uint64_t kSyncsForRoom = 12;
+
 std::uint64_t total_bytes(std::span<const std::span<const std::byte>> parts) {
   std::uint64_t bytes = 0;
   for (const auto& part : parts) bytes += part.size();
@@ -95,24 +100,41 @@ std::uint64_t Ledger::accept(AcceptedBody source) {
   return id;
 }
 
-bool Ledger::make_room(std::uint64_t request_id, std::uint64_t payload_bytes) {
-  if (options_.full == SpoolFull::kDropNewest) return false;
-  // Only whole segments make room, and the newest is not removed while it is written to.
-  if (!spool_->seal().is_ok()) return false;
-  std::vector<std::pair<std::uint64_t, std::string>> oldest_first;
+std::vector<std::uint64_t> Ledger::oldest_first(std::uint64_t but_request_id) const {
+  std::vector<std::uint64_t> ids;
   for (const auto& [sequence, picture] : spool_->pending()) {
-    const bool idle =
-        !in_work_.contains(picture.request_id) && !ended_.contains(picture.request_id);
-    if (idle && picture.request_id != request_id && picture.payload) {
-      oldest_first.emplace_back(picture.request_id, picture.source.name);
-    }
+    const std::uint64_t id = picture.request_id;
+    if (id != but_request_id && !in_work_.contains(id) && !ended_.contains(id)) ids.push_back(id);
   }
-  for (const auto& [id, name] : oldest_first) {
-    if (spool_->room_for(payload_bytes) != Spool::Room::kOverLimit) break;
-    drop(id, name, kDroppedSpoolFull);
-    note(sync());
+  return ids;
+}
+
+// Whether the write budget has room for the ends of so many pictures and then the payload: else
+// they would be dropped and nothing copied.
+bool Ledger::may_write_ends(std::size_t pictures, std::uint64_t payload_bytes) {
+  const bool syncs_each = options_.spool.sync.kind == SyncKind::kAlways;
+  const std::uint64_t syncs = kSyncsForRoom + (syncs_each ? pictures : 0);
+  return spool_->may_write(payload_bytes + pictures * kEndBytes + syncs * kSyncedBlockBytes);
+}
+
+// Only whole segments make room, and one is held by each picture that has a record in it, a copy
+// or not: whether dropping helps is known before anything is dropped.
+Spool::Room Ledger::make_room(std::uint64_t request_id, std::uint64_t payload_bytes) {
+  if (options_.full == SpoolFull::kDropNewest) return Spool::Room::kOverLimit;
+  if (!to_release_.empty()) note(sync());
+  const std::vector<std::uint64_t> ids = oldest_first(request_id);
+  const auto count = spool_->releases_for(payload_bytes, ids);
+  if (!count) return Spool::Room::kOverLimit;
+  if (!may_write_ends(*count, payload_bytes)) return Spool::Room::kOverBudget;
+  if (const Status begun = spool_->begin_segment(); !begun.is_ok()) {
+    note(begun);
+    return Spool::Room::kOverLimit;
   }
-  return spool_->room_for(payload_bytes) != Spool::Room::kOverLimit;
+  for (const std::uint64_t id : std::span(ids).first(*count)) {
+    drop(id, std::string(spool_->find(id)->source.name), kDroppedSpoolFull);
+  }
+  if (!to_release_.empty()) note(sync());
+  return spool_->room_for(payload_bytes);
 }
 
 Ledger::Kept Ledger::keep(std::uint64_t request_id, const PayloadHead& head,
@@ -121,8 +143,7 @@ Ledger::Kept Ledger::keep(std::uint64_t request_id, const PayloadHead& head,
   if (picture == nullptr) return Kept::kNotSpooled;
   const std::uint64_t bytes = total_bytes(parts);
   Spool::Room room = picture->payload ? Spool::Room::kYes : spool_->room_for(bytes);
-  if (room == Spool::Room::kOverLimit && make_room(request_id, bytes))
-    room = spool_->room_for(bytes);
+  if (room == Spool::Room::kOverLimit) room = make_room(request_id, bytes);
   if (room == Spool::Room::kOverLimit || room == Spool::Room::kNever) return Kept::kNoRoom;
   Status written;
   if (room == Spool::Room::kYes && !picture->payload) {

@@ -112,8 +112,9 @@ class Ledger {
   // picture when it was accepted.
   enum class Kept { kCopied, kByReference, kNoRoom, kNotSpooled };
   // Nobody can answer this picture now: its bytes go to the spool, and older ones are dropped for
-  // them where LedgerOptions::full says so. Over the write budget it stays pending and its file is
-  // all there is of it. After kNoRoom and kNotSpooled nothing was written: the caller drops it.
+  // them where LedgerOptions::full says so: as few as make room, and none where that would make
+  // none. Over the write budget it stays pending and its file is all there is of it. After kNoRoom
+  // and kNotSpooled nothing was written: the caller drops it.
   [[nodiscard]] Kept keep(std::uint64_t request_id, const PayloadHead& head,
                           std::span<const std::span<const std::byte>> parts);
 
@@ -176,7 +177,10 @@ class Ledger {
       : time_(time), options_(options), on_drop_(std::move(on_drop)) {}
   Status recover(Folder* spool_folder, Folder& results_folder, const std::string& results_name);
   Status finish(std::uint64_t request_id, std::string_view fields);
-  bool make_room(std::uint64_t request_id, std::uint64_t payload_bytes);
+  // Of pictures that wait and have not ended, but this one; the oldest first.
+  [[nodiscard]] std::vector<std::uint64_t> oldest_first(std::uint64_t but_request_id) const;
+  [[nodiscard]] bool may_write_ends(std::size_t pictures, std::uint64_t payload_bytes);
+  Spool::Room make_room(std::uint64_t request_id, std::uint64_t payload_bytes);
   [[nodiscard]] bool is_worth_replacing(const PendingPicture& picture, const PayloadHead& head,
                                         std::uint64_t bytes);
   Status copy(std::uint64_t request_id, const PayloadHead& head,

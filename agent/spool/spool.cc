@@ -9,6 +9,7 @@
 #include <utility>
 
 #include "agent/spool/crc32.h"
+#include "agent/spool/release_trial.h"
 #include "planner/fixed_point.h"
 
 namespace cleave::agent {
@@ -18,9 +19,22 @@ constexpr std::uint64_t kSmallestSegmentBytes = 32 << 10;
 constexpr std::uint64_t kLargestSegmentBytes = 8 << 20;
 // Kept free of payloads, so that acceptances and releases find room.
 constexpr std::uint64_t kReserveBytes = 64 << 10;
+// At most, of a segment's header and its Opened record.
+constexpr std::uint64_t kSegmentStartBytes = 256;
 
 std::uint64_t segment_bytes(std::uint64_t limit_bytes) {
   return std::clamp(limit_bytes / 8, kSmallestSegmentBytes, kLargestSegmentBytes);
+}
+
+// Of what payloads and the records behind them may use.
+std::uint64_t usable_bytes(std::uint64_t limit_bytes) {
+  return limit_bytes - std::min(kReserveBytes, limit_bytes / 8);
+}
+
+// With the segment that may have to be begun for it. More than any limit where no record holds it.
+std::uint64_t payload_record_bytes(std::uint64_t payload_bytes) {
+  const std::uint64_t body = planner::saturating_add(kActivationHeadBytes, payload_bytes);
+  return body > kMaxSpoolBodyBytes ? UINT64_MAX : record_bytes(body) + kSegmentHeaderBytes;
 }
 
 std::uint64_t spool_ns_at(const SpoolContents& contents, const TimeReading& now) {
@@ -77,15 +91,25 @@ Result<std::uint64_t> Spool::accept(const AcceptedBody& source) {
 }
 
 Spool::Room Spool::room_for(std::uint64_t payload_bytes) {
-  const std::uint64_t body = planner::saturating_add(kActivationHeadBytes, payload_bytes);
-  if (payload_bytes == 0 || body > kMaxSpoolBodyBytes) return Room::kNever;
-  const std::uint64_t record = record_bytes(body) + kSegmentHeaderBytes;
-  const std::uint64_t usable =
-      options_.limit_bytes - std::min(kReserveBytes, options_.limit_bytes / 8);
-  if (record > usable) return Room::kNever;
-  if (bytes() + record > usable) return Room::kOverLimit;
-  return bucket_.has_room_for(record + kSyncedBlockBytes, now_ns()) ? Room::kYes
-                                                                    : Room::kOverBudget;
+  const std::uint64_t record = payload_record_bytes(payload_bytes);
+  const std::uint64_t usable = usable_bytes(options_.limit_bytes);
+  if (payload_bytes == 0 || record > usable) return Room::kNever;
+  if (!may_write(record + kSyncedBlockBytes)) return Room::kOverBudget;
+  return bytes() + record > usable ? Room::kOverLimit : Room::kYes;
+}
+
+std::optional<std::size_t> Spool::releases_for(std::uint64_t payload_bytes,
+                                               std::span<const std::uint64_t> request_ids) {
+  const std::uint64_t usable = usable_bytes(options_.limit_bytes);
+  std::uint64_t needed =
+      planner::saturating_add(bytes() + kSegmentStartBytes, payload_record_bytes(payload_bytes));
+  ReleaseTrial trial(contents_);
+  for (std::size_t count = 0;; ++count) {
+    if (needed <= usable + trial.freed_bytes()) return count;
+    if (count == request_ids.size()) return {};
+    trial.release(*contents_.find(request_ids[count]));
+    needed = planner::saturating_add(needed, record_bytes(0));
+  }
 }
 
 Status Spool::keep(std::uint64_t request_id, const PayloadHead& head,
@@ -192,6 +216,11 @@ Status Spool::seal() {
   const Status status = options_.sync.kind == SyncKind::kNever ? Status::ok() : sync();
   active_.reset();
   return status;
+}
+
+Status Spool::begin_segment() {
+  CLEAVE_RETURN_IF_ERROR(seal());
+  return open_segment();
 }
 
 Status Spool::sync() {

@@ -60,8 +60,18 @@ class Spool {
   [[nodiscard]] Result<std::uint64_t> accept(const AcceptedBody& source);
 
   enum class Room { kYes, kOverLimit, kOverBudget, kNever };  // kNever: too large for any spool
-  // Whether a payload of so many bytes may be kept now.
+  // Whether a payload of so many bytes may be kept now. Over both, it is kOverBudget: room in the
+  // folder would be of no use.
   [[nodiscard]] Room room_for(std::uint64_t payload_bytes);
+  // How many of these pending pictures, from the first on, must be released so that a payload of so
+  // many bytes is within the limit; nothing where all of them together are not enough. 0: a
+  // new segment is.
+  [[nodiscard]] std::optional<std::size_t> releases_for(std::uint64_t payload_bytes,
+                                                        std::span<const std::uint64_t> request_ids);
+  // Whether so many bytes are within the write budget, now.
+  [[nodiscard]] bool may_write(std::uint64_t bytes) {
+    return bucket_.has_room_for(bytes, now_ns());
+  }
   // Copies the payload of a pending picture that has none. REQUIRES: room_for() it.
   // Errors: as accept(); the picture stays pending as it was.
   [[nodiscard]] Status keep(std::uint64_t request_id, const PayloadHead& head,
@@ -80,8 +90,9 @@ class Spool {
   // picture is no longer pending in this process, but will be in the next, which finds its terminal
   // record.
   [[nodiscard]] Status release(std::uint64_t request_id);
-  // What follows goes to a new segment, so that this one can be removed.
-  [[nodiscard]] Status seal();
+  // What follows goes to a new segment, so that the one before can be removed once nothing needs
+  // it. Errors: as accept().
+  [[nodiscard]] Status begin_segment();
 
   // Why something that was to be durable may not be, since the last call; ok when all is.
   [[nodiscard]] Status take_trouble();
@@ -108,6 +119,7 @@ class Spool {
                                       const PayloadHead& head, std::span<const std::byte> body_head,
                                       std::span<const std::span<const std::byte>> parts);
   void settle_replacements();
+  Status seal();
   Status open_segment();
   Status write_all(std::span<const std::span<const std::byte>> parts);
   void commit();
