@@ -36,6 +36,16 @@ Result<LedgerOptions> ledger_options(const DeliveryTexts& texts) {
   return options;
 }
 
+AcceptedBody accepted_body(const std::string& image, std::span<const std::byte> file) {
+  std::error_code error;
+  std::string path = std::filesystem::absolute(image, error).string();
+  if (error || path.size() > kMaxSourceNameBytes) path = image.substr(0, kMaxSourceNameBytes);
+  return {.file_bytes = file.size(),
+          .file_crc = crc_of(file),
+          .name = image.substr(0, kMaxSourceNameBytes),
+          .path = std::move(path)};
+}
+
 // The file itself, if it is still the one that was accepted.
 Result<std::vector<std::byte>> accepted_file(const AcceptedBody& source) {
   const PictureLimits limits;
@@ -81,18 +91,11 @@ Result<std::unique_ptr<Delivery>> Delivery::open(const DeliveryTexts& texts,
 }
 
 std::uint64_t Delivery::accept(const std::string& image, std::span<const std::byte> file) {
-  std::error_code error;
-  std::string path = std::filesystem::absolute(image, error).string();
-  if (error || path.size() > kMaxSourceNameBytes) path = image.substr(0, kMaxSourceNameBytes);
-  return ledger_->accept({.file_bytes = file.size(),
-                          .file_crc = crc_of(file),
-                          .name = image.substr(0, kMaxSourceNameBytes),
-                          .path = std::move(path)});
+  return ledger_->accept(accepted_body(image, file));
 }
 
 void Delivery::drop_unread(const std::string& image) {
-  const std::uint64_t id = accept(image, {});
-  ledger_->drop(id, image.substr(0, kMaxSourceNameBytes), kDroppedQueueFull);
+  ledger_->accept_and_drop(accepted_body(image, {}), kDroppedQueueFull);
 }
 
 Status Delivery::finish(Record& record, std::span<const std::byte> file,

@@ -78,6 +78,15 @@ Status Ledger::recover(Folder* spool_folder, Folder& results_folder,
 }
 
 std::uint64_t Ledger::accept(AcceptedBody source) {
+  if (spool_) make_room_to_accept(source);
+  return accept_where_room(std::move(source));
+}
+
+void Ledger::accept_and_drop(const AcceptedBody& source, const char* reason) {
+  drop(accept_where_room(source), source.name, reason);
+}
+
+std::uint64_t Ledger::accept_where_room(AcceptedBody source) {
   tick();
   ++counts_.accepted;
   source.results_bytes = log_->end().bytes;
@@ -117,6 +126,22 @@ bool Ledger::may_write_ends(std::size_t pictures, std::uint64_t payload_bytes) {
   return spool_->may_write(payload_bytes + pictures * kEndBytes + syncs * kSyncedBlockBytes);
 }
 
+void Ledger::drop_oldest(std::span<const std::uint64_t> request_ids) {
+  if (const Status begun = spool_->begin_segment(); !begun.is_ok()) return note(begun);
+  for (const std::uint64_t id : request_ids) {
+    drop(id, std::string(spool_->find(id)->source.name), kDroppedSpoolFull);
+  }
+  if (!to_release_.empty()) note(sync());
+}
+
+void Ledger::make_room_to_accept(const AcceptedBody& source) {
+  if (options_.full == SpoolFull::kDropNewest || spool_->may_accept(source)) return;
+  if (!to_release_.empty()) note(sync());
+  const std::vector<std::uint64_t> ids = oldest_first(/*but_request_id=*/0);
+  const auto count = spool_->releases_to_accept(source, ids);
+  if (count) drop_oldest(std::span(ids).first(*count));
+}
+
 // Only whole segments make room, and one is held by each picture that has a record in it, a copy
 // or not: whether dropping helps is known before anything is dropped.
 Spool::Room Ledger::make_room(std::uint64_t request_id, std::uint64_t payload_bytes) {
@@ -126,21 +151,15 @@ Spool::Room Ledger::make_room(std::uint64_t request_id, std::uint64_t payload_by
   const auto count = spool_->releases_for(payload_bytes, ids);
   if (!count) return Spool::Room::kOverLimit;
   if (!may_write_ends(*count, payload_bytes)) return Spool::Room::kOverBudget;
-  if (const Status begun = spool_->begin_segment(); !begun.is_ok()) {
-    note(begun);
-    return Spool::Room::kOverLimit;
-  }
-  for (const std::uint64_t id : std::span(ids).first(*count)) {
-    drop(id, std::string(spool_->find(id)->source.name), kDroppedSpoolFull);
-  }
-  if (!to_release_.empty()) note(sync());
+  drop_oldest(std::span(ids).first(*count));
   return spool_->room_for(payload_bytes);
 }
 
 Ledger::Kept Ledger::keep(std::uint64_t request_id, const PayloadHead& head,
                           std::span<const std::span<const std::byte>> parts) {
-  const PendingPicture* picture = spool_ ? spool_->find(request_id) : nullptr;
-  if (picture == nullptr) return Kept::kNotSpooled;
+  if (!spool_) return Kept::kNotSpooled;
+  const PendingPicture* picture = spool_->find(request_id);
+  if (picture == nullptr) return Kept::kNoRoom;
   const std::uint64_t bytes = total_bytes(parts);
   Spool::Room room = picture->payload ? Spool::Room::kYes : spool_->room_for(bytes);
   if (room == Spool::Room::kOverLimit) room = make_room(request_id, bytes);

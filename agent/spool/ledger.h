@@ -29,13 +29,13 @@ namespace cleave::agent {
 
 // Why a picture ended without an answer, as the log has it.
 inline constexpr const char* kDroppedExpired = "expired";       // older than the spool's TTL
-inline constexpr const char* kDroppedSpoolFull = "spool_full";  // no room under its limit
+inline constexpr const char* kDroppedSpoolFull = "spool_full";  // no room: its limit, or the disk's
 inline constexpr const char* kDroppedSourceGone =
     "source_gone";                                         // no copy, and the file is another
 inline constexpr const char* kDroppedDamaged = "damaged";  // its copy no longer checks
 inline constexpr const char* kDroppedModelChanged =
     "model_changed";                                             // an activation of another model
-inline constexpr const char* kDroppedUnanswered = "unanswered";  // no server, no room, no spool
+inline constexpr const char* kDroppedUnanswered = "unanswered";  // no server, and no spool
 inline constexpr const char* kDroppedQueueFull = "queue_full";   // it came faster than it was taken
 inline constexpr const char* kDroppedRefused = "refused";        // it cannot be used as a picture
 
@@ -104,12 +104,14 @@ class Ledger {
                                               const LedgerOptions& options,
                                               std::function<void(const Dropped&)> on_drop);
 
-  // A picture is accepted. It has an id even where the spool cannot take it; `trouble()` then says
-  // why.
+  // A picture is accepted; in a spool that is full, older ones are dropped for it as in keep(). It
+  // has an id even where the spool cannot take it; take_trouble() then says why.
   [[nodiscard]] std::uint64_t accept(AcceptedBody source);
+  // One that nobody will take into work is accepted and ends; no other is dropped for it.
+  void accept_and_drop(const AcceptedBody& source, const char* reason);
 
-  // kNoRoom: over the spool's limit; kNotSpooled: there is no spool, or it could not take the
-  // picture when it was accepted.
+  // kNoRoom: over the spool's limit, or it could not take the picture when it was accepted;
+  // kNotSpooled: there is no spool.
   enum class Kept { kCopied, kByReference, kNoRoom, kNotSpooled };
   // Nobody can answer this picture now: its bytes go to the spool, and older ones are dropped for
   // them where LedgerOptions::full says so: as few as make room, and none where that would make
@@ -142,7 +144,8 @@ class Ledger {
   void drop(std::uint64_t request_id, const std::string& name, const char* reason);
 
   // The oldest picture that is pending and for which nothing was decided in this run yet; null when
-  // there is none. Those that are over their TTL are dropped on the way.
+  // there is none. REQUIRES: until it has ended or is passed over no other is accepted or kept,
+  // which might drop it. Those that are over their TTL are dropped on the way.
   [[nodiscard]] const PendingPicture* next();
   // next() goes on behind this one: it is tried again when next() begins anew.
   void pass_over(std::uint64_t request_id) { passed_.insert(request_id); }
@@ -176,10 +179,13 @@ class Ledger {
          std::function<void(const Dropped&)> on_drop)
       : time_(time), options_(options), on_drop_(std::move(on_drop)) {}
   Status recover(Folder* spool_folder, Folder& results_folder, const std::string& results_name);
+  std::uint64_t accept_where_room(AcceptedBody source);
   Status finish(std::uint64_t request_id, std::string_view fields);
   // Of pictures that wait and have not ended, but this one; the oldest first.
   [[nodiscard]] std::vector<std::uint64_t> oldest_first(std::uint64_t but_request_id) const;
   [[nodiscard]] bool may_write_ends(std::size_t pictures, std::uint64_t payload_bytes);
+  void drop_oldest(std::span<const std::uint64_t> request_ids);
+  void make_room_to_accept(const AcceptedBody& source);
   Spool::Room make_room(std::uint64_t request_id, std::uint64_t payload_bytes);
   [[nodiscard]] bool is_worth_replacing(const PendingPicture& picture, const PayloadHead& head,
                                         std::uint64_t bytes);

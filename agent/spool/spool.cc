@@ -74,10 +74,7 @@ Result<std::uint64_t> Spool::accept(const AcceptedBody& source) {
   std::uint64_t id = 0;
   while (id == 0 || contents_.find(id) != nullptr) id = options_.random();
   const std::vector<std::byte> body = write_accepted(source);
-  if (contents_.pending.size() >= kMaxPendingPictures ||
-      bytes() + record_bytes(body.size()) > options_.limit_bytes) {
-    return Status(StatusCode::kResourceExhausted, "the spool is full");
-  }
+  if (!may_accept(source)) return Status(StatusCode::kResourceExhausted, "the spool is full");
   CLEAVE_RETURN_IF_ERROR(append(SpoolRecordType::kAccepted, id, body));
   PendingPicture& picture = contents_.pending[contents_.next_sequence - 1];
   picture.request_id = id;
@@ -98,14 +95,34 @@ Spool::Room Spool::room_for(std::uint64_t payload_bytes) {
   return bytes() + record > usable ? Room::kOverLimit : Room::kYes;
 }
 
+bool Spool::may_accept(const AcceptedBody& source) const {
+  return contents_.pending.size() < kMaxPendingPictures &&
+         bytes() + record_bytes(write_accepted(source).size()) <= options_.limit_bytes;
+}
+
+std::optional<std::size_t> Spool::releases_to_accept(const AcceptedBody& source,
+                                                     std::span<const std::uint64_t> request_ids) {
+  const std::size_t too_many =
+      planner::saturating_sub(contents_.pending.size() + 1, kMaxPendingPictures);
+  const auto count = releases_until(record_bytes(write_accepted(source).size()),
+                                    options_.limit_bytes, request_ids);
+  if (!count || too_many > request_ids.size()) return {};
+  return std::max(*count, too_many);
+}
+
 std::optional<std::size_t> Spool::releases_for(std::uint64_t payload_bytes,
                                                std::span<const std::uint64_t> request_ids) {
-  const std::uint64_t usable = usable_bytes(options_.limit_bytes);
-  std::uint64_t needed =
-      planner::saturating_add(bytes() + kSegmentStartBytes, payload_record_bytes(payload_bytes));
+  return releases_until(payload_record_bytes(payload_bytes), usable_bytes(options_.limit_bytes),
+                        request_ids);
+}
+
+std::optional<std::size_t> Spool::releases_until(std::uint64_t more_bytes,
+                                                 std::uint64_t bound_bytes,
+                                                 std::span<const std::uint64_t> request_ids) {
+  std::uint64_t needed = planner::saturating_add(bytes() + kSegmentStartBytes, more_bytes);
   ReleaseTrial trial(contents_);
   for (std::size_t count = 0;; ++count) {
-    if (needed <= usable + trial.freed_bytes()) return count;
+    if (needed <= bound_bytes + trial.freed_bytes()) return count;
     if (count == request_ids.size()) return {};
     trial.release(*contents_.find(request_ids[count]));
     needed = planner::saturating_add(needed, record_bytes(0));

@@ -59,13 +59,18 @@ class Spool {
   // Errors: kResourceExhausted (the limit, or the disk is full), kIo; nothing is then accepted.
   [[nodiscard]] Result<std::uint64_t> accept(const AcceptedBody& source);
 
+  // Whether there is room for it within the limit.
+  [[nodiscard]] bool may_accept(const AcceptedBody& source) const;
+  // How many of these pending pictures, from the first on, must be released before there is;
+  // nothing where all of them together are not enough. 0: a new segment is.
+  [[nodiscard]] std::optional<std::size_t> releases_to_accept(
+      const AcceptedBody& source, std::span<const std::uint64_t> request_ids);
+
   enum class Room { kYes, kOverLimit, kOverBudget, kNever };  // kNever: too large for any spool
   // Whether a payload of so many bytes may be kept now. Over both, it is kOverBudget: room in the
   // folder would be of no use.
   [[nodiscard]] Room room_for(std::uint64_t payload_bytes);
-  // How many of these pending pictures, from the first on, must be released so that a payload of so
-  // many bytes is within the limit; nothing where all of them together are not enough. 0: a
-  // new segment is.
+  // As releases_to_accept(), of a payload of so many bytes.
   [[nodiscard]] std::optional<std::size_t> releases_for(std::uint64_t payload_bytes,
                                                         std::span<const std::uint64_t> request_ids);
   // Whether so many bytes are within the write budget, now.
@@ -118,6 +123,8 @@ class Spool {
   Result<PayloadPlace> append_payload(SpoolRecordType type, std::uint64_t request_id,
                                       const PayloadHead& head, std::span<const std::byte> body_head,
                                       std::span<const std::span<const std::byte>> parts);
+  std::optional<std::size_t> releases_until(std::uint64_t more_bytes, std::uint64_t bound_bytes,
+                                            std::span<const std::uint64_t> request_ids);
   void settle_replacements();
   Status seal();
   Status open_segment();

@@ -154,4 +154,57 @@ TEST_CASE("where pictures in work hold each segment, the new one alone is droppe
   CHECK(outage.dropped.size() <= kOneSegment);
 }
 
+namespace {
+
+// Accepts pictures that wait by their files alone, until that did what `done` looks for.
+template <typename Done>
+void accept_until(Outage& outage, const Done& done) {
+  outage.options.spool.budget = {.bytes = 1, .window_ns = 3600 * kSecondNs};
+  outage.open();
+  for (int i = 0; i < 20'000 && !done(); ++i) {
+    const Kept kept = outage.wait_for_a_server();
+    if (!done()) REQUIRE(kept == Kept::kByReference);
+  }
+  REQUIRE(done());
+}
+
+}  // namespace
+
+TEST_CASE("a picture that a full spool cannot even accept is one that it has no room for") {
+  Outage outage(SyncKind::kNever);
+  outage.options.full = SpoolFull::kDropNewest;
+  accept_until(outage, [&] { return outage.ledger->counts().unprotected > 0; });
+  CHECK(outage.ledger->spool_bytes() <= kLimitBytes);
+  const std::uint64_t id = outage.accept();
+  CHECK(outage.keep(id) == Kept::kNoRoom);
+  CHECK(outage.dropped.empty());
+  outage.ledger->accept_and_drop({.name = "unread", .path = "/none"}, kDroppedQueueFull);
+  CHECK(outage.dropped == std::vector<std::string>{"unread"});
+}
+
+TEST_CASE("the oldest that wait go for one that is accepted, and not for one that is not taken") {
+  Outage outage(SyncKind::kNever);
+  accept_until(outage, [&] { return !outage.dropped.empty(); });
+  CHECK(outage.ledger->counts().unprotected == 0);
+  CHECK(outage.ledger->spool_bytes() <= kLimitBytes - kSegmentBytes / 4);
+  check_oldest_went(outage);
+  const std::size_t dropped = outage.dropped.size();
+  CHECK(dropped < outage.accepted / 4);
+  while (outage.ledger->counts().unprotected == 0) {
+    outage.ledger->accept_and_drop({.name = "unread", .path = "/none"}, kDroppedQueueFull);
+    REQUIRE(outage.dropped.size() < 40'000);
+  }
+  CHECK(std::count(outage.dropped.begin(), outage.dropped.end(), "unread") + dropped ==
+        outage.dropped.size());
+}
+
+TEST_CASE("without a spool there is nothing to be full") {
+  Outage outage(SyncKind::kNever);
+  auto alone = Ledger::open(nullptr, outage.folder, "results", outage.time, outage.options,
+                            [](const Dropped&) {});
+  REQUIRE(alone.is_ok());
+  outage.ledger = std::move(alone).value();
+  CHECK(outage.wait_for_a_server() == Kept::kNotSpooled);
+}
+
 }  // namespace cleave::test

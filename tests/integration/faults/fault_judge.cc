@@ -56,9 +56,9 @@ const BenchPicture* FaultJudge::picture_called(const std::string& name) const {
 bool FaultJudge::may_drop(const std::string& reason, const BenchPicture* picture) const {
   const bool disk_was_full = plan_.does(ActKind::kFillDisk);
   if (reason == "refused") return picture != nullptr && picture->is_damaged;
-  if (reason == "spool_full") return plan_.small_spool;
+  if (reason == "spool_full") return plan_.small_spool || disk_was_full;
   if (reason == "expired") return plan_.expires;
-  if (reason == "unanswered") return !plan_.has_spool || plan_.small_spool || disk_was_full;
+  if (reason == "unanswered") return !plan_.has_spool;
   // Its bytes are copied when nobody could answer it; until then its file is all there is of it.
   const bool may_lack_copy = plan_.has_budget || disk_was_full || was_killed_;
   if (reason == "model_changed") return plan_.loses_sources && plan_.updates_model();
