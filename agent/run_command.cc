@@ -74,23 +74,37 @@ std::string summary(const Ledger& ledger) {
   return text;
 }
 
+void tell_if_any(std::uint64_t count, const char* what) {
+  if (count == 0) return;
+  std::fprintf(stderr, "cleave-agent: %llu %s\n", static_cast<unsigned long long>(count), what);
+}
+
 // What an earlier run left behind, where it did not end in order.
 void tell_of_recovery(const Ledger& ledger) {
-  const SpoolFindings* spool = ledger.spool_findings();
-  if (spool == nullptr) return;
-  if (ledger.counts().recovered > 0) {
-    std::fprintf(stderr, "cleave-agent: %llu pictures of an earlier run wait in the spool\n",
-                 static_cast<unsigned long long>(ledger.counts().recovered));
-  }
-  if (spool->damaged_bytes > 0) {
-    std::fprintf(stderr,
-                 "cleave-agent: %llu bytes of the spool do not check, as after a power cut: what "
-                 "they were is lost\n",
-                 static_cast<unsigned long long>(spool->damaged_bytes));
-  }
-  for (const std::string& why : spool->strange) {
+  const LedgerCounts& counts = ledger.counts();
+  tell_if_any(counts.recovered, "pictures of an earlier run wait in the spool");
+  tell_if_any(counts.spool_damaged_bytes,
+              "bytes of the spool do not check, as after a power cut: what they were is lost");
+  tell_if_any(counts.results_cut_bytes,
+              "bytes at the end of the results do not check, as after a power cut: cut off");
+  tell_if_any(counts.results_damaged_lines, "lines of the results do not check: left as they are");
+  if (ledger.spool_findings() == nullptr) return;
+  for (const std::string& why : ledger.spool_findings()->strange) {
     std::fprintf(stderr, "cleave-agent: left alone in the spool: %s\n", why.c_str());
   }
+}
+
+// The same for whoever reads the log alone.
+void log_recovery(EventLog* log, const LedgerCounts& counts) {
+  if (log == nullptr) return;
+  std::vector<LogField> fields{{"recovered", counts.recovered},
+                               {"already_ended", counts.already_ended}};
+  bool is_damaged = false;
+  for (const LedgerCounter& counter : kDamageCounters) {
+    fields.emplace_back(counter.name, counts.*counter.value);
+    is_damaged |= counts.*counter.value > 0;
+  }
+  log->write(is_damaged ? LogLevel::kWarn : LogLevel::kInfo, "recovered", fields);
 }
 
 // `met_stranger`: the server could not be asked, as whoever was there did not prove to be it, and
@@ -386,6 +400,7 @@ int run_command(const CommandOptions& options) {
   // Held to the end of the program: what is still to be written then must not be cut off either.
   StopSignals signals(io, run, log);
   log_start(log, *device, *remote);
+  if (delivery != nullptr) log_recovery(log, delivery->ledger().counts());
   const Status closed = run_all(io, run, *inputs, delivery.get(), signals);
   RunFigures figures = run_figures(pipeline, connection.get(), delivery.get(), run.tally());
   figures.queue_drops = inputs->queue().dropped();

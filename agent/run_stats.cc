@@ -32,6 +32,9 @@ NamedCounts run_counters(const RunFigures& figures) {
   for (const LedgerCounter& counter : kLedgerCounters) {
     counters.emplace_back(counter.name, figures.ledger.*counter.value);
   }
+  for (const LedgerCounter& counter : kDamageCounters) {
+    counters.emplace_back(counter.name, figures.ledger.*counter.value);
+  }
   counters.emplace_back("unreadable", figures.unreadable);
   counters.emplace_back("waiting", figures.waiting);
   for (const char* reason : kDropReasons) {

@@ -67,6 +67,7 @@ Status Ledger::recover(Folder* spool_folder, Folder& results_folder,
       log_, ResultLog::open(results_folder, results_name, from, [&](std::uint64_t id) {
         if (spool_ && spool_->find(id) != nullptr) known.push_back(id);
       }));
+  count_damage();
   // Their lines may have been read from the cache of a system that has not written them yet.
   if (!known.empty()) CLEAVE_RETURN_IF_ERROR(log_->make_durable());
   for (const std::uint64_t id : known) {
@@ -75,6 +76,14 @@ Status Ledger::recover(Folder* spool_folder, Folder& results_folder,
     release(id);
   }
   return Status::ok();
+}
+
+void Ledger::count_damage() {
+  counts_.results_cut_bytes = log_->findings().cut_bytes;
+  counts_.results_damaged_lines = log_->findings().damaged_lines;
+  if (!spool_) return;
+  counts_.spool_damaged_bytes = spool_->findings().damaged_bytes;
+  counts_.spool_strange_segments = spool_->findings().strange.size();
 }
 
 std::uint64_t Ledger::accept(AcceptedBody source) {

@@ -64,13 +64,18 @@ struct LedgerCounts {
   std::uint64_t recovered = 0;                   // pending when the run began
   std::uint64_t already_ended = 0;               // of them, that had their record
   std::uint64_t sync_failures = 0;
+  // Found when the run began, as power cuts, bad disks and other hands leave it.
+  std::uint64_t spool_damaged_bytes = 0;     // that do not check: what they were is lost
+  std::uint64_t spool_strange_segments = 0;  // that this version does not read; left alone
+  std::uint64_t results_cut_bytes = 0;       // behind the last line that checks, taken away
+  std::uint64_t results_damaged_lines = 0;   // before it, of those that were read; left as they are
 };
 
 struct LedgerCounter {
   std::string_view name;
   std::uint64_t LedgerCounts::*value;
 };
-// All of them but `dropped`, by the names that reports use.
+// All of them but `dropped` and kDamageCounters, by the names that reports use.
 inline constexpr auto kLedgerCounters = std::to_array<LedgerCounter>({
     {"accepted", &LedgerCounts::accepted},
     {"unprotected", &LedgerCounts::unprotected},
@@ -84,9 +89,17 @@ inline constexpr auto kLedgerCounters = std::to_array<LedgerCounter>({
     {"already_ended", &LedgerCounts::already_ended},
     {"sync_failures", &LedgerCounts::sync_failures},
 });
+// All are 0 where nothing was lost and all that is there can be used.
+inline constexpr auto kDamageCounters = std::to_array<LedgerCounter>({
+    {"spool_damaged_bytes", &LedgerCounts::spool_damaged_bytes},
+    {"spool_strange_segments", &LedgerCounts::spool_strange_segments},
+    {"results_cut_bytes", &LedgerCounts::results_cut_bytes},
+    {"results_damaged_lines", &LedgerCounts::results_damaged_lines},
+});
 // A counter that is added and not listed is one that nobody sees.
-static_assert(sizeof(LedgerCounts) == kLedgerCounters.size() * sizeof(std::uint64_t) +
-                                          sizeof(std::map<std::string, std::uint64_t>));
+static_assert(sizeof(LedgerCounts) ==
+              (kLedgerCounters.size() + kDamageCounters.size()) * sizeof(std::uint64_t) +
+                  sizeof(std::map<std::string, std::uint64_t>));
 
 // A picture that was dropped while nobody had it in work.
 struct Dropped {
@@ -178,6 +191,7 @@ class Ledger {
   Ledger(TimeSource& time, const LedgerOptions& options,
          std::function<void(const Dropped&)> on_drop)
       : time_(time), options_(options), on_drop_(std::move(on_drop)) {}
+  void count_damage();
   Status recover(Folder* spool_folder, Folder& results_folder, const std::string& results_name);
   std::uint64_t accept_where_room(AcceptedBody source);
   Status finish(std::uint64_t request_id, std::string_view fields);

@@ -18,6 +18,7 @@ RunFigures figures() {
   }
   for (const LinkCounter& counter : kLinkCounters) figures.link.*counter.value = ++value;
   for (const LedgerCounter& counter : kLedgerCounters) figures.ledger.*counter.value = ++value;
+  for (const LedgerCounter& counter : kDamageCounters) figures.ledger.*counter.value = ++value;
   for (const char* reason : kDropReasons) figures.dropped[reason] = ++value;
   figures.unreadable = ++value;
   figures.waiting = ++value;
@@ -40,7 +41,8 @@ TEST_CASE("each counter has a name of its own, and none is left out") {
     CHECK(values.insert(value).second);
   }
   CHECK(counters.size() == kPipelineCounters.size() + kLinkCounters.size() +
-                               kLedgerCounters.size() + kDropReasons.size() + 3);
+                               kLedgerCounters.size() + kDamageCounters.size() +
+                               kDropReasons.size() + 3);
   // What operators and scripts look for.
   for (const char* name : {"retries",
                            "fallbacks",
@@ -74,6 +76,10 @@ TEST_CASE("each counter has a name of its own, and none is left out") {
                            "already_ended",
                            "replaced",
                            "sync_failures",
+                           "spool_damaged_bytes",
+                           "spool_strange_segments",
+                           "results_cut_bytes",
+                           "results_damaged_lines",
                            "unreadable",
                            "waiting",
                            "dropped_expired",

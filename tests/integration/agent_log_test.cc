@@ -7,11 +7,13 @@
 #include <algorithm>
 #include <chrono>
 #include <csignal>
+#include <filesystem>
 #include <fstream>
 #include <iterator>
 #include <map>
 #include <memory>
 #include <string>
+#include <string_view>
 #include <thread>
 #include <utility>
 #include <vector>
@@ -246,6 +248,58 @@ TEST_CASE("the log alone tells of an outage, and what became of each picture") {
   CHECK(run.count("unreadable") == 1);
   check_ids(run);
   check_counters(run);
+}
+
+namespace {
+
+// The only `recovered` of a run that finds no server.
+json recovered_event(const Station& station, const std::string& log,
+                     const std::vector<std::string>& pictures) {
+  const AgentRun run = run_agent(station.words("127.0.0.1:1", {"--log", log, "--stats"}, pictures));
+  std::vector<json> found;
+  std::ifstream file(log);
+  for (std::string line; std::getline(file, line);) {
+    const json event = json::parse(line, nullptr, false);
+    REQUIRE_MESSAGE(event.is_object(), line);
+    if (event.at("event") == "recovered") found.push_back(event);
+  }
+  REQUIRE(found.size() == 1);
+  const json stats = stats_of(run.err);
+  for (const auto& [name, value] : found[0].items()) {
+    if (value.is_number()) CHECK(stats.at(name) == value);
+  }
+  return found[0];
+}
+
+// In the middle, which is in the bytes of a picture.
+void spoil_spool(const Station& station) {
+  for (const auto& entry : std::filesystem::directory_iterator(station.spool)) {
+    if (entry.path().extension() != ".spool") continue;
+    std::fstream file(entry.path(), std::ios::in | std::ios::out | std::ios::binary);
+    file.seekp(static_cast<std::streamoff>(entry.file_size() / 2));
+    file.write("power cut", 9);
+    REQUIRE(file.good());
+  }
+}
+
+}  // namespace
+
+TEST_CASE("what a power cut cost is in the log and in the counters of the next run") {
+  const Station station;
+  const json first =
+      recovered_event(station, station.workshop.path("first.log"), {station.pictures[0]});
+  CHECK(first.at("level") == "info");
+  for (const auto& [name, value] : first.items()) CHECK((!value.is_number() || value == 0));
+
+  spoil_spool(station);
+  constexpr std::string_view kHalfALine = R"({"request":"00)";
+  std::ofstream(station.results, std::ios::app) << kHalfALine;
+  const json next = recovered_event(station, station.workshop.path("next.log"), {});
+  CHECK(next.at("level") == "warn");
+  CHECK(next.at("recovered") == 1);
+  CHECK(next.at("spool_damaged_bytes") > 0);
+  CHECK(next.at("results_cut_bytes") == kHalfALine.size());
+  CHECK(next.at("results_damaged_lines") == 0);
 }
 
 }  // namespace cleave::test

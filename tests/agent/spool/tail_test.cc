@@ -165,6 +165,38 @@ TEST_CASE("a segment under another's name is left alone, and nothing in it belie
   CHECK(other.folder.content("00000000000000ff.spool") == segment);
 }
 
+TEST_CASE("what a power cut cost is counted: of the spool, of the log's end and of its middle") {
+  Disk disk;
+  const std::vector<std::uint64_t> ids = fill(disk);
+  const std::string name = spool_name(disk.folder);
+  const std::vector<std::byte> segment = disk.folder.content(name);
+  {
+    const auto ledger = disk.open();
+    for (const LedgerCounter& counter : kDamageCounters)
+      CHECK(ledger->counts().*counter.value == 0);
+    for (const std::uint64_t id : ids) REQUIRE(ledger->answered(id, "\"top\":[]").is_ok());
+  }
+  std::vector<std::byte> log = disk.folder.content(kResults);
+  const std::size_t line = result_line(ids[0], "\"state\":\"answered\",\"top\":[]").size();
+  REQUIRE(log.size() > kPictures * line);
+  constexpr std::size_t kCut = 7;
+  log.resize(log.size() - kCut);
+  log[log.size() + kCut - 3 * line + 3] ^= std::byte{0x40};  // the first of three
+  Disk spoiled;
+  spoiled.folder.set_content(kResults, log);
+  std::vector<std::byte> shorter = segment;
+  shorter.resize(segment.size() - 20);
+  spoiled.folder.set_content(name, shorter);
+  spoiled.folder.set_content("00000000000000ff.spool", segment);
+  const LedgerCounts counts = spoiled.open()->counts();
+  CHECK(counts.results_cut_bytes == line - kCut);
+  CHECK(counts.results_damaged_lines == 1);
+  CHECK(counts.spool_damaged_bytes > 0);
+  CHECK(counts.spool_damaged_bytes < segment.size() / 2);
+  CHECK(counts.spool_strange_segments == 1);
+  CHECK(counts.already_ended == 1);
+}
+
 TEST_CASE(
     "a disk that is full keeps what it has, and a picture whose file is there is not forgotten") {
   Disk disk;
