@@ -132,7 +132,7 @@ TEST_CASE("a stranger in the server's place: where nothing can be answered, exit
   RunningServer server({bench.model}, bench.server_options());
   const std::string folder = bench.workshop.path("head");
   const Words fetch = Words{"fetch",    "--server", server.address(), "--name", "mobilenet_v2",
-                            "--output", folder,     "--split",        "3"};
+                            "--output", folder,     "--split",        "3",      "--json"};
   const Words misled = bench.device() + Words{"--tls-name", "elsewhere"};
   check_kept_out(run_agent(fetch + misled), ExitCode::kModelMismatch, "another name");
   const AgentRun fetched = run_agent(fetch + bench.device());

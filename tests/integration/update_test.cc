@@ -257,7 +257,7 @@ TEST_CASE("under a cap that holds two versions one update follows another") {
   CHECK(run_agent(releases.update_words(server, {"--storage", tight})).exit_code ==
         code(ExitCode::kCapTooSmall));
   CHECK(read_model_folder_state(releases.folder)->previous.has_value());
-  CHECK(run_agent({"update", "--model", releases.folder, "--rollback"}).exit_code == 0);
+  CHECK(run_agent({"update", "--model", releases.folder, "--rollback", "--json"}).exit_code == 0);
   CHECK(identity_of(releases.folder) == identity_of(versions.at(versions.size() - 2)));
 }
 
