@@ -71,7 +71,7 @@ struct PipelineOptions {
 
 // Since the start.
 struct PipelineCounters {
-  std::uint64_t retries = 0;        // sent again: after a break, or as the server could not decode it
+  std::uint64_t retries = 0;        // sent again: a break, or not to be decoded there
   std::uint64_t fallbacks = 0;      // pictures that the device finished because no answer came
   std::uint64_t in_time = 0;        // of fallbacks, begun when their time would soon have been over
   std::uint64_t planned_alone = 0;  // pictures not to be sent: no server, or none in time
