@@ -276,14 +276,12 @@ asio::awaitable<Status> Pipeline::compute_head(Work& work) {
   work.may_encode = server_may_take(work.wanted_codec);
   work.server_takes_file = server_takes_file(work);
   work.release_tail = std::exchange(answered_, false);
-  const auto given = Clock::now();
-  auto begun = given;
   Status status;
-  co_await compute_.run([&] {
-    begun = Clock::now();
+  const auto begun = co_await take_turn(compute_, work, [&] {
+    ++head_edges_;
     status = run_head(work);
+    ++head_edges_;
   });
-  work.record.waited_ns += ns_between(given, begun);
   last_head_ns_ = ns_between(begun, Clock::now());
   if (work.has_pixels && std::exchange(work.decode_bytes, 0) > 0) one_done_.set();
   const bool encodes = work.may_encode && (uses_codec(work) || is_model_jpeg(work.wanted_codec));
@@ -292,15 +290,28 @@ asio::awaitable<Status> Pipeline::compute_head(Work& work) {
 }
 
 asio::awaitable<Status> Pipeline::encode_crossing(Work& work) {
+  Status status;
+  bool is_beside = false;
+  co_await take_turn(encoding_, work, [&] {
+    const std::uint64_t edges = head_edges_;
+    status = encode(work);
+    is_beside = edges % 2 == 1 || head_edges_ != edges;
+  });
+  if (is_beside && work.encoded_bytes > 0) ++counters_.encoded_beside;
+  co_return status;
+}
+
+// Gives when it began: until then the picture waited.
+asio::awaitable<Clock::time_point> Pipeline::take_turn(ComputeThread& thread, Work& work,
+                                                       std::function<void()> job) {
   const auto given = Clock::now();
   auto begun = given;
-  Status status;
-  co_await encoding_.run([&] {
+  co_await thread.run([&] {
     begun = Clock::now();
-    status = encode(work);
+    job();
   });
   work.record.waited_ns += ns_between(given, begun);
-  co_return status;
+  co_return begun;
 }
 
 }  // namespace cleave::agent

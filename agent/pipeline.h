@@ -13,6 +13,7 @@
 #pragma once
 
 #include <array>
+#include <atomic>
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
@@ -76,6 +77,7 @@ struct PipelineCounters {
   std::uint64_t in_time = 0;        // of fallbacks, begun when their time would soon have been over
   std::uint64_t planned_alone = 0;  // pictures not to be sent: no server, or none in time
   std::uint64_t most_in_work = 0;
+  std::uint64_t encoded_beside = 0;  // pictures encoded while another's head was computed
 };
 
 struct PipelineCounter {
@@ -89,6 +91,7 @@ inline constexpr auto kPipelineCounters = std::to_array<PipelineCounter>({
     {"finished_in_time", &PipelineCounters::in_time},
     {"planned_alone", &PipelineCounters::planned_alone},
     {"most_in_work", &PipelineCounters::most_in_work},
+    {"encoded_beside", &PipelineCounters::encoded_beside},
 });
 // A counter that is added and not listed is one that nobody sees.
 static_assert(sizeof(PipelineCounters) == kPipelineCounters.size() * sizeof(std::uint64_t));
@@ -188,6 +191,8 @@ class Pipeline {
 
   asio::awaitable<Status> compute_head(Work& work);
   asio::awaitable<Status> encode_crossing(Work& work);
+  asio::awaitable<Clock::time_point> take_turn(ComputeThread& thread, Work& work,
+                                               std::function<void()> job);
 
   // The compute thread's.
   Status run_head(Work& work);
@@ -269,6 +274,8 @@ class Pipeline {
   Signal one_done_;
   std::vector<Work*> in_work_;
   std::vector<PictureBuffers> idle_;
+  // Raised when a head begins and when it ends: odd while one is computed.
+  std::atomic<std::uint64_t> head_edges_{0};
   // The compute thread's.
   RangeRunner head_;
   RangeRunner tail_;  // only after a fallback

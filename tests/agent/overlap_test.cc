@@ -66,24 +66,6 @@ TEST_CASE("sending, serving and computing overlap across pictures") {
   CHECK(overlapped_ns * 4 < one_by_one_ns * 3);
 }
 
-TEST_CASE("of several pictures in work each is encoded") {
-  const PipelineBench bench(1, 64);
-  const ScriptedServer server([&](ScriptedPeer& peer, int) {
-    peer.greet(bench.model->identity(), 1 << 20, 1, kFeatureBoundaryCodecs);
-    while (const std::uint64_t id = peer.next_request()) {
-      peer.send(make_answer(id, std::vector<float>{1, 2, 3}, {}));
-    }
-  });
-  PipelineOptions options;
-  options.overlap = 4;
-  options.codec = {.codec = fbs::Codec::Lossless};
-  for (const Record& record : bench.process(server, 1, 24, options)) {
-    REQUIRE_MESSAGE(record.status.is_ok(), record.status.message());
-    CHECK(record.codec == "lossless");
-    CHECK(record.encode_ns > 0);
-  }
-}
-
 TEST_CASE("the answers are those of one picture at a time, each its own") {
   const PipelineBench bench(2, 8);
   // Half of the requests are not taken: some are asked anew, the device finishes the others.

@@ -55,6 +55,7 @@ TEST_CASE("each counter has a name of its own, and none is left out") {
                            "heartbeats_missed",
                            "queue_drops",
                            "most_in_work",
+                           "encoded_beside",
                            "connections",
                            "connections_lost",
                            "connect_failures",

@@ -92,9 +92,8 @@ const fbs::Envelope* ScriptedPeer::receive() {
   if (!header.is_ok()) return nullptr;
   storage_.resize((header->message_bytes + 7) / 8);
   const std::span message(reinterpret_cast<std::byte*>(storage_.data()), header->message_bytes);
-  std::vector<std::byte> attachment(header->attachment_bytes);
-  attachment_bytes_ = attachment.size();
-  if (!receive_exactly(message) || !receive_exactly(attachment)) return nullptr;
+  attachment_.resize(header->attachment_bytes);
+  if (!receive_exactly(message) || !receive_exactly(attachment_)) return nullptr;
   const auto envelope = parse_message(message);
   return envelope.is_ok() ? *envelope : nullptr;
 }

@@ -28,10 +28,11 @@ class ScriptedPeer {
   explicit ScriptedPeer(int socket) : socket_(socket) {}
   // False when the agent closed.
   bool send(std::span<const std::byte> bytes) const;
-  // The next message, its attachment read and dropped; null when the agent closed.
+  // The next message; null when the agent closed.
   const fbs::Envelope* receive();
   // Of the message last received.
-  [[nodiscard]] std::size_t attachment_bytes() const { return attachment_bytes_; }
+  [[nodiscard]] std::size_t attachment_bytes() const { return attachment_.size(); }
+  [[nodiscard]] const std::vector<std::byte>& attachment() const { return attachment_; }
 
   // Takes `bytes` of what comes, `step` of them each `pause`: a slow link. False when it ended
   // before.
@@ -54,7 +55,7 @@ class ScriptedPeer {
   bool receive_exactly(std::span<std::byte> bytes) const;
   int socket_;
   std::vector<std::uint64_t> storage_;
-  std::size_t attachment_bytes_ = 0;
+  std::vector<std::byte> attachment_;
 };
 
 class ScriptedServer {
