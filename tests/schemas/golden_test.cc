@@ -6,10 +6,12 @@
 #include <doctest/doctest.h>
 
 #include <filesystem>
+#include <set>
 
 #include "schemas/atomic_file.h"
 #include "schemas/frame.h"
 #include "schemas/model_reader.h"
+#include "schemas/protocol.h"
 #include "tests/support/model_walk.h"
 #include "tests/support/sample_frames.h"
 #include "tests/support/sample_models.h"
@@ -51,6 +53,38 @@ TEST_CASE("the frames of version 2 parse, and are still written so") {
     CHECK(parse_message(std::span(bytes).subspan(kFrameHeaderBytes)).is_ok());
     CHECK(sample.bytes == bytes);
   }
+}
+
+// Whoever adds to the protocol adds a frame to sample_frames().
+TEST_CASE("each message, codec, error code and feature of version 2 is in one of its frames") {
+  std::set<fbs::Message> messages{fbs::Message::NONE};
+  std::set<fbs::Codec> codecs;
+  std::set<fbs::ErrorCode> errors{fbs::ErrorCode::None};
+  std::uint64_t offered = 0;
+  std::uint64_t agreed = 0;
+  for (const test::SampleFrame& sample : test::sample_frames()) {
+    const auto parsed = parse_message(std::span(sample.bytes).subspan(kFrameHeaderBytes));
+    REQUIRE(parsed.is_ok());
+    const fbs::Envelope& message = **parsed;
+    messages.insert(message.message_type());
+    if (message.message_as_Request() != nullptr) {
+      codecs.insert(message.message_as_Request()->codec());
+    }
+    if (message.message_as_Error() != nullptr) errors.insert(message.message_as_Error()->code());
+    if (message.message_as_Hello() != nullptr) offered |= message.message_as_Hello()->features();
+    if (message.message_as_Welcome() != nullptr) agreed |= message.message_as_Welcome()->features();
+  }
+  for (const fbs::Message type : fbs::EnumValuesMessage()) {
+    CHECK_MESSAGE(messages.contains(type), fbs::EnumNameMessage(type));
+  }
+  for (const fbs::Codec codec : fbs::EnumValuesCodec()) {
+    CHECK_MESSAGE(codecs.contains(codec), fbs::EnumNameCodec(codec));
+  }
+  for (const fbs::ErrorCode code : fbs::EnumValuesErrorCode()) {
+    CHECK_MESSAGE(errors.contains(code), fbs::EnumNameErrorCode(code));
+  }
+  CHECK((offered & kKnownFeatures) == kKnownFeatures);
+  CHECK((agreed & kKnownFeatures) == kKnownFeatures);
 }
 
 TEST_CASE("the frames of version 1 are known for what they are, and not read") {

@@ -85,6 +85,7 @@ namespace {
 
 std::vector<SampleFrame> handshake_frames() {
   const ProfileData profile = sample_profile_v2();
+  const ProfileData coded_profile = sample_profile_v4();
   const Sha256Digest identity = sample_identity();
   return {
       {"hello", make_hello({.device = "gate camera 7", .model_identity = identity})},
@@ -107,8 +108,22 @@ std::vector<SampleFrame> handshake_frames() {
                                      .features = 0x1f,
                                      .heartbeat_ms = 5000,
                                      .current_model = identity})},
+      {"hello_features_7f", make_hello({.device = "gate camera 7",
+                                        .model_identity = identity,
+                                        .lowest_version = 2,
+                                        .features = 0x7f})},
+      {"welcome_features_7f", make_welcome({.server = "cleave-server",
+                                            .session_id = 11,
+                                            .max_inflight = 8,
+                                            .max_picture_bytes = 64u << 20,
+                                            .profile = &coded_profile,
+                                            .features = 0x7f,
+                                            .heartbeat_ms = 5000})},
       {"error_connection", make_error(0, fbs::ErrorCode::UnknownModel, "no such model here")},
       {"error_unauthorized", make_error(0, fbs::ErrorCode::Unauthorized, "a wrong token")},
+      {"error_protocol", make_error(0, fbs::ErrorCode::Protocol, "Answer from an agent")},
+      {"error_version", make_error(0, fbs::ErrorCode::VersionMismatch, "this server speaks 2")},
+      {"error_shutting_down", make_error(0, fbs::ErrorCode::ShuttingDown, "ends", 1000)},
   };
 }
 
@@ -142,6 +157,10 @@ std::vector<SampleFrame> reply_frames() {
       {"answer_repeated", make_answer(1, scores, times, true)},
       {"error", make_error(1, fbs::ErrorCode::Busy, "all workers are busy", 50)},
       {"error_cancelled", make_error(1, fbs::ErrorCode::Cancelled, "cancelled")},
+      {"error_bad_request", make_error(1, fbs::ErrorCode::BadRequest, "no such cut")},
+      {"error_bad_picture", make_error(1, fbs::ErrorCode::BadPicture, "the file is cut short")},
+      {"error_deadline", make_error(1, fbs::ErrorCode::DeadlineExceeded, "its time is over")},
+      {"error_internal", make_error(1, fbs::ErrorCode::Internal, "no memory", 500)},
       {"error_not_found", make_error(7, fbs::ErrorCode::NotFound, "no such segment here")},
       {"piece", make_piece(7, 1u << 20, 4096)},
   };
