@@ -15,6 +15,7 @@
 #include "tests/integration/spool_station.h"
 #include "tests/support/program_words.h"
 #include "tests/support/programs.h"
+#include "tests/support/sanitized.h"
 #include "tests/support/tcp_relay.h"
 
 namespace cleave::test {
@@ -164,7 +165,9 @@ TEST_CASE("a server that is killed and comes back in one run") {
 TEST_CASE("an agent that is killed at any moment: no picture is lost, none has two records") {
   const Station station;
   const RunningServer server({station.model});
-  for (int delay_ms = 5; delay_ms < 80; delay_ms += 12) {
+  // Instrumented, it takes longer to begin.
+  constexpr int kStepMs = kSanitized ? 50 : 12;
+  for (int delay_ms = 5; delay_ms < 5 + 7 * kStepMs; delay_ms += kStepMs) {
     CAPTURE(delay_ms);
     std::filesystem::remove_all(station.spool);
     std::filesystem::remove(station.results);

@@ -20,6 +20,7 @@
 #include "tests/support/onnx_writer.h"
 #include "tests/support/program_words.h"
 #include "tests/support/programs.h"
+#include "tests/support/sanitized.h"
 #include "tests/support/tcp_relay.h"
 
 namespace cleave::test {
@@ -296,7 +297,9 @@ TEST_CASE("killed at any moment, an update leaves a version that runs") {
   releases.fetch(releases.before);
   const std::string identities[] = {identity_of(releases.first), identity_of(releases.second)};
   bool switched = false;
-  for (int delay_ms = 0; delay_ms < 60 && !switched; delay_ms += 4) {
+  // Instrumented, it takes longer to begin.
+  constexpr int kStepMs = kSanitized ? 24 : 4;
+  for (int delay_ms = 0; delay_ms < 15 * kStepMs && !switched; delay_ms += kStepMs) {
     std::vector<std::string> words = releases.update_words(releases.server, {"--retry-refused"});
     words.insert(words.begin(), agent_program());
     BackgroundProgram program(words);

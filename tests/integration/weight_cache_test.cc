@@ -16,10 +16,12 @@
 #include <map>
 #include <sstream>
 #include <thread>
+#include <vector>
 
 #include "schemas/exit_code.h"
 #include "tests/support/programs.h"
 #include "tests/support/reclaim.h"
+#include "tests/support/sanitized.h"
 
 namespace cleave::test {
 namespace {
@@ -170,7 +172,11 @@ TEST_CASE("an agent that is killed while it fills the cache leaves nothing that 
   const AgentRun expected = run_agent(
       {"run", "--model", model, "--split", "all", "--no-cache", "--json", "--scores", picture});
   REQUIRE_MESSAGE(expected.exit_code == 0, expected.err);
-  for (const int milliseconds : {20, 40, 60, 80, 100, 130, 160, 200, 260, 330}) {
+  // Instrumented, everything takes ten times as long.
+  const std::vector<int> delays_ms =
+      kSanitized ? std::vector{50, 200, 500}
+                 : std::vector{20, 40, 60, 80, 100, 130, 160, 200, 260, 330};
+  for (const int milliseconds : delays_ms) {
     CAPTURE(milliseconds);
     const std::string cache = workshop.path("cache" + std::to_string(milliseconds));
     {

@@ -20,6 +20,9 @@ if(CLEAVE_SANITIZE)
   target_compile_options(cleave_flags INTERFACE -fsanitize=${CLEAVE_SANITIZE}
     -fno-sanitize-recover=all -fno-omit-frame-pointer)
   target_link_options(cleave_flags INTERFACE -fsanitize=${CLEAVE_SANITIZE})
+  # Instrumented programs have hundreds of thousands of addresses to relocate, each time they start:
+  # at a fixed address, none.
+  target_link_options(cleave_flags INTERFACE -no-pie)
   # Asio's fences are redundant beside its locks, but GCC says that the sanitizer does not see them.
   if(CLEAVE_SANITIZE MATCHES "thread" AND CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
     target_compile_options(cleave_flags INTERFACE -Wno-tsan)
