@@ -44,7 +44,8 @@ class FetchClient::Transfer {
   [[nodiscard]] const Sha256Digest& sha256() const { return wanted_.sha256; }
   [[nodiscard]] std::uint64_t awaited_id() const { return pending_.front().fetch_id; }
 
-  [[nodiscard]] bool has_more_pending() const { return pending_.size() > 1; }
+  [[nodiscard]] bool has_pending() const { return !pending_.empty(); }
+  void forget_awaited() { pending_.pop_front(); }
 
   // Whether the piece is the one that was asked for.
   Status check(const fbs::Piece& piece, std::uint64_t attachment_bytes) {
@@ -84,8 +85,8 @@ FetchClient::FetchClient(asio::any_io_executor executor, const ConnectionOptions
     : options_(options), model_name_(std::move(model_name)), link_(executor, options_) {}
 
 asio::awaitable<Status> FetchClient::ensure_connected() {
-  if (ready_) co_return Status::ok();
   retry_after_ = {};
+  if (ready_) co_return Status::ok();
   Status status = co_await link_.connect(Clock::time_point::max());
   if (link_.is_open_to_others() && !std::exchange(told_unencrypted_, true)) {
     warn_unencrypted(options_.log, options_.server);
@@ -171,9 +172,11 @@ asio::awaitable<Status> FetchClient::take_piece(Transfer& transfer) {
   Incoming frame;
   if (Status status = co_await receive(frame); !status.is_ok()) co_return status;
   if (const fbs::Error* error = frame.envelope->message_as_Error()) {
-    // The first thing that was asked for: nothing else is under way, and the next may be had.
-    refused_only_ = error->request_id() == transfer.awaited_id() && !transfer.has_more_pending();
-    co_return refused(*error);
+    const bool is_awaited = error->request_id() == transfer.awaited_id();
+    Status refusal = refused(*error);
+    if (is_awaited) transfer.forget_awaited();
+    refused_only_ = is_awaited && co_await skip_pending(transfer);
+    co_return refusal;
   }
   const fbs::Piece* piece = frame.envelope->message_as_Piece();
   if (piece == nullptr) {
@@ -182,11 +185,33 @@ asio::awaitable<Status> FetchClient::take_piece(Transfer& transfer) {
   if (Status status = transfer.check(*piece, frame.attachment_bytes); !status.is_ok()) {
     co_return status;
   }
+  if (Status status = co_await receive_attachment(frame); !status.is_ok()) co_return status;
+  co_return transfer.take(piece_);
+}
+
+// Behind a refusal the others are refused as well, or come too early to be of use. Gives whether
+// they were answered in turn: then the connection is good for more.
+asio::awaitable<bool> FetchClient::skip_pending(Transfer& transfer) {
+  while (transfer.has_pending()) {
+    Incoming frame;
+    if (!(co_await receive(frame)).is_ok()) co_return false;
+    const fbs::Error* error = frame.envelope->message_as_Error();
+    const fbs::Piece* piece = frame.envelope->message_as_Piece();
+    if (error == nullptr && piece == nullptr) co_return false;
+    const std::uint64_t id = error != nullptr ? error->request_id() : piece->fetch_id();
+    if (id != transfer.awaited_id()) co_return false;
+    if (error != nullptr) note_pause(*error);
+    if (!(co_await receive_attachment(frame)).is_ok()) co_return false;
+    transfer.forget_awaited();
+  }
+  co_return true;
+}
+
+asio::awaitable<Status> FetchClient::receive_attachment(const Incoming& frame) {
   piece_.resize(static_cast<std::size_t>(frame.attachment_bytes));
   const Clock::time_point by =
       Clock::now() + options_.stall_timeout + ServerLink::transfer_time(frame.attachment_bytes);
-  if (Status status = co_await link_.receive(piece_, by); !status.is_ok()) co_return status;
-  co_return transfer.take(piece_);
+  return link_.receive(piece_, by);
 }
 
 asio::awaitable<void> FetchClient::close() {
@@ -217,9 +242,13 @@ asio::awaitable<Status> FetchClient::receive(Incoming& frame) {
 }
 
 Status FetchClient::refused(const fbs::Error& error) {
-  retry_after_ =
-      std::min(std::chrono::milliseconds(error.retry_after_ms()), options_.longest_pause);
+  note_pause(error);
   return link_.refusal(error);
+}
+
+void FetchClient::note_pause(const fbs::Error& error) {
+  const std::chrono::milliseconds asked(error.retry_after_ms());
+  retry_after_ = std::max(retry_after_, std::min(asked, options_.longest_pause));
 }
 
 void FetchClient::drop() {

@@ -60,7 +60,7 @@ class FetchClient {
   // Says Goodbye, for at most a second, and closes. Does not fail.
   asio::awaitable<void> close();
 
-  // How long the server asked to be left alone when it last said Busy.
+  // How long the server asked to be left alone in the last call; 0: it did not.
   [[nodiscard]] std::chrono::milliseconds retry_after() const { return retry_after_; }
 
  private:
@@ -79,7 +79,10 @@ class FetchClient {
   asio::awaitable<Status> take_piece(Transfer& transfer);
   asio::awaitable<Status> send(std::span<const std::byte> bytes);
   asio::awaitable<Status> receive(Incoming& frame);
+  asio::awaitable<bool> skip_pending(Transfer& transfer);
+  asio::awaitable<Status> receive_attachment(const Incoming& frame);
   Status refused(const fbs::Error& error);
+  void note_pause(const fbs::Error& error);
   void drop();
 
   const ConnectionOptions options_;
@@ -87,8 +90,8 @@ class FetchClient {
   ServerLink link_;
   bool ready_ = false;
   bool told_unencrypted_ = false;  // once is enough
-  bool refused_only_ =
-      false;  // the server answered one Fetch with an Error: the connection is good
+  // What was asked for was refused, and the rest answered in turn: the connection is good.
+  bool refused_only_ = false;
   std::uint64_t next_fetch_id_ = 1;
   std::optional<ModelIdentity> current_model_;
   std::chrono::milliseconds retry_after_{0};

@@ -146,6 +146,88 @@ TEST_CASE("a server that asks and asks, and gives nothing, does not win time by 
   CHECK(status.code() == StatusCode::kDeadlineExceeded);
 }
 
+TEST_CASE("told to wait, it goes on with the same connection where it was") {
+  constexpr std::size_t kPieces = 40;
+  constexpr std::size_t kPieceBytes = 64 << 10;
+  constexpr std::size_t kBytes = kPieces * kPieceBytes - 1;
+  std::size_t fetches = 0;
+  const ScriptedServer server([&](ScriptedPeer& peer, int) {
+    if (peer.receive() == nullptr || !peer.send(welcome())) return;
+    while (const fbs::Envelope* message = peer.receive()) {
+      const fbs::Fetch* asked = message->message_as_Fetch();
+      if (asked == nullptr) return;
+      if (++fetches % 5 == 0) {
+        peer.send(make_error(asked->fetch_id(), fbs::ErrorCode::Busy, "too much", 1));
+        continue;
+      }
+      FrameBytes frame = piece(asked->fetch_id(), kBytes, asked->bytes());
+      std::fill(frame.end() - asked->bytes(), frame.end(),
+                static_cast<std::byte>(asked->offset() / kPieceBytes));
+      peer.send(frame);
+    }
+  });
+  boost::asio::io_context io;
+  FetchClient client(io.get_executor(), fetch_options_for(server.port()), "");
+  std::vector<std::byte> got;
+  std::size_t refusals = 0;
+  const auto fetch_all = [&]() -> asio::awaitable<void> {
+    for (Status status(StatusCode::kUnavailable, ""); !status.is_ok();) {
+      status = co_await client.fetch({.sha256 = kWanted,
+                                      .offset = got.size(),
+                                      .total_bytes = kBytes,
+                                      .max_total_bytes = kBytes},
+                                     [&](std::uint64_t, std::span<const std::byte> bytes) {
+                                       got.insert(got.end(), bytes.begin(), bytes.end());
+                                       return Status::ok();
+                                     });
+      if (status.is_ok()) break;
+      CHECK_MESSAGE(status.code() == StatusCode::kResourceExhausted, status.message());
+      CHECK(client.retry_after() == std::chrono::milliseconds(1));
+      if (++refusals == 100) break;
+    }
+    co_await client.close();
+  };
+  boost::asio::co_spawn(io, fetch_all(),
+                        [](std::exception_ptr error) { REQUIRE(error == nullptr); });
+  io.run();
+  REQUIRE(got.size() == kBytes);
+  for (std::size_t i = 0; i < kBytes; i += kPieceBytes / 2) {
+    CHECK(got[i] == static_cast<std::byte>(i / kPieceBytes));
+  }
+  CHECK(refusals >= kPieces / 5);
+  CHECK(server.connections() == 1);
+}
+
+TEST_CASE("a server that answers another fetch than the next behind a refusal is left") {
+  const ScriptedServer server([&](ScriptedPeer& peer, int) {
+    if (peer.receive() == nullptr || !peer.send(welcome())) return;
+    std::uint64_t last = 0;
+    for (int i = 0; i < 16; ++i) {
+      const fbs::Envelope* message = peer.receive();
+      if (message == nullptr || message->message_as_Fetch() == nullptr) return;
+      last = message->message_as_Fetch()->fetch_id();
+    }
+    peer.send(make_error(last - 15, fbs::ErrorCode::Busy, "too much", 1));
+    peer.send(piece(last, 1 << 20, 64 << 10));
+    (void)peer.receive();
+  });
+  boost::asio::io_context io;
+  FetchClient client(io.get_executor(), fetch_options_for(server.port()), "");
+  const auto fetch_twice = [&]() -> asio::awaitable<void> {
+    for (int i = 0; i < 2; ++i) {
+      const Status status = co_await client.fetch(
+          {.sha256 = kWanted, .total_bytes = 1 << 20, .max_total_bytes = 1 << 20},
+          [](std::uint64_t, std::span<const std::byte>) { return Status::ok(); });
+      CHECK(status.code() == StatusCode::kResourceExhausted);
+    }
+    co_await client.close();
+  };
+  boost::asio::co_spawn(io, fetch_twice(),
+                        [](std::exception_ptr error) { REQUIRE(error == nullptr); });
+  io.run();
+  CHECK(server.connections() == 2);
+}
+
 TEST_CASE("what the server says of a fetch is said on") {
   const Fetched none = fetch([](const fbs::Fetch& f) {
     return make_error(f.fetch_id(), fbs::ErrorCode::NotFound, "nothing of that SHA-256");
