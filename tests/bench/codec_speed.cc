@@ -87,12 +87,19 @@ BoundaryTensor tensor_of(std::size_t side, std::size_t channels) {
   return {.dtype = fbs::DType::F32, .positions = side * side, .width = side, .channels = channels};
 }
 
-codec::Created coded_for(const BoundaryTensor& tensor) {
+// `block_side`: of the blocks that are turned; 0: values as they are.
+codec::Created coded_for(const BoundaryTensor& tensor, std::size_t block_side) {
   std::vector<std::vector<std::byte>> tensors;
   for (std::uint32_t i = 0; i < 6; ++i) tensors.push_back(noise(tensor, i));
   const std::vector<std::span<const std::byte>> samples(tensors.begin(), tensors.end());
   // As coarse as the values are large: two bits an element, as much as a cut needs.
-  codec::CodedTensorTable table = importer::quantizer_table(tensor, samples, 1.0, true);
+  constexpr double kStep = 1;
+  const std::vector<double> steps(block_side * block_side * tensor.channels, kStep);
+  codec::CodedTensorTable table =
+      block_side == 0
+          ? importer::quantizer_table(tensor, samples, kStep, true)
+          : importer::transform_table(tensor, samples, importer::find_directions(tensor, samples),
+                                      block_side, steps);
   importer::add_contexts(tensor, samples, table);
   return codec::make_coded_codec({tensor}, {.figures = {}, .tensors = {table}});
 }
@@ -112,11 +119,15 @@ Result<std::vector<SpeedLine>> bench_speed() {
     CLEAVE_ASSIGN_OR_RETURN(const auto codec, codec::make_int8_codec({tensor}));
     CLEAVE_RETURN_IF_ERROR(measure(*codec, tensor, line));
   }
-  SpeedLine& line = lines.emplace_back();
-  line.form = "coded of " + std::to_string(middle.elements());
-  line.most_cycles = kCodedCycles;
-  CLEAVE_ASSIGN_OR_RETURN(const auto codec, coded_for(middle));
-  CLEAVE_RETURN_IF_ERROR(measure(*codec, middle, line));
+  for (const std::size_t block_side : {0, 1, 2, 4}) {
+    SpeedLine& line = lines.emplace_back();
+    const std::string side = std::to_string(block_side);
+    line.form = "coded of " + std::to_string(middle.elements()) +
+                (block_side == 0 ? ", as they are" : ", turned, " + side + " x " + side);
+    line.most_cycles = kCodedCycles;
+    CLEAVE_ASSIGN_OR_RETURN(const auto codec, coded_for(middle, block_side));
+    CLEAVE_RETURN_IF_ERROR(measure(*codec, middle, line));
+  }
   return lines;
 }
 

@@ -23,9 +23,10 @@ changes its speed. The bounds are for the median of the rounds.
 `link` cuts after 4 layers, `device` before the last layer, and `server` before the first, so that a
 JPEG at model size crosses. For the last two a network is wanted that computes longer than its bytes
 take (of --demo: VGG-16).
-Exit code 1 when a bound below is broken, another stage is the slowest, or the agent's own counter
-(`most_in_work` of --stats) has not several pictures in work at a time in the overlapped run and one
-in the other; 2 for usage, 77 without namespaces.
+Exit code 1 when a bound below is broken, another stage is the slowest, or the agent's own counters
+(`most_in_work` and, with a codec, `encoded_beside` of --stats) have not several pictures in work at a
+time in the overlapped run, encoded beside a head, and one in the other; 2 for usage, 77 without
+namespaces.
 """
 import argparse
 import json
@@ -214,7 +215,7 @@ def overlapped(options, pictures):
     done = len(times) - WARM_UP
     return {"pictures_per_s": done / seconds,
             "bytes_per_s": sum(r["bytes_up"] for r in records[WARM_UP:]) / seconds,
-            "most_in_work": stats["most_in_work"]}
+            "most_in_work": stats["most_in_work"], "encoded_beside": stats["encoded_beside"]}
 
 
 def device_stages(own):
@@ -284,8 +285,8 @@ def report(options, figures):
               f"{one['sum_ms']:.2f}; a picture {one['one_ms']:.2f}, {one['more_ms']:+.2f}")
     for number, one in enumerate(pipe, 1):
         print(f"overlapped, round {number}: alone, ms: {listed(one['stages_ms'])}; overlapped, "
-              f"{one['most_in_work']} in work: {1e3 / one['pictures_per_s']:.2f}, "
-              f"{one['throughput']:.1%}")
+              f"{one['most_in_work']} in work, {one['encoded_beside']} encoded beside a head: "
+              f"{1e3 / one['pictures_per_s']:.2f}, {one['throughput']:.1%}")
     print("one picture beside the sum of its parts: median {:+.2f} ms, {:+.2f} to {:+.2f}; beside "
           "the bound {:+.2f} ms".format(*of_rounds(single, "more_ms"),
                                         of_rounds(single, "over_ms")[0]))
@@ -303,6 +304,8 @@ def broken_bounds(figures, options):
         broken.append("one picture at a time: several were in work")
     if min(one["most_in_work"] for one in pipe) <= 1:
         broken.append("nothing overlapped: no two pictures were in work at a time")
+    if options.codec != "raw" and min(one["encoded_beside"] for one in pipe) == 0:
+        broken.append("no picture was encoded while another's head was computed")
     slowest = slowest_stages(figures)
     if options.slow and slowest != [options.slow]:
         broken.append(f"the slowest stage is the {' or the '.join(slowest)}, not the {options.slow}")
