@@ -15,6 +15,8 @@ namespace {
 // little; as many at once as fill a link of 80 Mbit/s over 100 ms.
 constexpr std::uint32_t kPieceBytes = 64u << 10;
 constexpr std::size_t kMaxPending = 16;
+// A server closes a connection that was silent for longer (wire_format.md has 60 s).
+constexpr std::chrono::seconds kMostIdle{20};
 
 }  // namespace
 
@@ -30,9 +32,9 @@ class FetchClient::Transfer {
 
   [[nodiscard]] bool is_done() const { return total_bytes_ > 0 && taken_ == total_bytes_; }
   // Until the first piece says how much there is, one is asked for.
-  [[nodiscard]] bool may_ask() const {
+  [[nodiscard]] bool may_ask(std::size_t most_pending) const {
     if (total_bytes_ == 0) return pending_.empty();
-    return pending_.size() < kMaxPending && asked_ < total_bytes_;
+    return pending_.size() < most_pending && asked_ < total_bytes_;
   }
   [[nodiscard]] const Pending& next(std::uint64_t fetch_id) {
     const std::uint64_t left = total_bytes_ == 0 ? kPieceBytes : total_bytes_ - asked_;
@@ -44,7 +46,7 @@ class FetchClient::Transfer {
   [[nodiscard]] const Sha256Digest& sha256() const { return wanted_.sha256; }
   [[nodiscard]] std::uint64_t awaited_id() const { return pending_.front().fetch_id; }
 
-  [[nodiscard]] bool has_pending() const { return !pending_.empty(); }
+  [[nodiscard]] std::size_t pending() const { return pending_.size(); }
   void forget_awaited() { pending_.pop_front(); }
 
   // Whether the piece is the one that was asked for.
@@ -82,7 +84,10 @@ class FetchClient::Transfer {
 
 FetchClient::FetchClient(asio::any_io_executor executor, const ConnectionOptions& options,
                          std::string model_name)
-    : options_(options), model_name_(std::move(model_name)), link_(executor, options_) {}
+    : options_(options),
+      model_name_(std::move(model_name)),
+      link_(executor, options_),
+      most_pending_(kMaxPending) {}
 
 asio::awaitable<Status> FetchClient::ensure_connected() {
   retry_after_ = {};
@@ -143,7 +148,7 @@ asio::awaitable<Status> FetchClient::fetch(const FetchWanted& wanted, const Piec
   Transfer transfer(wanted, sink);
   refused_only_ = false;
   status = co_await run(transfer);
-  if (!status.is_ok() && !refused_only_) drop();
+  if (!status.is_ok() && (!refused_only_ || retry_after_ > kMostIdle)) drop();
   co_return status;
 }
 
@@ -157,7 +162,7 @@ asio::awaitable<Status> FetchClient::run(Transfer& transfer) {
 }
 
 asio::awaitable<Status> FetchClient::ask(Transfer& transfer) {
-  while (transfer.may_ask()) {
+  while (transfer.may_ask(most_pending_)) {
     const Pending& next = transfer.next(next_fetch_id_++);
     const FrameBytes frame = make_fetch({.fetch_id = next.fetch_id,
                                          .sha256 = transfer.sha256(),
@@ -172,10 +177,15 @@ asio::awaitable<Status> FetchClient::take_piece(Transfer& transfer) {
   Incoming frame;
   if (Status status = co_await receive(frame); !status.is_ok()) co_return status;
   if (const fbs::Error* error = frame.envelope->message_as_Error()) {
+    const bool is_busy = error->code() == fbs::ErrorCode::Busy;
     const bool is_awaited = error->request_id() == transfer.awaited_id();
     Status refusal = refused(*error);
-    if (is_awaited) transfer.forget_awaited();
-    refused_only_ = is_awaited && co_await skip_pending(transfer);
+    if (is_awaited) {
+      transfer.forget_awaited();
+      refused_only_ = transfer.pending() == 0;
+      if (is_busy) refused_only_ = co_await skip_pending(transfer);
+    }
+    if (is_busy) most_pending_ = 1;
     co_return refusal;
   }
   const fbs::Piece* piece = frame.envelope->message_as_Piece();
@@ -186,32 +196,37 @@ asio::awaitable<Status> FetchClient::take_piece(Transfer& transfer) {
     co_return status;
   }
   if (Status status = co_await receive_attachment(frame); !status.is_ok()) co_return status;
+  most_pending_ = std::min(most_pending_ + 1, kMaxPending);
   co_return transfer.take(piece_);
 }
 
 // Behind a refusal the others are refused as well, or come too early to be of use. Gives whether
-// they were answered in turn: then the connection is good for more.
+// they were answered in turn, and soon: then the connection is good for more.
 asio::awaitable<bool> FetchClient::skip_pending(Transfer& transfer) {
-  while (transfer.has_pending()) {
+  const Clock::time_point latest = Clock::now() + options_.stall_timeout +
+                                   ServerLink::transfer_time(kPieceBytes * transfer.pending());
+  while (transfer.pending() > 0) {
     Incoming frame;
-    if (!(co_await receive(frame)).is_ok()) co_return false;
+    if (!(co_await receive(frame, latest)).is_ok()) co_return false;
     const fbs::Error* error = frame.envelope->message_as_Error();
     const fbs::Piece* piece = frame.envelope->message_as_Piece();
     if (error == nullptr && piece == nullptr) co_return false;
     const std::uint64_t id = error != nullptr ? error->request_id() : piece->fetch_id();
     if (id != transfer.awaited_id()) co_return false;
     if (error != nullptr) note_pause(*error);
-    if (!(co_await receive_attachment(frame)).is_ok()) co_return false;
+    if (!(co_await receive_attachment(frame, latest)).is_ok()) co_return false;
+    skipped_bytes_ += frame.attachment_bytes;
     transfer.forget_awaited();
   }
   co_return true;
 }
 
-asio::awaitable<Status> FetchClient::receive_attachment(const Incoming& frame) {
+asio::awaitable<Status> FetchClient::receive_attachment(const Incoming& frame,
+                                                        Clock::time_point latest) {
   piece_.resize(static_cast<std::size_t>(frame.attachment_bytes));
   const Clock::time_point by =
       Clock::now() + options_.stall_timeout + ServerLink::transfer_time(frame.attachment_bytes);
-  return link_.receive(piece_, by);
+  return link_.receive(piece_, std::min(by, latest));
 }
 
 asio::awaitable<void> FetchClient::close() {
@@ -222,12 +237,11 @@ asio::awaitable<Status> FetchClient::send(std::span<const std::byte> bytes) {
   return link_.send(bytes, Clock::time_point::max());
 }
 
-asio::awaitable<Status> FetchClient::receive(Incoming& frame) {
+asio::awaitable<Status> FetchClient::receive(Incoming& frame, Clock::time_point latest) {
   // For all of them: a server that asks and asks gives nothing.
-  const Clock::time_point soon = Clock::now() + options_.stall_timeout;
+  const Clock::time_point soon = std::min(Clock::now() + options_.stall_timeout, latest);
   for (;;) {
-    Status status =
-        co_await link_.receive_frame(frame, kPieceBytes, soon, Clock::time_point::max());
+    Status status = co_await link_.receive_frame(frame, kPieceBytes, soon, latest);
     if (!status.is_ok()) co_return status;
     if (const fbs::Ping* ping = frame.envelope->message_as_Ping()) {
       const FrameBytes pong = make_pong(ping->nonce());

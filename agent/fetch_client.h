@@ -63,6 +63,9 @@ class FetchClient {
   // How long the server asked to be left alone in the last call; 0: it did not.
   [[nodiscard]] std::chrono::milliseconds retry_after() const { return retry_after_; }
 
+  // Of pieces that came behind a refusal, too early to be of use.
+  [[nodiscard]] std::uint64_t skipped_bytes() const { return skipped_bytes_; }
+
  private:
   using Incoming = ServerLink::Incoming;
   struct Pending {
@@ -78,9 +81,11 @@ class FetchClient {
   asio::awaitable<Status> ask(Transfer& transfer);
   asio::awaitable<Status> take_piece(Transfer& transfer);
   asio::awaitable<Status> send(std::span<const std::byte> bytes);
-  asio::awaitable<Status> receive(Incoming& frame);
+  asio::awaitable<Status> receive(Incoming& frame,
+                                  Clock::time_point latest = Clock::time_point::max());
   asio::awaitable<bool> skip_pending(Transfer& transfer);
-  asio::awaitable<Status> receive_attachment(const Incoming& frame);
+  asio::awaitable<Status> receive_attachment(const Incoming& frame,
+                                             Clock::time_point latest = Clock::time_point::max());
   Status refused(const fbs::Error& error);
   void note_pause(const fbs::Error& error);
   void drop();
@@ -92,7 +97,9 @@ class FetchClient {
   bool told_unencrypted_ = false;  // once is enough
   // What was asked for was refused, and the rest answered in turn: the connection is good.
   bool refused_only_ = false;
+  std::size_t most_pending_;  // 1 after Busy, and one more with each piece that comes
   std::uint64_t next_fetch_id_ = 1;
+  std::uint64_t skipped_bytes_ = 0;
   std::optional<ModelIdentity> current_model_;
   std::chrono::milliseconds retry_after_{0};
   std::vector<std::byte> piece_;

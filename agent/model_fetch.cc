@@ -169,7 +169,9 @@ asio::awaitable<Status> ModelFetch::receive(Part& part, Attempts& attempts) {
                              .offset = part.writer.bytes(),
                              .total_bytes = part.total_bytes,
                              .max_total_bytes = part.max_bytes};
+    const std::uint64_t skipped_before = client_.skipped_bytes();
     Status status = co_await client_.fetch(wanted, sink);
+    progress_.received_bytes += client_.skipped_bytes() - skipped_before;
     if (!part.own.is_ok()) co_return part.own;
     if (status.is_ok()) continue;
     if (!may_pass(status) || !attempts.take()) co_return status;

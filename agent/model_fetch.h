@@ -21,7 +21,7 @@ namespace cleave::agent {
 struct FetchProgress {
   std::uint64_t bytes = 0;           // of the parts that were asked for, held so far
   std::uint64_t total_bytes = 0;     // of them all
-  std::uint64_t received_bytes = 0;  // came over the link in this process, refused ones as well
+  std::uint64_t received_bytes = 0;  // came over the link in this process, unused ones as well
   std::uint64_t resumed_bytes = 0;   // were there from an earlier attempt
   std::uint64_t retries = 0;         // what was asked for again, as link or server failed
   std::uint64_t spoiled = 0;         // parts that came with another SHA-256

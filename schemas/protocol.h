@@ -23,7 +23,7 @@ inline constexpr std::uint64_t kFeatureFetch = 1U << 4;  // Fetch, Piece, Welcom
 // Welcome.profile may be of version 4: with what the codecs of boundary tensors take to decode.
 inline constexpr std::uint64_t kFeatureCodecTimes = 1U << 5;
 inline constexpr std::uint64_t kFeatureJpegModelSize = 1U << 6;  // codec JpegModelSize
-// Those above.
+// All of them. A server has each, and a golden frame shows each.
 inline constexpr std::uint64_t kKnownFeatures =
     kFeatureHeartbeat | kFeatureCancel | kFeatureResend | kFeatureBoundaryCodecs | kFeatureFetch |
     kFeatureCodecTimes | kFeatureJpegModelSize;

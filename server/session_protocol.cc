@@ -98,7 +98,7 @@ SessionProtocol::Step SessionProtocol::greet(const fbs::Hello& hello) {
   if (!why.empty()) return refuse(fbs::ErrorCode::UnknownModel, std::move(why));
   if (ending_) return refuse(fbs::ErrorCode::ShuttingDown, "the server is shutting down");
   version_ = *version;
-  features_ = hello.features() & kServerFeatures;
+  features_ = hello.features() & kKnownFeatures;
   state_ = State::kOpen;
   return {.action = Action::kWelcome};
 }

@@ -19,9 +19,6 @@
 
 namespace cleave::server {
 
-// What this server can do; an agent is offered those of them that it can do too.
-inline constexpr std::uint64_t kServerFeatures = kKnownFeatures;
-
 class SessionProtocol {
  public:
   enum class State {

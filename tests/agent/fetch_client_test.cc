@@ -150,7 +150,7 @@ TEST_CASE("told to wait, it goes on with the same connection where it was") {
   constexpr std::size_t kPieces = 40;
   constexpr std::size_t kPieceBytes = 64 << 10;
   constexpr std::size_t kBytes = kPieces * kPieceBytes - 1;
-  std::size_t fetches = 0;
+  std::size_t fetches = 0, sent = 0;
   const ScriptedServer server([&](ScriptedPeer& peer, int) {
     if (peer.receive() == nullptr || !peer.send(welcome())) return;
     while (const fbs::Envelope* message = peer.receive()) {
@@ -163,6 +163,7 @@ TEST_CASE("told to wait, it goes on with the same connection where it was") {
       FrameBytes frame = piece(asked->fetch_id(), kBytes, asked->bytes());
       std::fill(frame.end() - asked->bytes(), frame.end(),
                 static_cast<std::byte>(asked->offset() / kPieceBytes));
+      sent += asked->bytes();
       peer.send(frame);
     }
   });
@@ -195,20 +196,30 @@ TEST_CASE("told to wait, it goes on with the same connection where it was") {
     CHECK(got[i] == static_cast<std::byte>(i / kPieceBytes));
   }
   CHECK(refusals >= kPieces / 5);
+  CHECK(client.skipped_bytes() > 0);
+  CHECK(got.size() + client.skipped_bytes() == sent);
   CHECK(server.connections() == 1);
 }
 
-TEST_CASE("a server that answers another fetch than the next behind a refusal is left") {
-  const ScriptedServer server([&](ScriptedPeer& peer, int) {
+TEST_CASE("a server that is busy for long, or answers out of turn, is left") {
+  std::uint32_t busy_ms = 1;
+  SUBCASE("in turn, but for longer than servers keep silent connections") { busy_ms = 30'000; }
+  SUBCASE("another fetch than the next behind the refusal") {}
+  const bool in_turn = busy_ms > 1;
+  // Asked for 16 pieces, and of the second connection for one.
+  const ScriptedServer server([&](ScriptedPeer& peer, int number) {
     if (peer.receive() == nullptr || !peer.send(welcome())) return;
+    const std::uint64_t more = number == 0 ? 15 : 0;
     std::uint64_t last = 0;
-    for (int i = 0; i < 16; ++i) {
+    for (std::uint64_t i = 0; i <= more; ++i) {
       const fbs::Envelope* message = peer.receive();
       if (message == nullptr || message->message_as_Fetch() == nullptr) return;
       last = message->message_as_Fetch()->fetch_id();
     }
-    peer.send(make_error(last - 15, fbs::ErrorCode::Busy, "too much", 1));
-    peer.send(piece(last, 1 << 20, 64 << 10));
+    peer.send(make_error(last - more, fbs::ErrorCode::Busy, "too much", busy_ms));
+    for (std::uint64_t i = in_turn ? more : std::min<std::uint64_t>(more, 1); i > 0; --i) {
+      peer.send(piece(last - i + 1, 1 << 20, 64 << 10));
+    }
     (void)peer.receive();
   });
   boost::asio::io_context io;
@@ -219,6 +230,7 @@ TEST_CASE("a server that answers another fetch than the next behind a refusal is
           {.sha256 = kWanted, .total_bytes = 1 << 20, .max_total_bytes = 1 << 20},
           [](std::uint64_t, std::span<const std::byte>) { return Status::ok(); });
       CHECK(status.code() == StatusCode::kResourceExhausted);
+      CHECK(client.retry_after() == std::chrono::milliseconds(busy_ms));
     }
     co_await client.close();
   };

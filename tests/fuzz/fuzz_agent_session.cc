@@ -28,11 +28,10 @@ constexpr std::chrono::milliseconds kShort{5};
 constexpr std::chrono::seconds kLong{60};
 // Nothing below waits for a silent server longer than some of the short times.
 constexpr std::chrono::seconds kEnd{8};
-constexpr std::uint64_t kOfferedFeatures = kFeatureBoundaryCodecs | kFeatureCodecTimes |
-                                           kFeatureResend | kFeatureCancel | kFeatureHeartbeat |
-                                           kFeatureJpegModelSize;
+constexpr std::uint64_t kOfferedFeatures = kKnownFeatures & ~kFeatureFetch;
 constexpr std::uint64_t kMostFetched = 1000;
 constexpr std::uint64_t kKnownTotal = 300;
+constexpr std::uint64_t kManyPieces = 1 << 20;  // for which the agent asks at once
 
 void require_server_error(const Status& status) {
   switch (status.code()) {
@@ -148,6 +147,9 @@ class Session {
       wanted.offset = 10;
       wanted.total_bytes = kKnownTotal;
       co_await take(client, wanted);
+      wanted.total_bytes = wanted.max_total_bytes = kManyPieces;
+      co_await take(client, wanted);
+      co_await take(client, wanted);
     } else {
       require_server_error(status);
     }
@@ -193,7 +195,7 @@ class Session {
       fuzz::require(whole == 0 || total_bytes == whole, "a whole has one length");
       fuzz::require(wanted.total_bytes == 0 || total_bytes == wanted.total_bytes,
                     "a whole has the length that is known");
-      fuzz::require(total_bytes <= kMostFetched, "a whole is within its bound");
+      fuzz::require(total_bytes <= wanted.max_total_bytes, "a whole is within its bound");
       whole = total_bytes;
       taken += bytes.size();
       fuzz::require(taken <= whole, "no more comes than there is");

@@ -148,7 +148,7 @@ class Peer {
                       protocol_.version() >= kLowestProtocolVersion &&
                       protocol_.version() <= kProtocolVersion,
                   "both speak the version agreed on");
-    fuzz::require((protocol_.features() & ~(hello.features() & server::kServerFeatures)) == 0,
+    fuzz::require((protocol_.features() & ~(hello.features() & kKnownFeatures)) == 0,
                   "both have the features agreed on");
   }
 

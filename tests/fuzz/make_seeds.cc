@@ -302,8 +302,9 @@ void write_sessions(const std::filesystem::path& tests) {
 // What a server says, in two parts: at once, and when the agent's first question has ended.
 void write_agent_sessions(const std::filesystem::path& tests) {
   Folder seeds(tests / "fuzz/corpus/fuzz_agent_session");
-  using Frames = std::initializer_list<Bytes>;
-  const auto write = [&](const char* name, std::uint8_t flags, Frames first, Frames rest) {
+  using Frames = std::vector<Bytes>;
+  const auto write = [&](const char* name, std::uint8_t flags, const Frames& first,
+                         const Frames& rest) {
     Bytes stream;
     for (const Bytes& frame : first) stream.insert(stream.end(), frame.begin(), frame.end());
     const std::size_t first_bytes = stream.size();
@@ -358,6 +359,14 @@ void write_agent_sessions(const std::filesystem::path& tests) {
         {gives_models, make_error(1, fbs::ErrorCode::NotFound, "not held")}, {piece(2, 10)});
   write("wrong_piece", fuzz::kAgentFetches, {gives_models, piece(1, 1)},
         {gives_models, piece(2, 10)});
+  // Of the third question 16 are under way: Busy, and behind it pieces and more of that.
+  Frames busy_in_turn{piece(2, 10)};
+  for (std::uint64_t id = 3; id < 19; ++id) {
+    const bool is_piece = id % 4 == 0;
+    busy_in_turn.push_back(is_piece ? piece(id, 290) : busy(id));
+  }
+  busy_in_turn.push_back(busy(19));
+  write("busy_in_turn", fuzz::kAgentFetches, {gives_models, piece(1, 0)}, busy_in_turn);
   write("no_models", fuzz::kAgentFetches, {plain}, {gives_models});
 }
 
