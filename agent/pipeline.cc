@@ -277,11 +277,13 @@ asio::awaitable<Status> Pipeline::compute_head(Work& work) {
   work.server_takes_file = server_takes_file(work);
   work.release_tail = std::exchange(answered_, false);
   Status status;
+  ++heads_given_;
   const auto begun = co_await take_turn(compute_, work, [&] {
     ++head_edges_;
     status = run_head(work);
     ++head_edges_;
   });
+  ++heads_done_;
   last_head_ns_ = ns_between(begun, Clock::now());
   if (work.has_pixels && std::exchange(work.decode_bytes, 0) > 0) one_done_.set();
   const bool encodes = work.may_encode && (uses_codec(work) || is_model_jpeg(work.wanted_codec));
@@ -289,14 +291,18 @@ asio::awaitable<Status> Pipeline::compute_head(Work& work) {
   co_return status;
 }
 
+// Beside a head is what ran at the same time, or was done before one that was given earlier: on a
+// busy processor the compute thread may not have come to that yet.
 asio::awaitable<Status> Pipeline::encode_crossing(Work& work) {
   Status status;
   bool is_beside = false;
+  const std::uint64_t heads_before = heads_given_;
   co_await take_turn(encoding_, work, [&] {
     const std::uint64_t edges = head_edges_;
     status = encode(work);
     is_beside = edges % 2 == 1 || head_edges_ != edges;
   });
+  is_beside = is_beside || heads_done_ < heads_before;
   if (is_beside && work.encoded_bytes > 0) ++counters_.encoded_beside;
   co_return status;
 }

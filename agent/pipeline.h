@@ -77,7 +77,7 @@ struct PipelineCounters {
   std::uint64_t in_time = 0;        // of fallbacks, begun when their time would soon have been over
   std::uint64_t planned_alone = 0;  // pictures not to be sent: no server, or none in time
   std::uint64_t most_in_work = 0;
-  std::uint64_t encoded_beside = 0;  // pictures encoded while another's head was computed
+  std::uint64_t encoded_beside = 0;  // pictures encoded without waiting for the next head
 };
 
 struct PipelineCounter {
@@ -268,6 +268,8 @@ class Pipeline {
   std::uint64_t answered_handshake_ = 0;  // of the last answer
   bool answered_ = false;                 // since a head was last computed
   std::uint64_t last_head_ns_ = 0;        // the last one took, with all around it
+  std::uint64_t heads_given_ = 0;         // to the compute thread, in order
+  std::uint64_t heads_done_ = 0;          // of them
   RequestIds request_ids_;
   PipelineCounters counters_;
   Turns front_;
