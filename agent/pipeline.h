@@ -77,7 +77,7 @@ struct PipelineCounters {
   std::uint64_t in_time = 0;        // of fallbacks, begun when their time would soon have been over
   std::uint64_t planned_alone = 0;  // pictures not to be sent: no server, or none in time
   std::uint64_t most_in_work = 0;
-  std::uint64_t encoded_beside = 0;  // pictures encoded without waiting for the next head
+  std::uint64_t encoded_beside = 0;  // pictures encoded beside another's head, not behind it
 };
 
 struct PipelineCounter {

@@ -172,7 +172,7 @@ TEST_CASE("an agent that is killed while it fills the cache leaves nothing that 
   const AgentRun expected = run_agent(
       {"run", "--model", model, "--split", "all", "--no-cache", "--json", "--scores", picture});
   REQUIRE_MESSAGE(expected.exit_code == 0, expected.err);
-  // Instrumented, each takes a quarter of a minute.
+  // Instrumented, each takes 4 s, and the agent longer to begin.
   const std::vector<int> delays_ms =
       kSanitized ? std::vector{200, 600, 1500}
                  : std::vector{20, 40, 60, 80, 100, 130, 160, 200, 260, 330};
