@@ -309,13 +309,16 @@ asio::awaitable<Status> Pipeline::encode_crossing(Work& work) {
 
 // Gives when it began: until then the picture waited.
 asio::awaitable<Clock::time_point> Pipeline::take_turn(ComputeThread& thread, Work& work,
-                                                       std::function<void()> job) {
+                                                       std::function<void()> job,
+                                                       ComputeThread::Urgency urgency) {
   const auto given = Clock::now();
   auto begun = given;
-  co_await thread.run([&] {
-    begun = Clock::now();
-    job();
-  });
+  co_await thread.run(
+      [&] {
+        begun = Clock::now();
+        job();
+      },
+      urgency);
   work.record.waited_ns += ns_between(given, begun);
   co_return begun;
 }

@@ -191,8 +191,9 @@ class Pipeline {
 
   asio::awaitable<Status> compute_head(Work& work);
   asio::awaitable<Status> encode_crossing(Work& work);
-  asio::awaitable<Clock::time_point> take_turn(ComputeThread& thread, Work& work,
-                                               std::function<void()> job);
+  asio::awaitable<Clock::time_point> take_turn(
+      ComputeThread& thread, Work& work, std::function<void()> job,
+      ComputeThread::Urgency urgency = ComputeThread::Urgency::kInTurn);
 
   // The compute thread's.
   Status run_head(Work& work);

@@ -244,7 +244,6 @@ void Pipeline::take_answer(Work& work, ServerAnswer& answer) {
 }
 
 asio::awaitable<Status> Pipeline::finish_locally(Work& work, Status why) {
-  const auto start = Clock::now();
   if (!holds_all_) {
     co_return Status(StatusCode::kUnavailable,
                      why.message() + "; the weights of the rest are not on this device");
@@ -260,15 +259,9 @@ asio::awaitable<Status> Pipeline::finish_locally(Work& work, Status why) {
         why.message() + "; the whole network does not fit the RAM cap, so it was not run here");
   }
   note_room(work);
-  auto begun = start;
   Status status;
-  co_await compute_.run(
-      [&] {
-        begun = Clock::now();
-        status = run_tail(work);
-      },
-      ComputeThread::Urgency::kFirst);
-  work.record.waited_ns += ns_between(start, begun);
+  const auto begun = co_await take_turn(
+      compute_, work, [&] { status = run_tail(work); }, ComputeThread::Urgency::kFirst);
   if (!status.is_ok()) co_return status;
   ++counters_.fallbacks;
   log_picture(LogLevel::kInfo, "fell_back", work, why.message());
