@@ -205,8 +205,9 @@ void add_update_options(CLI::App& command, CommandOptions& options) {
       .add_flag("--rollback", options.roll_back,
                 "Go back to the version before, and refuse this one from now on")
       ->excludes(server);
-  command.add_flag("--retry-refused", options.retry_refused,
-                   "Try a version again whose self-test failed");
+  command.add_flag(
+      "--retry-refused", options.retry_refused,
+      "Try a version again whose self-test failed, or was begun twice and never ended");
   command
       .add_option("--storage", options.caps.storage,
                   "Most bytes that the folder may take, both versions counted (default: what is "

@@ -159,7 +159,9 @@ asio::awaitable<Status> try_model(Update& update, std::shared_ptr<const ModelFil
   if (model->header().self_test() == nullptr) {
     co_return refuse(update, identity, "it has no self-test (cleave-import import --self-test)");
   }
-  if (!update.state.trial || update.state.trial->identity != identity) {
+  // Whoever asks for a refused version again asks for one that would be refused as well.
+  if (!update.state.trial || update.state.trial->identity != identity ||
+      update.options.retry_refused) {
     update.state.trial = {.identity = identity, .starts = 0};
   }
   if (update.state.trial->starts >= kMostTrials) {

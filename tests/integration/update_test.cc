@@ -115,6 +115,16 @@ struct TwoReleases : Releases {
   RunningServer before{{first}};
   RunningServer server{{first, second}};  // the last of a name is current
 
+  // As a device leaves the folder that died in the second release's self-test.
+  void leave_trial(std::uint32_t starts) const {
+    auto state = read_model_folder_state(folder);
+    REQUIRE_MESSAGE(state.is_ok(), state.status().message());
+    const auto file = ModelFile::open(second);
+    REQUIRE(file.is_ok());
+    state->trial = {.identity = (*file)->identity(), .starts = starts};
+    REQUIRE(write_model_folder_state(folder, *state).is_ok());
+  }
+
   [[nodiscard]] AgentRun update(const std::vector<std::string>& more = {}) const {
     return run_agent(update_words(server, more));
   }
@@ -265,25 +275,31 @@ TEST_CASE("under a cap that holds two versions one update follows another") {
 TEST_CASE("a self-test that was begun twice and never ended is not begun a third time") {
   const TwoReleases releases;
   releases.fetch(releases.before);
-  // As a device leaves it that died in the test.
-  const auto leave_trial = [&](std::uint32_t starts) {
-    auto state = read_model_folder_state(releases.folder);
-    REQUIRE_MESSAGE(state.is_ok(), state.status().message());
-    const auto file = ModelFile::open(releases.second);
-    REQUIRE(file.is_ok());
-    state->trial = {.identity = (*file)->identity(), .starts = starts};
-    REQUIRE(write_model_folder_state(releases.folder, *state).is_ok());
-  };
-  leave_trial(2);
+  releases.leave_trial(2);
   const AgentRun refused = releases.update();
   CHECK(refused.exit_code == code(ExitCode::kSelfTestFailed));
   CHECK(refused.records.at(0).at("outcome") == "refused");
   CHECK(refused.err.find("begun before and never ended") != std::string::npos);
   releases.check_holds(releases.first);
-  // It stays refused, until somebody says otherwise: then it is as if it had never been tried.
+  // It stays refused.
   CHECK(releases.update().exit_code == code(ExitCode::kSelfTestFailed));
-  leave_trial(1);
-  const AgentRun taken = releases.update({"--retry-refused"});
+}
+
+TEST_CASE("a self-test that never ended is begun again") {
+  const TwoReleases releases;
+  releases.fetch(releases.before);
+  std::vector<std::string> words;
+  SUBCASE("after one start") { releases.leave_trial(1); }
+  SUBCASE("after two starts, where somebody says so") {
+    releases.leave_trial(2);
+    words = {"--retry-refused"};
+  }
+  SUBCASE("after two starts and a refusal, where somebody says so") {
+    releases.leave_trial(2);
+    CHECK(releases.update().exit_code == code(ExitCode::kSelfTestFailed));
+    words = {"--retry-refused"};
+  }
+  const AgentRun taken = releases.update(words);
   CHECK_MESSAGE(taken.exit_code == 0, taken.err);
   CHECK(identity_of(releases.folder) == identity_of(releases.second));
   const auto state = read_model_folder_state(releases.folder);
