@@ -21,10 +21,23 @@ Status spoilt(const char* what) { return {StatusCode::kCorrupt, what}; }
 struct CodedTensor {
   CodedTensor(const BoundaryTensor& tensor, const CodedTensorTable& table)
       : values(tensor, table),
-        coder(table, coded_shape(tensor, table).width, coded_shape(tensor, table).channels) {}
+        coder(table, coded_shape(tensor, table).width, coded_shape(tensor, table).channels),
+        places(table.bit_weight > 0 ? values.elements() / values.rows() : 0) {}
+
+  void encode_row(std::span<const std::byte> from, std::size_t y, RangeEncoder& encoder) {
+    const std::span<std::int8_t> levels = coder.next_row();
+    if (places.empty()) {
+      values.quantize_row(from, y, levels);
+      coder.encode_row(encoder);
+    } else {
+      values.place_row(from, y, places);
+      coder.choose_and_encode_row(places, encoder);
+    }
+  }
 
   CodedValues values;
   LevelCoder coder;
+  std::vector<std::int16_t> places;  // of a row, where levels are chosen
 };
 
 class CodedCodec final : public BoundaryCodec {
@@ -42,7 +55,8 @@ class CodedCodec final : public BoundaryCodec {
   [[nodiscard]] std::size_t held_bytes() const override {
     std::size_t bytes = 0;
     for (const CodedTensor& tensor : tensors_) {
-      bytes += sizeof(tensor) + tensor.values.held_bytes() + tensor.coder.held_bytes();
+      bytes += sizeof(tensor) + tensor.values.held_bytes() + tensor.coder.held_bytes() +
+               2 * tensor.places.size();
     }
     return bytes;
   }
@@ -89,12 +103,11 @@ std::size_t CodedCodec::encode_coded(std::span<const std::span<const std::byte>>
   RangeEncoder encoder(out.subspan(kHeadBytes, elements_ - kHeadBytes));
   std::uint32_t sum = 0;
   for (std::size_t i = 0; i < tensors_.size(); ++i) {
-    auto& [values, coder] = tensors_[i];
-    coder.start();
-    for (std::size_t y = 0; y < values.rows() && !encoder.is_full(); ++y) {
-      values.quantize_row(tensors[i], y, coder.next_row());
-      coder.encode_row(encoder);
-      sum = 31 * sum + coder.row_sum();
+    CodedTensor& tensor = tensors_[i];
+    tensor.coder.start();
+    for (std::size_t y = 0; y < tensor.values.rows() && !encoder.is_full(); ++y) {
+      tensor.encode_row(tensors[i], y, encoder);
+      sum = 31 * sum + tensor.coder.row_sum();
     }
   }
   const std::size_t length = encoder.finish();
@@ -109,7 +122,7 @@ Status CodedCodec::decode_coded(std::span<const std::byte> bytes,
   RangeDecoder decoder(bytes.subspan(kHeadBytes));
   std::uint32_t sum = 0;
   for (std::size_t i = 0; i < tensors_.size(); ++i) {
-    auto& [values, coder] = tensors_[i];
+    auto& [values, coder, places] = tensors_[i];
     coder.start();
     for (std::size_t y = 0; y < values.rows(); ++y) {
       const std::span<const std::int8_t> levels = coder.next_row();

@@ -12,6 +12,7 @@ namespace cleave::codec {
 namespace {
 
 constexpr std::int32_t kMostLevelBits = 0x42FE0000;  // 127.0F
+constexpr std::int32_t kMostPlaceBits = 0x46FE0000;  // 256 times that
 
 std::uint8_t bits_of(int level) { return static_cast<std::uint8_t>(level); }
 
@@ -38,6 +39,7 @@ CodedQuantizer::CodedQuantizer(const CodedTensorTable& table, const BoundaryTens
     std::array<std::byte, 4> bytes{};
     std::memcpy(bytes.data(), &value, 4);
     quantize_f32(bytes, std::span(level_of_int8_).subspan(bits_of(q), 1));
+    place_f32(bytes, std::span(place_of_int8_).subspan(bits_of(q), 1));
   }
 }
 
@@ -58,6 +60,25 @@ void CodedQuantizer::quantize_int8(std::span<const std::byte> values,
                                    std::span<std::int8_t> levels) const {
   for (std::size_t i = 0; i < levels.size(); ++i) {
     levels[i] = level_of_int8_[std::to_integer<std::uint8_t>(values[i])];
+  }
+}
+
+void CodedQuantizer::place_f32(std::span<const std::byte> values,
+                               std::span<std::int16_t> places) const {
+  const std::byte* from = values.data();
+  std::int16_t* to = places.data();
+  const float per_place = 256 * per_step_;
+  const std::int32_t sign_mask = sign_mask_;
+  for (std::size_t i = 0; i < places.size(); ++i) {
+    const SignedSteps place = steps_of(from + 4 * i, per_place, 0.0F, kMostPlaceBits);
+    to[i] = static_cast<std::int16_t>(place.value() & (sign_mask | ~place.sign));
+  }
+}
+
+void CodedQuantizer::place_int8(std::span<const std::byte> values,
+                                std::span<std::int16_t> places) const {
+  for (std::size_t i = 0; i < places.size(); ++i) {
+    places[i] = place_of_int8_[std::to_integer<std::uint8_t>(values[i])];
   }
 }
 

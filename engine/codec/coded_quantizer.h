@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Values to levels and back for codec Coded. Encoding takes one multiplication, one addition and
-// one truncation of IEEE 754 for each value, never fused; every value that decoding may give was
-// computed once, exactly. So levels and values are the same on every architecture.
+// Values to levels and back for codec Coded. Encoding takes one multiplication, at most one
+// addition and one truncation of IEEE 754 for each value, never fused; every value that decoding
+// may give was computed once, exactly. So levels and values are the same on every architecture.
 #pragma once
 
 #include <array>
@@ -27,7 +27,13 @@ class CodedQuantizer {
     is_f32_ ? quantize_f32(values, levels) : quantize_int8(values, levels);
   }
 
-  // The reverse: of any levels.
+  // Where the values stand, in 1/256 step and cut off at kMostPlace: what levels are chosen by.
+  // REQUIRES: as for quantize().
+  void place(std::span<const std::byte> values, std::span<std::int16_t> places) const {
+    is_f32_ ? place_f32(values, places) : place_int8(values, places);
+  }
+
+  // The reverse of quantize(): of any levels.
   void restore(std::span<const std::int8_t> levels, std::span<std::byte> values) const {
     is_f32_ ? restore_f32(levels, values) : restore_int8(levels, values);
   }
@@ -35,6 +41,8 @@ class CodedQuantizer {
  private:
   void quantize_f32(std::span<const std::byte> values, std::span<std::int8_t> levels) const;
   void quantize_int8(std::span<const std::byte> values, std::span<std::int8_t> levels) const;
+  void place_f32(std::span<const std::byte> values, std::span<std::int16_t> places) const;
+  void place_int8(std::span<const std::byte> values, std::span<std::int16_t> places) const;
   void restore_f32(std::span<const std::int8_t> levels, std::span<std::byte> values) const;
   void restore_int8(std::span<const std::int8_t> levels, std::span<std::byte> values) const;
 
@@ -46,6 +54,7 @@ class CodedQuantizer {
   std::array<float, 256> value_of_level_{};
   std::array<std::byte, 256> int8_of_level_{};
   std::array<std::int8_t, 256> level_of_int8_{};
+  std::array<std::int16_t, 256> place_of_int8_{};
 };
 
 }  // namespace cleave::codec

@@ -37,6 +37,9 @@ inline SignedSteps steps_of(const std::byte* value, float per_step, float roundi
   return {static_cast<std::int32_t>(bounded + rounding), bits >> 31};
 }
 
+// The largest magnitude that is placed, in 1/256 step: within 16 bits.
+inline constexpr std::int32_t kMostPlace = 256 * kMostLevel;
+
 // Of a level of that magnitude, in 1/256 step: 256 magnitude + centroid - rounding; in the middle
 // of its interval where there is no centroid.
 inline std::int32_t place_of(const CodedTensorTable& table, int magnitude) {

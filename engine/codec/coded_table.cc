@@ -10,7 +10,8 @@
 namespace cleave::codec {
 namespace {
 
-constexpr std::uint8_t kVersion = 2;  // 1 knew no transforms
+constexpr std::uint8_t kVersion = 3;
+constexpr std::uint8_t kVersionWithoutWeights = 2;  // 1 knew no transforms
 
 // Bits of a tensor's form beside the number of classes.
 constexpr std::uint8_t kSigned = 0x80;
@@ -113,10 +114,12 @@ Result<CodedTransformTable> read_transform(Reader& reader, const BoundaryTensor&
   return table;
 }
 
-Result<CodedTensorTable> read_tensor(Reader& reader, const BoundaryTensor& tensor) {
+Result<CodedTensorTable> read_tensor(Reader& reader, const BoundaryTensor& tensor,
+                                     std::uint8_t version) {
   CodedTensorTable table;
   table.step = reader.number<std::uint16_t>();
   table.rounding = reader.number<std::uint8_t>();
+  if (version != kVersionWithoutWeights) table.bit_weight = reader.number<std::uint8_t>();
   const auto form = reader.number<std::uint8_t>();
   table.has_sign = (form & kSigned) != 0;
   table.channel_classes = form & kClasses;
@@ -159,6 +162,7 @@ void append_numbers(std::vector<std::uint8_t>& bytes, std::span<const T> more) {
 void append_tensor(std::vector<std::uint8_t>& bytes, const CodedTensorTable& table) {
   append_number(bytes, table.step);
   bytes.push_back(table.rounding);
+  bytes.push_back(table.bit_weight);
   bytes.push_back(static_cast<std::uint8_t>(table.channel_classes | (table.has_sign ? kSigned : 0) |
                                             (table.transform ? kTransformed : 0)));
   append(bytes, table.centroids);
@@ -179,7 +183,9 @@ Result<std::vector<CodedQuality>> read_coded_table(std::span<const std::uint8_t>
   Reader reader{std::as_bytes(data)};
   const auto version = reader.number<std::uint8_t>();
   const auto count = reader.number<std::uint8_t>();
-  if (!reader.good || version != kVersion) return corrupt("not a coded table of version 2");
+  if (!reader.good || version < kVersionWithoutWeights || version > kVersion) {
+    return corrupt("not a coded table of version 2 or 3");
+  }
   if (count < 1 || count > kMaxQualities) return corrupt("not 1 to 8 levels of quality");
   std::vector<CodedQuality> qualities(count);
   for (CodedQuality& quality : qualities) {
@@ -188,7 +194,7 @@ Result<std::vector<CodedQuality>> read_coded_table(std::span<const std::uint8_t>
       return corrupt("more pictures differ than were compared");
     }
     for (const BoundaryTensor& tensor : boundary) {
-      CLEAVE_ASSIGN_OR_RETURN(CodedTensorTable table, read_tensor(reader, tensor));
+      CLEAVE_ASSIGN_OR_RETURN(CodedTensorTable table, read_tensor(reader, tensor, version));
       quality.tensors.push_back(std::move(table));
     }
   }

@@ -58,6 +58,9 @@ struct CodedTensorTable {
   std::uint16_t step = 0;
   // |level| = floor(|value| / step + rounding / 256): below 128 zero's interval is the widest.
   std::uint8_t rounding = 128;
+  // Of levels that are chosen instead: what a bit counts for, in 1/256 of a squared step
+  // (level_coder.h). 0: none is.
+  std::uint8_t bit_weight = 0;
   bool has_sign = false;  // else negative values become 0
   // Where in its interval the value of magnitude i + 1 stands, in 1/256 of a step.
   std::array<std::uint8_t, kCentroids> centroids{};

@@ -141,6 +141,20 @@ void CodedTransform::quantize_block(std::span<std::int8_t> levels) const {
   }
 }
 
+void CodedTransform::place_block(std::span<std::int16_t> places) const {
+  const std::int32_t* from = block_.data();
+  const float* per_step = per_step_.data();
+  std::int16_t* to = places.data();
+  for (std::size_t i = 0; i < places.size(); ++i) {
+    const std::int32_t sign = from[i] >> 31;
+    const std::int32_t magnitude = (from[i] ^ sign) - sign;
+    const auto exact =
+        static_cast<std::int32_t>(static_cast<float>(magnitude) * (256 * per_step[i]));
+    const std::int32_t place = std::min(exact, kMostPlace);
+    to[i] = static_cast<std::int16_t>((place ^ sign) - sign);
+  }
+}
+
 void CodedTransform::restore_block(std::span<const std::int8_t> levels) {
   constexpr int kShift = kStepBits + kPlaceBits;
   for (std::size_t i = 0; i < levels.size(); ++i) {
@@ -155,6 +169,15 @@ void CodedTransform::quantize(std::span<const std::byte> values, std::span<std::
     gather_block(block);
     sums_and_differences(block_, channels_);
     quantize_block(levels.subspan(block * block_.size(), block_.size()));
+  }
+}
+
+void CodedTransform::place(std::span<const std::byte> values, std::span<std::int16_t> places) {
+  turn_row(values);
+  for (std::size_t block = 0; block < width_ / side_; ++block) {
+    gather_block(block);
+    sums_and_differences(block_, channels_);
+    place_block(places.subspan(block * block_.size(), block_.size()));
   }
 }
 

@@ -28,7 +28,11 @@ class CodedTransform {
   // channels], -127..127. NaN counts as 0. REQUIRES: spans of these lengths.
   void quantize(std::span<const std::byte> values, std::span<std::int8_t> levels);
 
-  // The reverse: of any levels.
+  // Where what quantize() gives levels to stands, as CodedQuantizer::place() has it.
+  // REQUIRES: as many as levels.
+  void place(std::span<const std::byte> values, std::span<std::int16_t> places);
+
+  // The reverse of quantize(): of any levels.
   void restore(std::span<const std::int8_t> levels, std::span<std::byte> values);
 
   // The integers that quantize() gives levels to, before it does: for calibration.
@@ -42,6 +46,7 @@ class CodedTransform {
   void gather_block(std::size_t block);
   void scatter_block(std::size_t block);
   void quantize_block(std::span<std::int8_t> levels) const;
+  void place_block(std::span<std::int16_t> places) const;
   void restore_block(std::span<const std::int8_t> levels);
 
   std::size_t channels_, width_, side_;

@@ -26,6 +26,12 @@ void CodedValues::quantize_row(std::span<const std::byte> values, std::size_t y,
   transform_ ? transform_->quantize(row, levels) : quantizer_.quantize(row, levels);
 }
 
+void CodedValues::place_row(std::span<const std::byte> values, std::size_t y,
+                            std::span<std::int16_t> places) {
+  const auto row = values.subspan(y * row_bytes_, row_bytes_);
+  transform_ ? transform_->place(row, places) : quantizer_.place(row, places);
+}
+
 void CodedValues::restore_row(std::span<const std::int8_t> levels, std::size_t y,
                               std::span<std::byte> values) {
   const auto row = values.subspan(y * row_bytes_, row_bytes_);

@@ -33,6 +33,8 @@ class CodedValues {
   // Row `y` of a tensor's values as levels, and back. REQUIRES: all values, the levels of a row.
   void quantize_row(std::span<const std::byte> values, std::size_t y,
                     std::span<std::int8_t> levels);
+  // Or as where they stand, in 1/256 step (CodedQuantizer::place()).
+  void place_row(std::span<const std::byte> values, std::size_t y, std::span<std::int16_t> places);
   void restore_row(std::span<const std::int8_t> levels, std::size_t y, std::span<std::byte> values);
 
   // All rows. REQUIRES: as many levels as elements().

@@ -3,6 +3,10 @@
 
 #include <algorithm>
 #include <bit>
+#include <cstdlib>
+
+#include "engine/codec/bit_costs.h"
+#include "engine/codec/coded_steps.h"
 
 namespace cleave::codec {
 namespace {
@@ -35,7 +39,15 @@ unsigned decode_escape(RangeDecoder& decoder) {
 }  // namespace
 
 LevelCoder::LevelCoder(const CodedTensorTable& table, std::size_t width, std::size_t channels)
-    : has_sign_(table.has_sign), channels_(channels), row_(width * channels), classes_(channels) {
+    : has_sign_(table.has_sign),
+      bit_weight_(table.bit_weight),
+      rounding_(table.rounding),
+      channels_(channels),
+      row_(width * channels),
+      classes_(channels) {
+  for (int magnitude = 0; magnitude < kFirstEscape; ++magnitude) {
+    place_of_magnitude_[static_cast<std::size_t>(magnitude)] = place_of(table, magnitude);
+  }
   for (const std::uint8_t channel_class : table.channel_class) {
     first_context_.push_back(static_cast<std::uint16_t>(channel_class * kNeighbourClasses));
   }
@@ -98,6 +110,32 @@ inline void LevelCoder::encode_level(RangeEncoder& encoder, Context& context, in
   encode_escape(encoder, static_cast<unsigned>(magnitude - kFirstEscape + 1));
 }
 
+// What a magnitude costs more than the one below it: the questions that tell them apart.
+template <bool kHasSign>
+inline int LevelCoder::choose_level(const Context& context, int place) const {
+  const std::int32_t value = std::abs(place);
+  int magnitude = std::min((value + 128) >> 8, kMostLevel);
+  if (magnitude >= kFirstEscape) {
+    magnitude = std::min((value + rounding_) >> 8, kMostLevel);
+    return place < 0 ? -magnitude : magnitude;
+  }
+  for (; magnitude > 0; --magnitude) {
+    const auto m = static_cast<std::size_t>(magnitude);
+    std::int32_t bits = 0;
+    if (m > 1) {
+      bits = bit_cost(context.is_more[m - 2], true) - bit_cost(context.is_more[m - 2], false);
+    } else {
+      bits = bit_cost(context.is_zero, false) - bit_cost(context.is_zero, true);
+      if constexpr (kHasSign) bits += bit_cost(context.is_negative, place < 0);
+    }
+    bits += bit_cost(context.is_more[m - 1], false);
+    const std::int32_t here = place_of_magnitude_[m], below = place_of_magnitude_[m - 1];
+    const std::int32_t error = (2 * value - here - below) * (here - below);
+    if (error >= bit_weight_ * bits) break;
+  }
+  return place < 0 ? -magnitude : magnitude;
+}
+
 template <bool kHasSign>
 inline int LevelCoder::decode_level(RangeDecoder& decoder, Context& context) {
   if (decoder.decode(context.is_zero)) return 0;
@@ -130,6 +168,24 @@ void LevelCoder::encode_levels(RangeEncoder& encoder) {
 }
 
 template <bool kHasSign>
+void LevelCoder::choose_levels(std::span<const std::int16_t> row, RangeEncoder& encoder) {
+  RangeEncoder local = encoder;
+  const std::int16_t* place = row.data();
+  std::int8_t* level = rows_[at_hand_].data() + channels_;
+  const Places places = this->places();
+  for (std::size_t position = 0; position < row_; position += channels_) {
+    find_classes(position);
+    for (std::size_t c = 0; c < places.channels; ++c, ++place) {
+      Context& context = places.contexts[places.first[c] + std::size_t{places.classes[c]}];
+      const int chosen = choose_level<kHasSign>(context, *place);
+      *level++ = static_cast<std::int8_t>(chosen);
+      encode_level<kHasSign>(local, context, chosen);
+    }
+  }
+  encoder = local;
+}
+
+template <bool kHasSign>
 void LevelCoder::decode_levels(RangeDecoder& decoder) {
   RangeDecoder local = decoder;
   std::int8_t* level = rows_[at_hand_].data() + channels_;
@@ -146,6 +202,11 @@ void LevelCoder::decode_levels(RangeDecoder& decoder) {
 
 void LevelCoder::encode_row(RangeEncoder& encoder) {
   has_sign_ ? encode_levels<true>(encoder) : encode_levels<false>(encoder);
+}
+
+void LevelCoder::choose_and_encode_row(std::span<const std::int16_t> places,
+                                       RangeEncoder& encoder) {
+  has_sign_ ? choose_levels<true>(places, encoder) : choose_levels<false>(places, encoder);
 }
 
 void LevelCoder::decode_row(RangeDecoder& decoder) {

@@ -11,7 +11,9 @@
 
 #include "engine/codec/coded_transform.h"
 #include "engine/codec/coded_values.h"
+#include "engine/codec/level_coder.h"
 #include "engine/codec/neighbour_classes.h"
+#include "engine/codec/range_coder.h"
 
 namespace cleave::importer {
 namespace {
@@ -24,21 +26,17 @@ using codec::kQuestions;
 // Of a step, 1 / 256: zero's interval is 1.34 steps wide. What is rounded down costs fewer bits,
 // and centroids take back most of the error.
 constexpr std::uint8_t kRounding = 85;
+// Of a squared step, 1 / 256: what a bit of a fine step saves of it, 2 ln 2 / 12 (29.6), less
+// what levels that follow pay. (With 15 SqueezeNet's ops 3, 7, 12 and 21 take 2 to 7 % more bits.)
+constexpr std::uint8_t kBitWeight = 26;
+// Levels are chosen by contexts, which follow from levels: so often.
+constexpr int kChoices = 2;
+// Contexts are of so many values, about: whole samples, spread over all.
+constexpr std::size_t kContextValues = 8'000'000;
 constexpr std::size_t kChannelClasses = 16;
 // A context that was seldom seen is taken to be as its neighbours' class over all channels: that
 // counts as so many answers.
 constexpr double kPriorAnswers = 4;
-
-// As CodedTensorTable's centroids are: of `sums` of magnitudes in steps.
-void set_centroids(std::span<const double> sums, std::span<const double> counts,
-                   CodedTensorTable& table) {
-  for (std::size_t i = 0; i < codec::kCentroids; ++i) {
-    const double magnitude = static_cast<double>(i + 1);
-    const double mean = counts[i + 1] > 0 ? sums[i + 1] / counts[i + 1] : magnitude;
-    const double within = (mean - magnitude) * 256 + table.rounding;
-    table.centroids[i] = static_cast<std::uint8_t>(std::clamp(std::round(within), 0.0, 255.0));
-  }
-}
 
 float value_at(const BoundaryTensor& tensor, std::span<const std::byte> sample, std::size_t i) {
   if (!tensor.is_f32()) {
@@ -54,6 +52,29 @@ std::vector<std::int8_t> levels_of(codec::CodedValues& values, std::span<const s
   std::vector<std::int8_t> levels(values.elements());
   values.quantize(sample, levels);
   return levels;
+}
+
+// Of magnitudes in steps, by level.
+struct LevelMeans {
+  std::array<double, codec::kCentroids + 1> sums{}, counts{};
+
+  void add(int level, double steps) {
+    const auto magnitude = static_cast<std::size_t>(std::abs(level));
+    if (magnitude > codec::kCentroids) return;
+    sums[magnitude] += std::abs(steps);
+    counts[magnitude] += 1;
+  }
+};
+
+// As CodedTensorTable's centroids are.
+void set_centroids(const LevelMeans& means, CodedTensorTable& table) {
+  for (std::size_t i = 0; i < codec::kCentroids; ++i) {
+    const double magnitude = static_cast<double>(i + 1);
+    const double count = means.counts[i + 1];
+    const double mean = count > 0 ? means.sums[i + 1] / count : magnitude;
+    const double within = (mean - magnitude) * 256 + table.rounding;
+    table.centroids[i] = static_cast<std::uint8_t>(std::clamp(std::round(within), 0.0, 255.0));
+  }
 }
 
 struct Answers {
@@ -140,6 +161,14 @@ class ContextCounter {
   std::vector<Answers> answers_;
 };
 
+std::vector<std::span<const std::byte>> some_of(std::span<const std::span<const std::byte>> samples,
+                                                std::size_t elements) {
+  const std::size_t every = std::max<std::size_t>(samples.size() * elements / kContextValues, 1);
+  std::vector<std::span<const std::byte>> some;
+  for (std::size_t i = 0; i < samples.size(); i += every) some.push_back(samples[i]);
+  return some;
+}
+
 // As many channels in each class, in the order of how large their levels are.
 void add_channel_classes(std::span<const std::uint64_t> magnitudes, CodedTensorTable& table) {
   const std::size_t channels = magnitudes.size();
@@ -152,6 +181,33 @@ void add_channel_classes(std::span<const std::uint64_t> magnitudes, CodedTensorT
   for (std::size_t i = 0; i < channels; ++i) {
     table.channel_class[order[i]] = static_cast<std::uint8_t>(i * classes / channels);
   }
+}
+
+// Centroids and contexts of the levels that are chosen with those that the table has.
+void follow_choices(const BoundaryTensor& tensor,
+                    std::span<const std::span<const std::byte>> samples, CodedTensorTable& table) {
+  codec::CodedValues values(tensor, table);
+  const BoundaryTensor shape = codec::coded_shape(tensor, table);
+  codec::LevelCoder coder(table, shape.width, shape.channels);
+  ContextCounter counter(shape, table);
+  LevelMeans means;
+  const std::size_t row = values.elements() / values.rows();
+  std::vector<std::int16_t> places(row);
+  std::vector<std::int8_t> levels(values.elements());
+  for (const std::span<const std::byte> sample : samples) {
+    codec::RangeEncoder encoder({});  // nobody reads the stream
+    coder.start();
+    for (std::size_t y = 0; y < values.rows(); ++y) {
+      const std::span<const std::int8_t> chosen = coder.next_row();
+      values.place_row(sample, y, places);
+      coder.choose_and_encode_row(places, encoder);
+      for (std::size_t i = 0; i < row; ++i) means.add(chosen[i], places[i] / 256.0);
+      std::ranges::copy(chosen, levels.begin() + static_cast<std::ptrdiff_t>(y * row));
+    }
+    counter.count(levels);
+  }
+  set_centroids(means, table);
+  table.probabilities = counter.probabilities();
 }
 
 }  // namespace
@@ -183,20 +239,18 @@ CodedTensorTable quantizer_table(const BoundaryTensor& tensor,
   table.step = std::clamp(static_cast<std::uint16_t>(bits >> 16), codec::kLeastCodedStep,
                           codec::kMostCodedStep);
   table.rounding = kRounding;
+  table.bit_weight = kBitWeight;
   table.has_sign = has_sign;
   const double exact = std::bit_cast<float>(std::uint32_t{table.step} << 16);
   codec::CodedValues values(tensor, table);
-  std::array<double, codec::kCentroids + 1> sums{}, counts{};
+  LevelMeans means;
   for (const std::span<const std::byte> sample : samples) {
     const std::vector<std::int8_t> levels = levels_of(values, sample);
     for (std::size_t i = 0; i < levels.size(); ++i) {
-      const auto magnitude = static_cast<std::size_t>(std::abs(levels[i]));
-      if (magnitude > codec::kCentroids) continue;
-      sums[magnitude] += std::abs(static_cast<double>(value_at(tensor, sample, i))) / exact;
-      counts[magnitude] += 1;
+      means.add(levels[i], static_cast<double>(value_at(tensor, sample, i)) / exact);
     }
   }
-  set_centroids(sums, counts, table);
+  set_centroids(means, table);
   return table;
 }
 
@@ -207,6 +261,7 @@ CodedTensorTable transform_table(const BoundaryTensor& tensor,
   CodedTensorTable table;
   table.step = directions.unit;
   table.rounding = kRounding;
+  table.bit_weight = kBitWeight;
   table.has_sign = true;
   codec::CodedTransformTable& transform = table.transform.emplace();
   transform.side = static_cast<std::uint8_t>(side);
@@ -222,26 +277,24 @@ CodedTensorTable transform_table(const BoundaryTensor& tensor,
   const std::size_t row = tensor.width * tensor.channels * side;
   std::vector<std::int32_t> coefficients(row);
   std::vector<std::int8_t> levels(row);
-  std::array<double, codec::kCentroids + 1> sums{}, counts{};
+  LevelMeans means;
   for (const std::span<const std::byte> sample : samples) {
     for (std::size_t at = 0; at < tensor.elements(); at += row) {
       const auto values = sample.subspan(4 * at, 4 * row);
       way.quantize(values, levels);
       way.coefficients(values, coefficients);
       for (std::size_t i = 0; i < row; ++i) {
-        const auto magnitude = static_cast<std::size_t>(std::abs(levels[i]));
-        if (magnitude > codec::kCentroids) continue;
-        sums[magnitude] += 8.0 * std::abs(coefficients[i]) / transform.steps[i % steps.size()];
-        counts[magnitude] += 1;
+        means.add(levels[i], 8.0 * coefficients[i] / transform.steps[i % steps.size()]);
       }
     }
   }
-  set_centroids(sums, counts, table);
+  set_centroids(means, table);
   return table;
 }
 
-void add_contexts(const BoundaryTensor& tensor, std::span<const std::span<const std::byte>> samples,
+void add_contexts(const BoundaryTensor& tensor, std::span<const std::span<const std::byte>> all,
                   CodedTensorTable& table) {
+  const std::vector<std::span<const std::byte>> samples = some_of(all, tensor.elements());
   codec::CodedValues values(tensor, table);
   const BoundaryTensor shape = codec::coded_shape(tensor, table);
   std::vector<std::uint64_t> magnitudes(shape.channels);
@@ -257,6 +310,7 @@ void add_contexts(const BoundaryTensor& tensor, std::span<const std::span<const 
     counter.count(levels_of(values, sample));
   }
   table.probabilities = counter.probabilities();
+  for (int i = 0; i < kChoices && table.bit_weight > 0; ++i) follow_choices(tensor, samples, table);
 }
 
 }  // namespace cleave::importer

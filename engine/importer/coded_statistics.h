@@ -26,7 +26,7 @@ struct ValueScale {
 [[nodiscard]] ValueScale value_scale(const codec::BoundaryTensor& tensor,
                                      std::span<const std::span<const std::byte>> samples);
 
-// Step, rounding, sign and centroids; no contexts yet, as one class of channels. Enough for
+// Step, rounding, weight, sign and centroids; no contexts yet, as one class of channels. Enough for
 // CodedQuantizer. The step is `step` as nearly as a table can say it.
 [[nodiscard]] codec::CodedTensorTable quantizer_table(
     const codec::BoundaryTensor& tensor, std::span<const std::span<const std::byte>> samples,
@@ -38,7 +38,8 @@ struct ValueScale {
     const codec::BoundaryTensor& tensor, std::span<const std::span<const std::byte>> samples,
     const CodedDirections& directions, std::size_t side, std::span<const double> steps);
 
-// Adds the contexts to such a table.
+// Adds the contexts to such a table. Where it has a weight, its centroids and contexts are then
+// those of the levels that LevelCoder chooses with them.
 void add_contexts(const codec::BoundaryTensor& tensor,
                   std::span<const std::span<const std::byte>> samples,
                   codec::CodedTensorTable& table);

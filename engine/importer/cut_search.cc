@@ -169,14 +169,15 @@ Result<int> CutSearch::coarsest_step(Form& form, const Allowed& allowed, int fin
 // next to it have to bear it out.
 Result<bool> CutSearch::keeps(Form& form, const Allowed& allowed, int step) {
   constexpr double kFarFrom = 2;
-  CLEAVE_ASSIGN_OR_RETURN(const Disagreement found, disagreement(form, step));
+  CLEAVE_ASSIGN_OR_RETURN(const Trial found, trial(form, step));
   const double expected = found.expected.with_margin();
-  if (found.differing > allowed.count || expected > kFarFrom * allowed.share) return false;
+  if (found.figures.differing_pictures > allowed.count) return false;
+  if (expected > kFarFrom * allowed.share) return false;
   if (kFarFrom * expected < allowed.share) return true;
   // None that clips.
   const int finer_step = std::max(step - kNextSteps, std::min(finest_, step));
-  CLEAVE_ASSIGN_OR_RETURN(const Disagreement finer, disagreement(form, finer_step));
-  CLEAVE_ASSIGN_OR_RETURN(const Disagreement coarser, disagreement(form, step + kNextSteps));
+  CLEAVE_ASSIGN_OR_RETURN(const Trial finer, trial(form, finer_step));
+  CLEAVE_ASSIGN_OR_RETURN(const Trial coarser, trial(form, step + kNextSteps));
   const double around = finer.expected.with_margin() + coarser.expected.with_margin();
   return (around + expected) / 3 <= allowed.share;
 }
@@ -186,84 +187,70 @@ Result<bool> CutSearch::keeps(Form& form, const Allowed& allowed, int step) {
 // the coarsest of equals.
 Result<int> CutSearch::clipping_step(const Allowed& allowed) {
   for (int step = finest_; step >= kFinest; step -= kOctave) {
-    CLEAVE_ASSIGN_OR_RETURN(const Disagreement found, disagreement(plain_, step));
-    if (found.differing <= allowed.count) return step;
+    CLEAVE_ASSIGN_OR_RETURN(const Trial found, trial(plain_, step));
+    if (found.figures.differing_pictures <= allowed.count) return step;
   }
   auto least = plain_.known.begin();
   for (auto tried = plain_.known.begin(); tried != plain_.known.end(); ++tried) {
-    if (tried->second.differing <= least->second.differing) least = tried;
+    if (tried->second.figures.differing_pictures <= least->second.figures.differing_pictures)
+      least = tried;
   }
   return least->first;
 }
 
-std::vector<CodedTensorTable> CutSearch::tables(const Form& form, int step) const {
-  std::vector<CodedTensorTable> result;
+CodedQuality CutSearch::tables(const Form& form, int step) const {
+  CodedQuality quality;
   for (std::size_t t = 0; t < boundary_.size(); ++t) {
     const double size = step_size(scales_[t], step);
-    if (!form.tensors[t]) {
-      result.push_back(quantizer_table(boundary_[t], samples_[t], size, scales_[t].has_negative));
-      continue;
+    CodedTensorTable& table = quality.tensors.emplace_back();
+    if (form.tensors[t]) {
+      std::vector<double> steps = form.tensors[t]->relative_steps;
+      for (double& one : steps) one *= size;
+      table =
+          transform_table(boundary_[t], samples_[t], form.tensors[t]->directions, form.side, steps);
+    } else {
+      table = quantizer_table(boundary_[t], samples_[t], size, scales_[t].has_negative);
     }
-    std::vector<double> steps = form.tensors[t]->relative_steps;
-    for (double& one : steps) one *= size;
-    result.push_back(
-        transform_table(boundary_[t], samples_[t], form.tensors[t]->directions, form.side, steps));
+    add_contexts(boundary_[t], samples_[t], table);
   }
-  return result;
+  return quality;
 }
 
-Result<Disagreement> CutSearch::disagreement(Form& form, int step) {
+// By streams of the codec itself: which level a value has depends on what was coded before it.
+Result<Trial> CutSearch::trial(Form& form, int step) {
   if (const auto found = form.known.find(step); found != form.known.end()) return found->second;
-  const std::vector<CodedTensorTable> with = tables(form, step);
-  std::vector<codec::CodedValues> ways;
+  CLEAVE_ASSIGN_OR_RETURN(const auto codec, codec::make_coded_codec(boundary_, tables(form, step)));
   std::vector<std::vector<std::byte>> carried;
-  for (std::size_t t = 0; t < boundary_.size(); ++t) {
-    ways.emplace_back(boundary_[t], with[t]);
-    carried.emplace_back(boundary_[t].bytes());
-  }
+  for (const BoundaryTensor& tensor : boundary_) carried.emplace_back(tensor.bytes());
+  const std::vector<std::span<std::byte>> to(carried.begin(), carried.end());
   const std::vector<std::span<const std::byte>> arrived(carried.begin(), carried.end());
+  std::vector<std::byte> stream(codec->max_encoded_bytes());
   std::vector<JudgedAnswer> answers;
-  Disagreement result;
+  std::vector<std::uint32_t> lengths;
+  Trial result;
   for (std::size_t i = 0; i < walker_.pictures(); ++i) {
-    for (std::size_t t = 0; t < boundary_.size(); ++t) {
-      std::vector<std::int8_t> levels(boundary_[t].elements());
-      ways[t].quantize(samples_[t][i], levels);
-      ways[t].restore(levels, carried[t]);
-    }
+    const std::size_t length = codec->encode(walker_.tensors(i), stream);
+    CLEAVE_RETURN_IF_ERROR(codec->decode(std::span(stream).first(length), to));
     CLEAVE_ASSIGN_OR_RETURN(const JudgedAnswer answer, walker_.judge(i, arrived));
-    result.differing += answer.differs ? 1 : 0;
+    result.figures.differing_pictures += answer.differs ? 1 : 0;
+    lengths.push_back(static_cast<std::uint32_t>(length));
     answers.push_back(answer);
   }
+  std::ranges::sort(lengths);
+  const auto rank = [&](std::size_t percent) { return (lengths.size() * percent + 99) / 100 - 1; };
+  result.figures.compared_pictures = static_cast<std::uint32_t>(walker_.pictures());
+  result.figures.median_bytes = lengths[rank(50)];
+  result.figures.p95_bytes = lengths[rank(95)];
   result.expected = expected_share(answers, photos_);
   form.known[step] = result;
   return result;
 }
 
 Result<CodedQuality> CutSearch::quality_at(Form& form, int step) {
-  CodedQuality quality;
-  quality.tensors = tables(form, step);
-  for (std::size_t t = 0; t < boundary_.size(); ++t) {
-    add_contexts(boundary_[t], samples_[t], quality.tensors[t]);
-  }
-  CLEAVE_RETURN_IF_ERROR(measure_bytes(quality));
-  CLEAVE_ASSIGN_OR_RETURN(const Disagreement found, disagreement(form, step));
-  quality.figures.differing_pictures = found.differing;
-  quality.figures.compared_pictures = static_cast<std::uint32_t>(walker_.pictures());
+  CodedQuality quality = tables(form, step);
+  CLEAVE_ASSIGN_OR_RETURN(const Trial found, trial(form, step));
+  quality.figures = found.figures;
   return quality;
-}
-
-Status CutSearch::measure_bytes(CodedQuality& quality) const {
-  CLEAVE_ASSIGN_OR_RETURN(const auto made, codec::make_coded_codec(boundary_, quality));
-  std::vector<std::byte> stream(made->max_encoded_bytes());
-  std::vector<std::uint32_t> lengths;
-  for (std::size_t i = 0; i < walker_.pictures(); ++i) {
-    lengths.push_back(static_cast<std::uint32_t>(made->encode(walker_.tensors(i), stream)));
-  }
-  std::ranges::sort(lengths);
-  const auto rank = [&](std::size_t percent) { return (lengths.size() * percent + 99) / 100 - 1; };
-  quality.figures.median_bytes = lengths[rank(50)];
-  quality.figures.p95_bytes = lengths[rank(95)];
-  return Status::ok();
 }
 
 // A tensor that is mostly zeros has no directions that say more than its channels; one of few

@@ -38,9 +38,9 @@ struct ExpectedShare {
 [[nodiscard]] ExpectedShare expected_share(std::span<const JudgedAnswer> answers,
                                            std::size_t photos);
 
-// How often answers differ with a table, of all pictures of a walker.
-struct Disagreement {
-  std::uint32_t differing = 0;
+// What came of a table with all pictures of a walker: their streams, and how often answers differ.
+struct Trial {
+  CodedFigures figures;
   ExpectedShare expected;
 };
 
@@ -70,15 +70,16 @@ class CutSearch {
   struct Form {
     std::size_t side = 0;  // 0: no tensor is turned
     std::vector<std::optional<Turned>> tensors;
-    std::map<int, Disagreement> known;  // by step
+    std::map<int, Trial> known;  // by step
   };
   struct Allowed {
     double count = 0;  // of the walker's pictures
     double share = 0;  // to expect, with its margin
   };
 
-  [[nodiscard]] std::vector<codec::CodedTensorTable> tables(const Form& form, int step) const;
-  [[nodiscard]] Result<Disagreement> disagreement(Form& form, int step);
+  // Without figures.
+  [[nodiscard]] codec::CodedQuality tables(const Form& form, int step) const;
+  [[nodiscard]] Result<Trial> trial(Form& form, int step);
   [[nodiscard]] Result<bool> keeps(Form& form, const Allowed& allowed, int step);
   // Between finest and coarsest, by halving; finest - 1: none does.
   [[nodiscard]] Result<int> coarsest_step(Form& form, const Allowed& allowed, int finest,
@@ -86,7 +87,6 @@ class CutSearch {
   [[nodiscard]] Result<int> plain_step(const Allowed& allowed);
   [[nodiscard]] Result<int> clipping_step(const Allowed& allowed);
   [[nodiscard]] Result<codec::CodedQuality> quality_at(Form& form, int step);
-  [[nodiscard]] Status measure_bytes(codec::CodedQuality& quality) const;
 
   // Makes the turned forms once the plain one's step is known.
   [[nodiscard]] Status add_turned_forms(int plain_step);

@@ -51,6 +51,12 @@ inline CodedQuality turned_quality() {
   return quality;
 }
 
+// Levels are chosen by what they cost.
+inline CodedQuality chosen(CodedQuality quality) {
+  for (codec::CodedTensorTable& table : quality.tensors) table.bit_weight = 26;
+  return quality;
+}
+
 // By the first byte of an input; 4: coded, as `quality` says.
 inline codec::Created make(std::uint8_t choice, const CodedQuality& quality) {
   return choice == 0   ? codec::make_raw_codec(kBoundary)

@@ -142,6 +142,8 @@ void write_codec_seeds(const std::filesystem::path& tests) {
     write_stream(names[choice], choice, choice, fuzz::flat_quality());
   }
   write_stream("coded_turned", 6, 4, fuzz::turned_quality());
+  write_stream("coded_chosen", 7, 4, fuzz::chosen(fuzz::flat_quality()));
+  write_stream("coded_turned_chosen", 8, 4, fuzz::chosen(fuzz::turned_quality()));
   const auto write_table = [&](const char* name, const codec::CodedQuality& quality) {
     Bytes table{std::byte{5}};
     for (const std::uint8_t byte : codec::write_coded_table({&quality, 1})) {
@@ -149,8 +151,8 @@ void write_codec_seeds(const std::filesystem::path& tests) {
     }
     seeds.write(name, table);
   };
-  write_table("coded_table", fuzz::flat_quality());
-  write_table("coded_table_turned", fuzz::turned_quality());
+  write_table("coded_table_v3", fuzz::chosen(fuzz::flat_quality()));
+  write_table("coded_table_turned_v3", fuzz::chosen(fuzz::turned_quality()));
 }
 
 // One segment of a spool, and a result log.

@@ -87,6 +87,18 @@ inline codec::CodedQuality turned_quality(const codec::BoundaryTensor& tensor, s
   return quality;
 }
 
+// To which transforms of all sides apply.
+inline constexpr codec::BoundaryTensor kSampleTensor{
+    .dtype = fbs::DType::F32, .positions = 8 * 12, .width = 12, .channels = 5};
+
+// Of tensors like that one.
+[[nodiscard]] inline std::unique_ptr<BoundaryCodec> codec_for(
+    const codec::CodedQuality& quality, const codec::BoundaryTensor& tensor = kSampleTensor) {
+  auto made = codec::make_coded_codec({tensor}, quality);
+  require_ok(made.status());
+  return std::move(made).value();
+}
+
 constexpr std::uint16_t kFineStep = 0x3E00;    // 0.125
 constexpr std::uint16_t kCoarseStep = 0x3F40;  // 0.75
 

@@ -30,7 +30,7 @@ std::vector<std::uint8_t> sample_table() {
 // Where things stand in it.
 constexpr std::size_t kFigures = 2;
 constexpr std::size_t kFirstTensor = kFigures + 16;
-constexpr std::size_t kFirstClasses = kFirstTensor + 4 + codec::kCentroids;
+constexpr std::size_t kFirstClasses = kFirstTensor + 5 + codec::kCentroids;
 
 }  // namespace
 
@@ -45,12 +45,31 @@ TEST_CASE("a table is read as it was written") {
     const codec::CodedTensorTable& table = (*read)[1].tensors[t];
     CHECK(table.step == expected.tensors[t].step);
     CHECK(table.rounding == 85);
+    CHECK(table.bit_weight == 0);
     CHECK(table.has_sign == (t == 1));
     CHECK(table.centroids == expected.tensors[t].centroids);
     CHECK(table.channel_class == expected.tensors[t].channel_class);
     CHECK(table.channel_classes == 3);
     CHECK(table.probabilities == expected.tensors[t].probabilities);
   }
+}
+
+TEST_CASE(
+    "a table says what bits count for where levels are chosen; those of version 2 know no choice") {
+  CodedQuality quality = sample_quality({two_tensors()[0]}, kFineStep);
+  quality.tensors[0].bit_weight = 200;
+  std::vector<std::uint8_t> table = codec::write_coded_table({&quality, 1});
+  CHECK(table[0] == 3);
+  const auto read = codec::read_coded_table(table, {two_tensors()[0]});
+  require_ok(read.status());
+  CHECK((*read)[0].tensors[0].bit_weight == 200);
+  table[0] = 2;
+  table.erase(table.begin() + kFirstTensor + 3);
+  const auto old = codec::read_coded_table(table, {two_tensors()[0]});
+  require_ok(old.status());
+  CHECK((*old)[0].tensors[0].bit_weight == 0);
+  CHECK((*old)[0].tensors[0].rounding == 85);
+  CHECK((*old)[0].tensors[0].probabilities == quality.tensors[0].probabilities);
 }
 
 TEST_CASE("a table of any other length is refused") {
@@ -72,11 +91,12 @@ TEST_CASE("what calibration never writes is refused") {
     const char* what;
   };
   for (const Spoilt& spoilt :
-       {Spoilt{0, 1, "version"}, Spoilt{1, 0, "levels"}, Spoilt{1, 9, "levels"},
-        Spoilt{kFigures + 4, 101, "compared"}, Spoilt{kFirstTensor + 1, 0x80, "step"},
-        Spoilt{kFirstTensor + 1, 0x7F, "step"}, Spoilt{kFirstTensor + 1, 0, "step"},
-        Spoilt{kFirstTensor + 2, 129, "rounding"}, Spoilt{kFirstTensor + 3, 0, "classes"},
-        Spoilt{kFirstTensor + 3, 33, "classes"}, Spoilt{kFirstClasses, 3, "class"}}) {
+       {Spoilt{0, 1, "version"}, Spoilt{0, 4, "version"}, Spoilt{1, 0, "levels"},
+        Spoilt{1, 9, "levels"}, Spoilt{kFigures + 4, 101, "compared"},
+        Spoilt{kFirstTensor + 1, 0x80, "step"}, Spoilt{kFirstTensor + 1, 0x7F, "step"},
+        Spoilt{kFirstTensor + 1, 0, "step"}, Spoilt{kFirstTensor + 2, 129, "rounding"},
+        Spoilt{kFirstTensor + 4, 0, "classes"}, Spoilt{kFirstTensor + 4, 33, "classes"},
+        Spoilt{kFirstClasses, 3, "class"}}) {
     CAPTURE(spoilt.what);
     std::vector<std::uint8_t> table = sample_table();
     table[spoilt.place] = spoilt.value;

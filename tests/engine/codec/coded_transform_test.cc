@@ -20,17 +20,8 @@ using codec::BoundaryTensor;
 using codec::CodedQuality;
 using codec::CodedTensorTable;
 
-constexpr BoundaryTensor kTensor{
-    .dtype = fbs::DType::F32, .positions = 8 * 12, .width = 12, .channels = 5};
-
 Values random_tensor(std::uint64_t seed, float scale = 2) {
-  return random_values(kTensor.elements(), seed, scale);
-}
-
-std::unique_ptr<BoundaryCodec> codec_for(const CodedQuality& quality) {
-  auto made = codec::make_coded_codec({kTensor}, quality);
-  require_ok(made.status());
-  return std::move(made).value();
+  return random_values(kSampleTensor.elements(), seed, scale);
 }
 
 Values carried_values(BoundaryCodec& codec, const Values& values) {
@@ -49,7 +40,7 @@ std::int64_t sign_of(std::size_t sum, std::size_t position) {
 std::vector<std::int64_t> reference_coefficients(const CodedTensorTable& table,
                                                  const Values& block) {
   const codec::CodedTransformTable& transform = *table.transform;
-  const std::size_t channels = kTensor.channels, positions = block.size() / channels;
+  const std::size_t channels = kSampleTensor.channels, positions = block.size() / channels;
   const double unit = std::bit_cast<float>(std::uint32_t{table.step} << 16);
   std::vector<std::int64_t> result(block.size());
   for (std::size_t p = 0; p < positions; ++p) {
@@ -75,7 +66,7 @@ std::vector<std::int64_t> reference_coefficients(const CodedTensorTable& table,
 TEST_CASE("a turned tensor arrives nearly as it was, whatever the side of its blocks") {
   for (const std::uint8_t side : codec::kTransformSides) {
     CAPTURE(side);
-    const auto codec = codec_for(turned_quality(kTensor, side));
+    const auto codec = codec_for(turned_quality(kSampleTensor, side));
     const Values sent = random_tensor(side);
     const Values arrived = carried_values(*codec, sent);
     // Steps are 240 to 246 eighths of 1/128; all coefficients of a block may be a step off.
@@ -92,23 +83,23 @@ TEST_CASE("coefficients are what the grammar says, to the last value that fits")
     for (const float scale : {2.0F, 40.0F, 1e9F}) {
       CAPTURE(side);
       CAPTURE(scale);
-      CodedQuality quality = turned_quality(kTensor, side);
+      CodedQuality quality = turned_quality(kSampleTensor, side);
       CodedTensorTable& table = quality.tensors[0];
       if (scale > 2) {
         table.transform->directions.assign(25, 32767);
         table.transform->means.assign(5, -32768);
       }
-      codec::CodedTransform way(table, kTensor);
+      codec::CodedTransform way(table, kSampleTensor);
       const Values values = random_tensor(3, scale);
-      const std::size_t row = std::size_t{side} * kTensor.width * kTensor.channels;
+      const std::size_t row = std::size_t{side} * kSampleTensor.width * kSampleTensor.channels;
       std::vector<std::int32_t> found(row);
       const Bytes bytes = bytes_of(values);
       way.coefficients(std::span(bytes).first(4 * row), found);
-      for (std::size_t b = 0; b < kTensor.width / side; ++b) {
+      for (std::size_t b = 0; b < kSampleTensor.width / side; ++b) {
         Values block;
         for (std::size_t y = 0; y < side; ++y) {
-          const std::size_t from = (y * kTensor.width + b * side) * kTensor.channels;
-          for (std::size_t i = 0; i < side * kTensor.channels; ++i) {
+          const std::size_t from = (y * kSampleTensor.width + b * side) * kSampleTensor.channels;
+          for (std::size_t i = 0; i < side * kSampleTensor.channels; ++i) {
             block.push_back(values[from + i]);
           }
         }
@@ -123,18 +114,18 @@ TEST_CASE("coefficients are what the grammar says, to the last value that fits")
 
 TEST_CASE("the largest table that is read restores every level within its integers") {
   for (const std::uint8_t side : codec::kTransformSides) {
-    CodedQuality quality = turned_quality(kTensor, side);
+    CodedQuality quality = turned_quality(kSampleTensor, side);
     codec::CodedTransformTable& transform = *quality.tensors[0].transform;
     transform.directions.assign(25, -32768);
     transform.means.assign(5, 32767);
     std::ranges::fill(transform.steps, std::uint16_t{65535});
     const auto table = codec::write_coded_table({&quality, 1});
-    require_ok(codec::read_coded_table(table, {kTensor}).status());
+    require_ok(codec::read_coded_table(table, {kSampleTensor}).status());
     const auto codec = codec_for(quality);
     for (const int level : {-128, -127, 0, 127}) {
-      Bytes stream(kTensor.elements() + 1, static_cast<std::byte>(level));
+      Bytes stream(kSampleTensor.elements() + 1, static_cast<std::byte>(level));
       stream[0] = std::byte{0};
-      Crossing arrived{{Bytes(kTensor.bytes())}};
+      Crossing arrived{{Bytes(kSampleTensor.bytes())}};
       require_ok(decode(*codec, stream, arrived));
       for (const float value : floats_of(arrived.tensors[0])) {
         REQUIRE(std::abs(value) <= 32767.0F / 128);
@@ -144,8 +135,8 @@ TEST_CASE("the largest table that is read restores every level within its intege
 }
 
 TEST_CASE("what is no number counts as 0, and what is too large as the largest") {
-  const auto codec = codec_for(turned_quality(kTensor, 2));
-  Values zeros(kTensor.elements());
+  const auto codec = codec_for(turned_quality(kSampleTensor, 2));
+  Values zeros(kSampleTensor.elements());
   Values odd = zeros;
   odd[0] = std::numeric_limits<float>::quiet_NaN();
   CHECK(carried_values(*codec, odd) == carried_values(*codec, zeros));
@@ -156,18 +147,18 @@ TEST_CASE("what is no number counts as 0, and what is too large as the largest")
 }
 
 TEST_CASE("neighbours that are alike take fewer bytes turned than as they are") {
-  Values smooth(kTensor.elements());
+  Values smooth(kSampleTensor.elements());
   for (std::size_t i = 0; i < smooth.size(); ++i) {
-    const std::size_t p = i / kTensor.channels;
+    const std::size_t p = i / kSampleTensor.channels;
     smooth[i] = std::sin(0.3F * static_cast<float>(p % 12)) * static_cast<float>(p / 12) / 4;
   }
   const Crossing crossing{{bytes_of(smooth)}};
-  CodedQuality plain = turned_quality(kTensor, 1);
+  CodedQuality plain = turned_quality(kSampleTensor, 1);
   plain.tensors[0].transform.reset();
   plain.tensors[0].step = 0x3E80;  // 1/4, as 240 to 246 eighths of 1/128 are
   const auto as_it_is = encoded(*codec_for(plain), crossing).size();
-  CHECK(encoded(*codec_for(turned_quality(kTensor, 2)), crossing).size() < as_it_is);
-  CHECK(encoded(*codec_for(turned_quality(kTensor, 4)), crossing).size() < as_it_is);
+  CHECK(encoded(*codec_for(turned_quality(kSampleTensor, 2)), crossing).size() < as_it_is);
+  CHECK(encoded(*codec_for(turned_quality(kSampleTensor, 4)), crossing).size() < as_it_is);
 }
 
 // CLEAVE_ACCEPT_CODECS=1 writes them anew, for a new version of the table.
@@ -176,7 +167,7 @@ TEST_CASE("streams of tensors that are turned are written and read as they were"
     CAPTURE(side);
     const std::string path =
         "tests/golden/codec_v2/turned_" + std::to_string(static_cast<int>(side));
-    const auto codec = codec_for(turned_quality(kTensor, side));
+    const auto codec = codec_for(turned_quality(kSampleTensor, side));
     const Crossing sent{{bytes_of(random_tensor(42))}};
     const Bytes stream = encoded(*codec, sent);
     REQUIRE(stream.front() == std::byte{1});
@@ -196,10 +187,10 @@ TEST_CASE("streams of tensors that are turned are written and read as they were"
 
 TEST_CASE("spoilt streams of tensors that are turned end, in bounds") {
   for (const std::uint8_t side : codec::kTransformSides) {
-    const auto codec = codec_for(turned_quality(kTensor, side));
+    const auto codec = codec_for(turned_quality(kSampleTensor, side));
     const Bytes stream = encoded(*codec, Crossing{{bytes_of(random_tensor(1))}});
     REQUIRE(stream.front() == std::byte{1});
-    Crossing arrived{{Bytes(kTensor.bytes())}};
+    Crossing arrived{{Bytes(kSampleTensor.bytes())}};
     CHECK(unnoticed_flips(*codec, stream, arrived) == 0);
   }
 }

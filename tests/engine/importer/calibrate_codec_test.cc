@@ -161,7 +161,7 @@ TEST_CASE("a share that is expected says how far chance may be off, by photos") 
 
 // Nothing but chance tells the pictures that calibrate from the others.
 TEST_CASE("most levels keep to their disagreement on pictures that did not calibrate") {
-  constexpr std::size_t kCalibrations = 12, kOthers = 600;
+  constexpr std::size_t kCalibrations = 48, kOthers = 600;
   constexpr std::uint32_t kAllowedPpm = 100'000;
   const auto model = brightest_channel();
   const auto others = value_of(CutWalker::create(model, 0, tinged_pictures(kOthers, 99), 1));
@@ -184,7 +184,8 @@ TEST_CASE("most levels keep to their disagreement on pictures that did not calib
     }
     kept += 1'000'000 * differing <= kAllowedPpm * kOthers ? 1 : 0;
   }
-  CHECK(kept >= kCalibrations * 5 / 6);
+  // Three in four are what calibration goes by (39 here; two in three would be 32).
+  CHECK(kept >= kCalibrations * 3 / 4);
 }
 
 TEST_CASE("of two levels the shorter one is better that keeps to the disagreement") {
