@@ -16,9 +16,9 @@ namespace cleave::codec {
 // 256 times the logarithm to base 2 of a number from 1, rounded down: its bits behind the point are
 // those by which repeated squares come to 2.
 constexpr std::uint32_t log2_of(std::uint32_t number) {
-  const int whole = std::bit_width(number) - 1;
+  const auto whole = static_cast<std::uint32_t>(std::bit_width(number)) - 1;
   std::uint64_t rest = (std::uint64_t{number} << 31) >> whole;  // 2^31 is 1
-  std::uint32_t result = static_cast<std::uint32_t>(whole);
+  std::uint32_t result = whole;
   for (int i = 0; i < 8; ++i) {
     rest = rest * rest >> 31;
     const std::uint32_t bit = rest >> 32 != 0 ? 1 : 0;

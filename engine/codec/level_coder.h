@@ -31,9 +31,9 @@ class LevelCoder {
   // Codes the row at hand. REQUIRES: its levels are -127..127, not negative without sign.
   void encode_row(RangeEncoder& encoder);
 
-  // Chooses the levels of the row at hand, each before it is coded, and codes them. Of the level
-  // that is nearest to a value and those towards zero, the one whose squared error, in steps, and
-  // bits, by the table's weight, add up to least; from kQuestions - 1 on by the table's rounding.
+  // Chooses the levels of the row at hand, each before it is coded, and codes them: from the level
+  // that is nearest to a value towards zero, as long as the next one's squared error, in steps, and
+  // bits, by the table's weight, add up to less; from kQuestions - 1 on by the table's rounding.
   // What a level costs those that come after it is not looked at. (Rate-distortion optimized
   // quantization, as encoders of video do it.) `places`: of the row's values, in 1/256 step; not
   // negative without sign.

@@ -31,7 +31,7 @@ constexpr std::uint8_t kRounding = 85;
 constexpr std::uint8_t kBitWeight = 26;
 // Levels are chosen by contexts, which follow from levels: so often.
 constexpr int kChoices = 2;
-// Contexts are of so many values, about: whole samples, spread over all.
+// Classes and contexts, and with a weight centroids, are of so many values, about.
 constexpr std::size_t kContextValues = 8'000'000;
 constexpr std::size_t kChannelClasses = 16;
 // A context that was seldom seen is taken to be as its neighbours' class over all channels: that
@@ -161,11 +161,14 @@ class ContextCounter {
   std::vector<Answers> answers_;
 };
 
+// Whole ones, spread over all. The second half may be the first one mirrored: an odd number of them
+// takes no picture twice.
 std::vector<std::span<const std::byte>> some_of(std::span<const std::span<const std::byte>> samples,
                                                 std::size_t elements) {
-  const std::size_t every = std::max<std::size_t>(samples.size() * elements / kContextValues, 1);
+  const std::size_t most = kContextValues / elements | 1;
+  if (most >= samples.size()) return {samples.begin(), samples.end()};
   std::vector<std::span<const std::byte>> some;
-  for (std::size_t i = 0; i < samples.size(); i += every) some.push_back(samples[i]);
+  for (std::size_t i = 0; i < most; ++i) some.push_back(samples[i * samples.size() / most]);
   return some;
 }
 

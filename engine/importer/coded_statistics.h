@@ -38,8 +38,9 @@ struct ValueScale {
     const codec::BoundaryTensor& tensor, std::span<const std::span<const std::byte>> samples,
     const CodedDirections& directions, std::size_t side, std::span<const double> steps);
 
-// Adds the contexts to such a table. Where it has a weight, its centroids and contexts are then
-// those of the levels that LevelCoder chooses with them.
+// Adds classes of channels and contexts to such a table, from about 8 million values: some samples
+// of large tensors, all of others. Where it has a weight, levels are chosen twice by what was found
+// before, and centroids and contexts are then those of these levels.
 void add_contexts(const codec::BoundaryTensor& tensor,
                   std::span<const std::span<const std::byte>> samples,
                   codec::CodedTensorTable& table);

@@ -137,17 +137,17 @@ Result<CodedQuality> CutSearch::find(std::uint32_t disagreement_ppm) {
   // Less than half a picture can not be told.
   allowed.share = std::max(allowed.share, 0.5 / pictures);
   CLEAVE_ASSIGN_OR_RETURN(const int step, plain_step(allowed));
-  CLEAVE_ASSIGN_OR_RETURN(CodedQuality best, quality_at(plain_, step));
+  CLEAVE_ASSIGN_OR_RETURN(const Trial* best, trial(plain_, step));
   CLEAVE_RETURN_IF_ERROR(add_turned_forms(step));
   for (Form& form : *turned_) {
     const int finest = step - kTurnedFiner;
     CLEAVE_ASSIGN_OR_RETURN(const int found,
                             coarsest_step(form, allowed, finest, step + kTurnedCoarser));
     if (found < finest) continue;
-    CLEAVE_ASSIGN_OR_RETURN(CodedQuality quality, quality_at(form, found));
-    if (is_better(quality.figures, best.figures, disagreement_ppm)) best = std::move(quality);
+    CLEAVE_ASSIGN_OR_RETURN(const Trial* turned, trial(form, found));
+    if (is_better(turned->quality.figures, best->quality.figures, disagreement_ppm)) best = turned;
   }
-  return best;
+  return best->quality;
 }
 
 Result<int> CutSearch::plain_step(const Allowed& allowed) {
@@ -169,16 +169,16 @@ Result<int> CutSearch::coarsest_step(Form& form, const Allowed& allowed, int fin
 // next to it have to bear it out.
 Result<bool> CutSearch::keeps(Form& form, const Allowed& allowed, int step) {
   constexpr double kFarFrom = 2;
-  CLEAVE_ASSIGN_OR_RETURN(const Trial found, trial(form, step));
-  const double expected = found.expected.with_margin();
-  if (found.figures.differing_pictures > allowed.count) return false;
+  CLEAVE_ASSIGN_OR_RETURN(const Trial* found, trial(form, step));
+  const double expected = found->expected.with_margin();
+  if (found->differing() > allowed.count) return false;
   if (expected > kFarFrom * allowed.share) return false;
   if (kFarFrom * expected < allowed.share) return true;
   // None that clips.
   const int finer_step = std::max(step - kNextSteps, std::min(finest_, step));
-  CLEAVE_ASSIGN_OR_RETURN(const Trial finer, trial(form, finer_step));
-  CLEAVE_ASSIGN_OR_RETURN(const Trial coarser, trial(form, step + kNextSteps));
-  const double around = finer.expected.with_margin() + coarser.expected.with_margin();
+  CLEAVE_ASSIGN_OR_RETURN(const Trial* finer, trial(form, finer_step));
+  CLEAVE_ASSIGN_OR_RETURN(const Trial* coarser, trial(form, step + kNextSteps));
+  const double around = finer->expected.with_margin() + coarser->expected.with_margin();
   return (around + expected) / 3 <= allowed.share;
 }
 
@@ -187,13 +187,12 @@ Result<bool> CutSearch::keeps(Form& form, const Allowed& allowed, int step) {
 // the coarsest of equals.
 Result<int> CutSearch::clipping_step(const Allowed& allowed) {
   for (int step = finest_; step >= kFinest; step -= kOctave) {
-    CLEAVE_ASSIGN_OR_RETURN(const Trial found, trial(plain_, step));
-    if (found.figures.differing_pictures <= allowed.count) return step;
+    CLEAVE_ASSIGN_OR_RETURN(const Trial* found, trial(plain_, step));
+    if (found->differing() <= allowed.count) return step;
   }
   auto least = plain_.known.begin();
   for (auto tried = plain_.known.begin(); tried != plain_.known.end(); ++tried) {
-    if (tried->second.figures.differing_pictures <= least->second.figures.differing_pictures)
-      least = tried;
+    if (tried->second.differing() <= least->second.differing()) least = tried;
   }
   return least->first;
 }
@@ -217,9 +216,10 @@ CodedQuality CutSearch::tables(const Form& form, int step) const {
 }
 
 // By streams of the codec itself: which level a value has depends on what was coded before it.
-Result<Trial> CutSearch::trial(Form& form, int step) {
-  if (const auto found = form.known.find(step); found != form.known.end()) return found->second;
-  CLEAVE_ASSIGN_OR_RETURN(const auto codec, codec::make_coded_codec(boundary_, tables(form, step)));
+Result<const Trial*> CutSearch::trial(Form& form, int step) {
+  if (const auto found = form.known.find(step); found != form.known.end()) return &found->second;
+  Trial trial{.quality = tables(form, step), .expected = {}};
+  CLEAVE_ASSIGN_OR_RETURN(const auto codec, codec::make_coded_codec(boundary_, trial.quality));
   std::vector<std::vector<std::byte>> carried;
   for (const BoundaryTensor& tensor : boundary_) carried.emplace_back(tensor.bytes());
   const std::vector<std::span<std::byte>> to(carried.begin(), carried.end());
@@ -227,30 +227,22 @@ Result<Trial> CutSearch::trial(Form& form, int step) {
   std::vector<std::byte> stream(codec->max_encoded_bytes());
   std::vector<JudgedAnswer> answers;
   std::vector<std::uint32_t> lengths;
-  Trial result;
+  CodedFigures& figures = trial.quality.figures;
   for (std::size_t i = 0; i < walker_.pictures(); ++i) {
     const std::size_t length = codec->encode(walker_.tensors(i), stream);
     CLEAVE_RETURN_IF_ERROR(codec->decode(std::span(stream).first(length), to));
     CLEAVE_ASSIGN_OR_RETURN(const JudgedAnswer answer, walker_.judge(i, arrived));
-    result.figures.differing_pictures += answer.differs ? 1 : 0;
+    figures.differing_pictures += answer.differs ? 1 : 0;
     lengths.push_back(static_cast<std::uint32_t>(length));
     answers.push_back(answer);
   }
   std::ranges::sort(lengths);
   const auto rank = [&](std::size_t percent) { return (lengths.size() * percent + 99) / 100 - 1; };
-  result.figures.compared_pictures = static_cast<std::uint32_t>(walker_.pictures());
-  result.figures.median_bytes = lengths[rank(50)];
-  result.figures.p95_bytes = lengths[rank(95)];
-  result.expected = expected_share(answers, photos_);
-  form.known[step] = result;
-  return result;
-}
-
-Result<CodedQuality> CutSearch::quality_at(Form& form, int step) {
-  CodedQuality quality = tables(form, step);
-  CLEAVE_ASSIGN_OR_RETURN(const Trial found, trial(form, step));
-  quality.figures = found.figures;
-  return quality;
+  figures.compared_pictures = static_cast<std::uint32_t>(walker_.pictures());
+  figures.median_bytes = lengths[rank(50)];
+  figures.p95_bytes = lengths[rank(95)];
+  trial.expected = expected_share(answers, photos_);
+  return &(form.known[step] = std::move(trial));
 }
 
 // A tensor that is mostly zeros has no directions that say more than its channels; one of few

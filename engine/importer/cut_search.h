@@ -38,10 +38,11 @@ struct ExpectedShare {
 [[nodiscard]] ExpectedShare expected_share(std::span<const JudgedAnswer> answers,
                                            std::size_t photos);
 
-// What came of a table with all pictures of a walker: their streams, and how often answers differ.
+// A table, and what came of it with all pictures of a walker.
 struct Trial {
-  CodedFigures figures;
+  codec::CodedQuality quality;
   ExpectedShare expected;
+  [[nodiscard]] std::uint32_t differing() const { return quality.figures.differing_pictures; }
 };
 
 // Whether `one` keeps to the disagreement, and `other` does not, or only with more bytes.
@@ -79,14 +80,14 @@ class CutSearch {
 
   // Without figures.
   [[nodiscard]] codec::CodedQuality tables(const Form& form, int step) const;
-  [[nodiscard]] Result<Trial> trial(Form& form, int step);
+  // What it gives belongs to `form`.
+  [[nodiscard]] Result<const Trial*> trial(Form& form, int step);
   [[nodiscard]] Result<bool> keeps(Form& form, const Allowed& allowed, int step);
   // Between finest and coarsest, by halving; finest - 1: none does.
   [[nodiscard]] Result<int> coarsest_step(Form& form, const Allowed& allowed, int finest,
                                           int coarsest);
   [[nodiscard]] Result<int> plain_step(const Allowed& allowed);
   [[nodiscard]] Result<int> clipping_step(const Allowed& allowed);
-  [[nodiscard]] Result<codec::CodedQuality> quality_at(Form& form, int step);
 
   // Makes the turned forms once the plain one's step is known.
   [[nodiscard]] Status add_turned_forms(int plain_step);

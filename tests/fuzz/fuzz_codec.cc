@@ -54,7 +54,25 @@ void take_stream(BoundaryCodec& codec, std::span<const std::byte> stream) {
   fuzz::require(codec.decode(again, into_again).is_ok(), "what was encoded decodes");
 }
 
-// A table; its own first bytes are then a stream for it.
+// Values as hostile as bytes are: the input's own, over and over.
+Tensors tensors_of(std::span<const std::uint8_t> data) {
+  Tensors tensors;
+  std::size_t at = 0;
+  for (std::vector<std::byte>& tensor : tensors.bytes) {
+    for (std::byte& byte : tensor) byte = std::byte{data[at++ % data.size()]};
+  }
+  return tensors;
+}
+
+void carry(BoundaryCodec& codec, const Tensors& tensors) {
+  std::vector<std::byte> stream(codec.max_encoded_bytes());
+  stream.resize(codec.encode(tensors.read(), stream));
+  Tensors arrived;
+  const auto into = arrived.write();
+  fuzz::require(codec.decode(stream, into).is_ok(), "what was encoded decodes");
+}
+
+// A table; its own bytes are then values, and a stream, for it.
 void take_table(std::span<const std::uint8_t> data) {
   const auto qualities = codec::read_coded_table(data, kBoundary);
   if (!qualities.is_ok()) {
@@ -69,6 +87,7 @@ void take_table(std::span<const std::uint8_t> data) {
                 "and one of today's version reading and writing");
   for (const CodedQuality& quality : *qualities) {
     const auto coded = made(4, quality);
+    carry(*coded, tensors_of(data));
     take_stream(*coded, std::as_bytes(data.first(std::min<std::size_t>(data.size(), 200))));
   }
 }
@@ -90,6 +109,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   const std::vector<std::byte> rest = fuzz::aligned_copy(data + 1, size - 1);
   if (choice != kTable) {
     take_stream(*codecs[choice], rest);
+    if (size > 1) carry(*codecs[choice], tensors_of({data + 1, size - 1}));
   } else {
     take_table({reinterpret_cast<const std::uint8_t*>(rest.data()), rest.size()});
   }

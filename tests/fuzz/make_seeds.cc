@@ -151,6 +151,7 @@ void write_codec_seeds(const std::filesystem::path& tests) {
     }
     seeds.write(name, table);
   };
+  // Those of version 2 are what it once wrote.
   write_table("coded_table_v3", fuzz::chosen(fuzz::flat_quality()));
   write_table("coded_table_turned_v3", fuzz::chosen(fuzz::turned_quality()));
 }

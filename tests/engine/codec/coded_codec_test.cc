@@ -50,6 +50,30 @@ TEST_CASE("a value's level is as the rounding says, and beyond the last one it i
         std::vector<int>{0, 0, 127, -127, 0, 0});
 }
 
+TEST_CASE("a value's place is in 1/256 of a step, towards zero, and within the last level's") {
+  const auto places_of = [](const Values& values, bool has_sign) {
+    const codec::CodedQuantizer quantizer(table_of(has_sign), {});
+    std::vector<std::int16_t> places(values.size());
+    quantizer.place(bytes_of(values), places);
+    return places;
+  };
+  using Places = std::vector<std::int16_t>;
+  CHECK(places_of({0, 0.125F, -0.125F, 0.1F, -0.1F, 15.87F, 15.875F, 16, -1e30F}, true) ==
+        Places{0, 256, -256, 204, -204, 32501, 32512, 32512, -32512});
+  CHECK(places_of({0.125F, -0.125F, -1e30F}, false) == Places{256, 0, 0});
+  CHECK(places_of({kNaN, -kNaN, kInfinity, -kInfinity, 1e-40F}, true) ==
+        Places{0, 0, 32512, -32512, 0});
+  // int8 by what it stands for, from its zero point.
+  const codec::BoundaryTensor int8{.dtype = fbs::DType::S8, .zero_point = 3};
+  auto table = table_of(true);
+  table.step = 0x4100;  // 8
+  const codec::CodedQuantizer quantizer(table, int8);
+  const Bytes values{std::byte{3}, std::byte{11}, std::byte{4}, std::byte{0xFF}, std::byte{0x80}};
+  Places places(values.size());
+  quantizer.place(values, places);
+  CHECK(places == Places{0, 256, 32, -128, -131 * 32});
+}
+
 TEST_CASE("a level's value stands at its centroid, and behind those in the middle") {
   const Values values = values_of({0, 1, -1, 2, 7, 8, 127, -128});
   const auto at = [](int magnitude, int centroid) {

@@ -93,8 +93,17 @@ TEST_CASE("coefficients are what the grammar says, to the last value that fits")
       const Values values = random_tensor(3, scale);
       const std::size_t row = std::size_t{side} * kSampleTensor.width * kSampleTensor.channels;
       std::vector<std::int32_t> found(row);
+      std::vector<std::int16_t> places(row);
       const Bytes bytes = bytes_of(values);
       way.coefficients(std::span(bytes).first(4 * row), found);
+      way.place(std::span(bytes).first(4 * row), places);
+      for (std::size_t i = 0; i < row; ++i) {
+        const auto& steps = table.transform->steps;
+        const double exact = 2048.0 * std::abs(found[i]) / steps[i % steps.size()];
+        const double off = std::min(exact, 32512.0) - std::abs(places[i]);
+        REQUIRE((off > -0.01 && off < 1.01));
+        REQUIRE((places[i] == 0 || (places[i] < 0) == (found[i] < 0)));
+      }
       for (std::size_t b = 0; b < kSampleTensor.width / side; ++b) {
         Values block;
         for (std::size_t y = 0; y < side; ++y) {

@@ -23,6 +23,17 @@ using codec::CodedTensorTable;
 using codec::LevelCoder;
 
 constexpr std::uint8_t kWeight = 26;
+constexpr BoundaryTensor kInt8Tensor{
+    .dtype = fbs::DType::S8, .zero_point = 3, .positions = 35, .width = 7, .channels = 4};
+
+// int8 ones 60 times as large.
+Crossing crossing_of(const BoundaryTensor& tensor, const Values& values) {
+  if (tensor.is_f32()) return {{bytes_of(values)}};
+  Bytes bytes;
+  for (const float value : values)
+    bytes.push_back(static_cast<std::byte>(static_cast<int>(value * 60)));
+  return {{bytes}};
+}
 
 CodedQuality weighted(CodedQuality quality, std::uint8_t weight = kWeight) {
   for (CodedTensorTable& table : quality.tensors) table.bit_weight = weight;
@@ -134,19 +145,15 @@ TEST_CASE(
 
 TEST_CASE("a weight of 0 takes the nearest level, from 7 on the rounded one") {
   const CodedTensorTable table = table_of(true, 3, 0);
-  for (const auto& [place, level] : std::vector<std::pair<int, int>>{{0, 0},
-                                                                     {127, 0},
-                                                                     {-127, 0},
-                                                                     {200, 1},
-                                                                     {-330, -1},
-                                                                     {-600, -2},
-                                                                     {1500, 6},
-                                                                     {1706, 6},
-                                                                     {1707, 7},
-                                                                     {-32512, -127},
-                                                                     {32512, 127}}) {
-    CAPTURE(place);
-    CHECK(chosen_level(table, static_cast<std::int16_t>(place)) == level);
+  struct Chosen {
+    std::int16_t place;
+    int level;
+  };
+  for (const Chosen& chosen : {Chosen{0, 0}, Chosen{127, 0}, Chosen{-127, 0}, Chosen{200, 1},
+                               Chosen{-330, -1}, Chosen{-600, -2}, Chosen{1500, 6}, Chosen{1706, 6},
+                               Chosen{1707, 7}, Chosen{-32512, -127}, Chosen{32512, 127}}) {
+    CAPTURE(chosen.place);
+    CHECK(chosen_level(table, chosen.place) == chosen.level);
   }
 }
 
@@ -184,21 +191,14 @@ TEST_CASE("levels that are chosen take fewer bits, and errors and bits add up to
 }
 
 TEST_CASE("what was chosen is what arrives, of f32, int8 and turned tensors") {
-  const BoundaryTensor int8{
-      .dtype = fbs::DType::S8, .zero_point = 3, .positions = 35, .width = 7, .channels = 4};
-  for (const BoundaryTensor& tensor : {kSampleTensor, int8}) {
+  for (const BoundaryTensor& tensor : {kSampleTensor, kInt8Tensor}) {
     for (std::uint8_t side = 0; side <= (tensor.is_f32() ? 4 : 0); ++side) {
       if (side == 3) continue;
       CAPTURE(static_cast<int>(side));
       const CodedQuality quality =
           weighted(side == 0 ? sample_quality({tensor}, kFineStep) : turned_quality(tensor, side));
       const auto codec = codec_for(quality, tensor);
-      Values values = skewed_values(tensor.elements(), 8);
-      Bytes bytes(tensor.bytes());
-      for (std::size_t i = 0; i < values.size(); ++i) {
-        if (!tensor.is_f32()) bytes[i] = static_cast<std::byte>(static_cast<int>(values[i] * 60));
-      }
-      const Crossing sent{{tensor.is_f32() ? bytes_of(values) : bytes}};
+      const Crossing sent = crossing_of(tensor, skewed_values(tensor.elements(), 8));
       const Bytes stream = encoded(*codec, sent);
       REQUIRE(stream.front() == std::byte{1});
       // The same levels through a coder alone.
@@ -210,7 +210,6 @@ TEST_CASE("what was chosen is what arrives, of f32, int8 and turned tensors") {
       std::vector<std::int16_t> places(row);
       codec::RangeEncoder nowhere({});
       Crossing expected{{Bytes(tensor.bytes())}};
-      const std::size_t row_bytes = tensor.bytes() / places_of.rows();
       coder.start();
       for (std::size_t y = 0; y < places_of.rows(); ++y) {
         const auto levels = coder.next_row();
@@ -218,38 +217,73 @@ TEST_CASE("what was chosen is what arrives, of f32, int8 and turned tensors") {
         coder.choose_and_encode_row(places, nowhere);
         places_of.restore_row(levels, y, expected.tensors[0]);
       }
-      REQUIRE(row_bytes * places_of.rows() == tensor.bytes());
       CHECK(carried(*codec, sent) == expected);
     }
   }
 }
 
-TEST_CASE("choosing allocates nothing, and what is no number is chosen as 0") {
-  const auto codec = codec_for(weighted(sample_quality({kSampleTensor}, kFineStep)));
+TEST_CASE("choosing allocates nothing, turned or not") {
+  for (const bool turned : {false, true}) {
+    const auto codec = codec_for(weighted(turned ? turned_quality(kSampleTensor, 2)
+                                                 : sample_quality({kSampleTensor}, kFineStep)));
+    const Crossing crossing{{bytes_of(skewed_values(kSampleTensor.elements(), 4))}};
+    Bytes out(codec->max_encoded_bytes());
+    const auto from = crossing.read();
+    const std::uint64_t news = operator_new_calls();
+    (void)codec->encode(from, out);
+    CHECK(operator_new_calls() == news);
+  }
+}
+
+TEST_CASE("what is no number is chosen as 0, and infinity as the last level") {
+  CodedQuality quality = weighted(sample_quality({kSampleTensor}, kFineStep));
+  quality.tensors[0].has_sign = true;
+  const auto codec = codec_for(quality);
   Values values = skewed_values(kSampleTensor.elements(), 4);
   values[7] = 0;
-  const Crossing zero{{bytes_of(values)}};
+  const Bytes with_zero = encoded(*codec, Crossing{{bytes_of(values)}});
   values[7] = std::numeric_limits<float>::quiet_NaN();
-  const Crossing odd{{bytes_of(values)}};
-  CHECK(encoded(*codec, odd) == encoded(*codec, zero));
+  CHECK(encoded(*codec, Crossing{{bytes_of(values)}}) == with_zero);
   values[7] = kInfinity;
   values[8] = -kInfinity;
-  CHECK(floats_of(carried(*codec, Crossing{{bytes_of(values)}}).tensors[0])[7] > 15.8F);
-  Bytes out(codec->max_encoded_bytes());
-  const auto from = odd.read();
-  const std::uint64_t news = operator_new_calls();
-  (void)codec->encode(from, out);
-  CHECK(operator_new_calls() == news);
+  const Values arrived = floats_of(carried(*codec, Crossing{{bytes_of(values)}}).tensors[0]);
+  CHECK(arrived[7] > 15.8F);
+  CHECK(arrived[8] < -15.8F);
+}
+
+TEST_CASE("what would take more than a byte a value is stored as levels that are rounded") {
+  const CodedQuality quality = sample_quality({kSampleTensor}, kFineStep);
+  Values values = random_values(kSampleTensor.elements(), 3, 1e4F);  // nearly all beyond the last
+  for (float& value : values) value = std::abs(value);
+  const Crossing sent{{bytes_of(values)}};
+  const Bytes stream = encoded(*codec_for(weighted(quality)), sent);
+  CHECK(stream.front() == std::byte{0});
+  CHECK(stream == encoded(*codec_for(quality), sent));
+  CHECK(floats_of(carried(*codec_for(weighted(quality)), sent).tensors[0])[0] > 15.8F);
 }
 
 // CLEAVE_ACCEPT_CODECS=1 writes them anew, for a new version of the table.
 TEST_CASE("streams of levels that are chosen are written and read as they were") {
-  for (const std::uint8_t side : {std::uint8_t{0}, std::uint8_t{1}, std::uint8_t{4}}) {
-    CAPTURE(static_cast<int>(side));
-    const std::string path = "tests/golden/codec_v3/chosen_" + std::to_string(int{side});
-    const auto codec = codec_for(weighted(side == 0 ? sample_quality({kSampleTensor}, kFineStep)
-                                                    : turned_quality(kSampleTensor, side)));
-    const Crossing sent{{bytes_of(random_values(kSampleTensor.elements(), 42))}};
+  const auto with_sign = [](CodedQuality quality) {
+    quality.tensors[0].has_sign = true;
+    return quality;
+  };
+  struct Golden {
+    const char* name;
+    BoundaryTensor tensor;
+    CodedQuality quality;
+  };
+  for (const Golden& golden :
+       {Golden{"unsigned", kSampleTensor, sample_quality({kSampleTensor}, kFineStep)},
+        Golden{"signed", kSampleTensor, with_sign(sample_quality({kSampleTensor}, kCoarseStep))},
+        Golden{"int8", kInt8Tensor, sample_quality({kInt8Tensor}, kCoarseStep)},
+        Golden{"turned_1", kSampleTensor, turned_quality(kSampleTensor, 1)},
+        Golden{"turned_2", kSampleTensor, turned_quality(kSampleTensor, 2)},
+        Golden{"turned_4", kSampleTensor, turned_quality(kSampleTensor, 4)}}) {
+    CAPTURE(golden.name);
+    const std::string path = std::string("tests/golden/codec_v3/") + golden.name;
+    const auto codec = codec_for(weighted(golden.quality), golden.tensor);
+    const Crossing sent = crossing_of(golden.tensor, random_values(golden.tensor.elements(), 42));
     const Bytes stream = encoded(*codec, sent);
     REQUIRE(stream.front() == std::byte{1});
     const Bytes arrived = carried(*codec, sent).tensors[0];
