@@ -17,6 +17,7 @@
 #include "engine/importer/variants.h"
 #include "schemas/model_reader.h"
 #include "tests/support/graph_builder.h"
+#include "tests/support/sanitized.h"
 
 using namespace cleave;
 using namespace cleave::importer;
@@ -161,7 +162,7 @@ TEST_CASE("a share that is expected says how far chance may be off, by photos") 
 
 // Nothing but chance tells the pictures that calibrate from the others.
 TEST_CASE("most levels keep to their disagreement on pictures that did not calibrate") {
-  constexpr std::size_t kCalibrations = 48, kOthers = 600;
+  constexpr std::size_t kCalibrations = test::kSanitized ? 12 : 48, kOthers = 600;
   constexpr std::uint32_t kAllowedPpm = 100'000;
   const auto model = brightest_channel();
   const auto others = value_of(CutWalker::create(model, 0, tinged_pictures(kOthers, 99), 1));

@@ -12,6 +12,7 @@
 #include "engine/codec/codec_factories.h"
 #include "engine/codec/coded_steps.h"
 #include "engine/importer/coded_directions.h"
+#include "tests/support/sanitized.h"
 
 namespace {
 
@@ -119,7 +120,7 @@ Cost cost_at(double step, bool is_chosen, std::size_t side) {
 // Rounded ones already have a wide interval of zero and centroids: what is left is what contexts
 // know.
 TEST_CASE("with a calibrated table levels that are chosen cost less than rounded ones") {
-  for (const std::size_t side : {0, 2}) {
+  for (const std::size_t side : {std::size_t{0}, std::size_t{2}}) {
     for (const double step : {0.4, 0.8}) {
       CAPTURE(side);
       CAPTURE(step);
@@ -152,7 +153,9 @@ TEST_CASE("centroids are where the values are whose levels are chosen") {
   CHECK(sum / count == doctest::Approx(one).epsilon(0.01));
 }
 
-TEST_CASE("contexts of a large tensor are of some photos, none of them beside its mirror image") {
+// 24 million values.
+TEST_CASE("contexts of a large tensor are of some photos, none of them beside its mirror image" *
+          doctest::skip(test::kSanitized)) {
   constexpr BoundaryTensor kLarge{
       .dtype = fbs::DType::F32, .positions = 1000 * 1000, .width = 1000, .channels = 2};
   const Bytes flat(kLarge.bytes());
