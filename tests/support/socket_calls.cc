@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <condition_variable>
 #include <mutex>
 #include <utility>
 
@@ -18,6 +19,8 @@ constexpr int kMostDescriptors = 1024;
 
 struct Seen {
   std::mutex mutex;
+  std::condition_variable sent;
+  int sending = 0;  // calls that are not noted yet
   bool watched = false;
   std::vector<SocketCall> calls;
 };
@@ -27,6 +30,22 @@ Seen& seen() {
   static Seen all;
   return all;
 }
+
+// What is sent may have arrived, and been answered, before its sender goes on to note it.
+class Sending {
+ public:
+  Sending() {
+    const std::lock_guard lock(seen().mutex);
+    ++seen().sending;
+  }
+  ~Sending() {
+    const std::lock_guard lock(seen().mutex);
+    --seen().sending;
+    seen().sent.notify_all();
+  }
+  Sending(const Sending&) = delete;
+  Sending& operator=(const Sending&) = delete;
+};
 
 void note(int socket, bool sends, const msghdr& message, ssize_t result) {
   const std::lock_guard lock(seen().mutex);
@@ -93,7 +112,8 @@ SocketWatch::~SocketWatch() {
 }
 
 std::vector<SocketCall> SocketWatch::calls() {
-  const std::lock_guard lock(seen().mutex);
+  std::unique_lock lock(seen().mutex);
+  seen().sent.wait(lock, [] { return seen().sending == 0; });
   return seen().calls;
 }
 
@@ -112,12 +132,14 @@ std::vector<int> sockets_to(std::uint16_t port) { return connected_sockets(getpe
 extern "C" {
 
 ssize_t send(int socket, const void* data, size_t size, int flags) {
+  const cleave::test::Sending sending;
   const ssize_t result = syscall(SYS_sendto, socket, data, size, flags, nullptr, 0);
   cleave::test::note(socket, true, data, size, result);
   return result;
 }
 
 ssize_t sendmsg(int socket, const msghdr* message, int flags) {
+  const cleave::test::Sending sending;
   const ssize_t result = syscall(SYS_sendmsg, socket, message, flags);
   cleave::test::note(socket, true, *message, result);
   return result;

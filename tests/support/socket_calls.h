@@ -30,7 +30,7 @@ class SocketWatch {
   SocketWatch(const SocketWatch&) = delete;
   SocketWatch& operator=(const SocketWatch&) = delete;
 
-  // Those that moved something so far, in their order.
+  // Those that moved something so far, in their order. Waits for sends that have begun.
   [[nodiscard]] static std::vector<SocketCall> calls();
   // Of these, those that sent from `memory`, or received into it.
   [[nodiscard]] static std::vector<SocketCall> calls_at(std::span<const std::byte> memory);
