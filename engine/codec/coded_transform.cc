@@ -163,31 +163,28 @@ void CodedTransform::restore_block(std::span<const std::int8_t> levels) {
   }
 }
 
-void CodedTransform::quantize(std::span<const std::byte> values, std::span<std::int8_t> levels) {
+template <typename Take>
+void CodedTransform::for_blocks(std::span<const std::byte> values, const Take& take) {
   turn_row(values);
   for (std::size_t block = 0; block < width_ / side_; ++block) {
     gather_block(block);
     sums_and_differences(block_, channels_);
-    quantize_block(levels.subspan(block * block_.size(), block_.size()));
+    take(block * block_.size());
   }
+}
+
+void CodedTransform::quantize(std::span<const std::byte> values, std::span<std::int8_t> levels) {
+  for_blocks(values, [&](std::size_t i) { quantize_block(levels.subspan(i, block_.size())); });
 }
 
 void CodedTransform::place(std::span<const std::byte> values, std::span<std::int16_t> places) {
-  turn_row(values);
-  for (std::size_t block = 0; block < width_ / side_; ++block) {
-    gather_block(block);
-    sums_and_differences(block_, channels_);
-    place_block(places.subspan(block * block_.size(), block_.size()));
-  }
+  for_blocks(values, [&](std::size_t i) { place_block(places.subspan(i, block_.size())); });
 }
 
 void CodedTransform::coefficients(std::span<const std::byte> values, std::span<std::int32_t> out) {
-  turn_row(values);
-  for (std::size_t block = 0; block < width_ / side_; ++block) {
-    gather_block(block);
-    sums_and_differences(block_, channels_);
-    std::ranges::copy(block_, out.begin() + static_cast<std::ptrdiff_t>(block * block_.size()));
-  }
+  for_blocks(values, [&](std::size_t i) {
+    std::ranges::copy(block_, out.begin() + static_cast<std::ptrdiff_t>(i));
+  });
 }
 
 void CodedTransform::restore(std::span<const std::int8_t> levels, std::span<std::byte> values) {

@@ -44,6 +44,9 @@ class CodedTransform {
  private:
   void turn_row(std::span<const std::byte> values);
   void gather_block(std::size_t block);
+  // take(i): block_ holds what the block comes to whose first one is the row's i-th.
+  template <typename Take>
+  void for_blocks(std::span<const std::byte> values, const Take& take);
   void scatter_block(std::size_t block);
   void quantize_block(std::span<std::int8_t> levels) const;
   void place_block(std::span<std::int16_t> places) const;

@@ -4,15 +4,18 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdlib>
 #include <cstring>
 #include <limits>
 #include <memory>
 #include <span>
+#include <string>
 #include <vector>
 
 #include "engine/codec/boundary_codec.h"
 #include "engine/codec/codec_factories.h"
 #include "engine/codec/coded_table.h"
+#include "schemas/atomic_file.h"
 #include "tests/engine/engine_harness.h"
 
 namespace cleave::test {
@@ -222,6 +225,21 @@ inline std::shared_ptr<const ModelFile> large_model() {
   for (Bytes& tensor : arrived.tensors) tensor.assign(tensor.size(), std::byte{0xA5});
   require_ok(decode(codec, encoded(codec, crossing), arrived));
   return arrived;
+}
+
+// That a stream and the tensor that it carries are those of the files. CLEAVE_ACCEPT_CODECS=1
+// writes them anew, for a new version of the table.
+inline void check_golden(const std::string& path, const Bytes& stream, const Bytes& arrived) {
+  if (std::getenv("CLEAVE_ACCEPT_CODECS") != nullptr) {
+    require_ok(write_file_atomically(path + ".stream", stream));
+    require_ok(write_file_atomically(path + ".tensor", arrived));
+  }
+  const auto frozen = read_file(path + ".stream", 1 << 20);
+  const auto expected = read_file(path + ".tensor", 1 << 20);
+  require_ok(frozen.status());
+  require_ok(expected.status());
+  CHECK(stream == *frozen);
+  CHECK(arrived == *expected);
 }
 
 }  // namespace cleave::test
