@@ -8,6 +8,7 @@
 #include <signal.h>
 
 #include <cerrno>
+#include <initializer_list>
 
 namespace cleave {
 
@@ -27,6 +28,16 @@ inline void restart_calls_after(int signal_number) {
   if (::sigaction(signal_number, nullptr, &action) != 0) return;
   action.sa_flags |= SA_RESTART;
   (void)::sigaction(signal_number, &action, nullptr);
+}
+
+// To the calling thread none of `signal_numbers` comes any more. For a program's last thread,
+// before its handlers go: a signal after that would give it another exit code than the one it
+// earned.
+inline void hold_back(std::initializer_list<int> signal_numbers) {
+  sigset_t held;
+  sigemptyset(&held);
+  for (const int number : signal_numbers) sigaddset(&held, number);
+  (void)::pthread_sigmask(SIG_BLOCK, &held, nullptr);
 }
 
 }  // namespace cleave

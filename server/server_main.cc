@@ -371,6 +371,7 @@ int serve(const Arguments& arguments) {
   io.run();
   log_counters(server.stats());
   report(arguments, server.stats());
+  hold_back({SIGINT, SIGTERM, SIGUSR1, SIGHUP});
   return static_cast<int>(ExitCode::kOk);
 }
 
