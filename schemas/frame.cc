@@ -9,9 +9,9 @@
 namespace cleave {
 namespace {
 
-constexpr std::array<std::byte, 4> kMagic = {std::byte{'C'}, std::byte{'L'}, std::byte{'V'},
-                                             std::byte{'F'}};
-constexpr std::size_t kVersionOffset = 4;
+constexpr std::array<std::byte, 4> kFrameMagic = {std::byte{'C'}, std::byte{'L'}, std::byte{'V'},
+                                                  std::byte{'F'}};
+constexpr std::size_t kFrameVersionOffset = 4;
 constexpr std::size_t kFlagsOffset = 6;
 constexpr std::size_t kMessageBytesOffset = 8;
 constexpr std::size_t kReservedOffset = 12;
@@ -27,8 +27,8 @@ Status over_limit(const char* what, std::uint64_t bytes, std::uint64_t limit) {
 
 std::array<std::byte, kFrameHeaderBytes> encode_frame_header(const FrameHeader& header) {
   std::array<std::byte, kFrameHeaderBytes> bytes{};
-  std::ranges::copy(kMagic, bytes.begin());
-  store_little_endian(bytes, kVersionOffset, header.version);
+  std::ranges::copy(kFrameMagic, bytes.begin());
+  store_little_endian(bytes, kFrameVersionOffset, header.version);
   store_little_endian(bytes, kMessageBytesOffset, header.message_bytes);
   store_little_endian(bytes, kAttachmentBytesOffset, header.attachment_bytes);
   return bytes;
@@ -36,11 +36,11 @@ std::array<std::byte, kFrameHeaderBytes> encode_frame_header(const FrameHeader& 
 
 Result<FrameHeader> decode_frame_header(std::span<const std::byte, kFrameHeaderBytes> bytes,
                                         const FrameLimits& limits) {
-  if (!std::equal(kMagic.begin(), kMagic.end(), bytes.begin())) {
+  if (!std::equal(kFrameMagic.begin(), kFrameMagic.end(), bytes.begin())) {
     return Status(StatusCode::kCorrupt, "frame: the peer does not speak cleave's protocol");
   }
   FrameHeader header;
-  header.version = load_little_endian<std::uint16_t>(bytes, kVersionOffset);
+  header.version = load_little_endian<std::uint16_t>(bytes, kFrameVersionOffset);
   if (header.version < kLowestProtocolVersion || header.version > kProtocolVersion) {
     return Status(StatusCode::kMismatch, "frame: the peer speaks protocol version " +
                                              std::to_string(header.version) + ", this build " +

@@ -16,15 +16,13 @@
 namespace cleave {
 namespace {
 
-constexpr std::uint32_t kMaxVerifierDepth = 16;
-constexpr std::uint32_t kMaxVerifierTables = 200'000;
+constexpr std::uint32_t kMaxHeaderDepth = 16;
+constexpr std::uint32_t kMaxHeaderTables = 200'000;
 constexpr std::uint32_t kWholePpm = 1'000'000;
-
-Status corrupt(std::string message) { return {StatusCode::kCorrupt, std::move(message)}; }
 
 Result<const fbs::Model*> verify(std::span<const std::byte> header) {
   flatbuffers::Verifier verifier(reinterpret_cast<const std::uint8_t*>(header.data()),
-                                 header.size(), kMaxVerifierDepth, kMaxVerifierTables);
+                                 header.size(), kMaxHeaderDepth, kMaxHeaderTables);
   if (!fbs::VerifyModelBuffer(verifier)) return corrupt("header is not a well-formed FlatBuffer");
   return fbs::GetModel(header.data());
 }

@@ -28,8 +28,6 @@ std::string named(const std::string& folder, const Sha256Digest& sha256, std::st
   return folder + "/" + to_hex(sha256) + std::string(ending);
 }
 
-Status corrupt(std::string message) { return {StatusCode::kCorrupt, std::move(message)}; }
-
 std::string_view next_line(std::string_view& text) {
   const std::size_t end = text.find('\n');
   const std::string_view line = text.substr(0, end);

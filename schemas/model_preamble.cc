@@ -10,16 +10,14 @@ namespace cleave {
 namespace {
 
 // As PNG does it: a first byte that no text has, and line ends that a text-mode copy would change.
-constexpr std::array<std::byte, 8> kMagic = {std::byte{0x89}, std::byte{'C'}, std::byte{'L'},
-                                             std::byte{'V'},  std::byte{'M'}, std::byte{0x0d},
-                                             std::byte{0x0a}, std::byte{0x1a}};
+constexpr std::array<std::byte, 8> kModelMagic = {std::byte{0x89}, std::byte{'C'}, std::byte{'L'},
+                                                  std::byte{'V'},  std::byte{'M'}, std::byte{0x0d},
+                                                  std::byte{0x0a}, std::byte{0x1a}};
 
-constexpr std::size_t kVersionOffset = 8;
+constexpr std::size_t kModelVersionOffset = 8;
 constexpr std::size_t kHeaderBytesOffset = 16;
 constexpr std::size_t kFileBytesOffset = 24;
 constexpr std::size_t kHashOffset = 32;
-
-Status corrupt(std::string message) { return {StatusCode::kCorrupt, std::move(message)}; }
 
 Status check_lengths(const ModelPreamble& preamble) {
   if (preamble.header_bytes == 0 || preamble.header_bytes > kMaxModelHeaderBytes ||
@@ -39,8 +37,8 @@ Status check_lengths(const ModelPreamble& preamble) {
 
 std::array<std::byte, kModelPreambleBytes> encode_model_preamble(const ModelPreamble& preamble) {
   std::array<std::byte, kModelPreambleBytes> bytes{};
-  std::copy(kMagic.begin(), kMagic.end(), bytes.begin());
-  store_little_endian(bytes, kVersionOffset, kModelFormatVersion);
+  std::copy(kModelMagic.begin(), kModelMagic.end(), bytes.begin());
+  store_little_endian(bytes, kModelVersionOffset, kModelFormatVersion);
   store_little_endian(bytes, kModelCommitOffset, preamble.committed ? kModelCommitted : 0u);
   store_little_endian(bytes, kHeaderBytesOffset, preamble.header_bytes);
   store_little_endian(bytes, kFileBytesOffset, preamble.file_bytes);
@@ -50,10 +48,10 @@ std::array<std::byte, kModelPreambleBytes> encode_model_preamble(const ModelPrea
 }
 
 Result<ModelPreamble> decode_model_preamble(std::span<const std::byte, kModelPreambleBytes> bytes) {
-  if (!std::equal(kMagic.begin(), kMagic.end(), bytes.begin())) {
+  if (!std::equal(kModelMagic.begin(), kModelMagic.end(), bytes.begin())) {
     return corrupt("not a cleave model file (its first bytes are another format's)");
   }
-  const auto version = load_little_endian<std::uint32_t>(bytes, kVersionOffset);
+  const auto version = load_little_endian<std::uint32_t>(bytes, kModelVersionOffset);
   if (version != kModelFormatVersion) {
     return Status(StatusCode::kUnsupported, "model format version " + std::to_string(version) +
                                                 "; this build reads version " +

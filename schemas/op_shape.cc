@@ -7,8 +7,6 @@
 namespace cleave {
 namespace {
 
-Status corrupt(std::string message) { return {StatusCode::kCorrupt, std::move(message)}; }
-
 Result<fbs::Shape> checked(const fbs::Shape& shape) {
   CLEAVE_RETURN_IF_ERROR(check_shape(shape).with_context("output"));
   return shape;

@@ -15,10 +15,8 @@ constexpr std::size_t kMaxTextBytes = 1024;
 // 16 variants of 4096 ops and as many layers, two times of 8 bytes each, and 7 MiB of codings: 40
 // bytes a cut and coding, far more than a network has that anybody would measure.
 constexpr std::size_t kMaxProfileFileBytes = 8u << 20;
-constexpr std::uint32_t kMaxVerifierDepth = 8;
-constexpr std::uint32_t kMaxVerifierTables = 320;
-
-Status corrupt(std::string message) { return {StatusCode::kCorrupt, std::move(message)}; }
+constexpr std::uint32_t kMaxProfileDepth = 8;
+constexpr std::uint32_t kMaxProfileTables = 320;
 
 Status check_times(const flatbuffers::Vector<std::uint64_t>& times) {
   if (!elements_aligned(times, alignof(std::uint64_t))) return corrupt("times are not aligned");
@@ -368,7 +366,7 @@ flatbuffers::Offset<fbs::Profile> build_profile(flatbuffers::FlatBufferBuilder& 
 Result<ProfileData> parse_profile(std::span<const std::byte> bytes) {
   if (bytes.size() > kMaxProfileFileBytes) return corrupt("too long to be a profile");
   flatbuffers::Verifier verifier(reinterpret_cast<const std::uint8_t*>(bytes.data()), bytes.size(),
-                                 kMaxVerifierDepth, kMaxVerifierTables);
+                                 kMaxProfileDepth, kMaxProfileTables);
   if (!fbs::VerifyProfileBuffer(verifier)) return corrupt("not a cleave profile");
   return profile_from_message(*fbs::GetProfile(bytes.data()));
 }

@@ -52,6 +52,9 @@ class [[nodiscard]] Status {
   std::string message_;
 };
 
+// What bytes that do not check are told of with.
+inline Status corrupt(std::string message) { return {StatusCode::kCorrupt, std::move(message)}; }
+
 // Either a T or the Status that says why there is none. REQUIRES for value(): is_ok().
 template <typename T>
 class [[nodiscard]] Result {

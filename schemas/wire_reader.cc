@@ -11,10 +11,8 @@ namespace cleave {
 namespace {
 
 // Envelope, message, profile, its variants: four tables deep, one table per variant.
-constexpr std::uint32_t kMaxVerifierDepth = 8;
-constexpr std::uint32_t kMaxVerifierTables = 320;
-
-Status corrupt(std::string message) { return {StatusCode::kCorrupt, std::move(message)}; }
+constexpr std::uint32_t kMaxMessageDepth = 8;
+constexpr std::uint32_t kMaxMessageTables = 320;
 
 Status check_string(const flatbuffers::String* text, const char* what) {
   if (text == nullptr) return Status::ok();
@@ -132,7 +130,7 @@ Result<const fbs::Envelope*> parse_message(std::span<const std::byte> bytes) {
   CLEAVE_RETURN_IF_ERROR(check_alignment(bytes));
   if (bytes.size() >= FLATBUFFERS_MAX_BUFFER_SIZE) return corrupt("message: too long");
   flatbuffers::Verifier verifier(reinterpret_cast<const std::uint8_t*>(bytes.data()), bytes.size(),
-                                 kMaxVerifierDepth, kMaxVerifierTables);
+                                 kMaxMessageDepth, kMaxMessageTables);
   if (!fbs::VerifyEnvelopeBuffer(verifier)) {
     return corrupt("message: not a well-formed FlatBuffer");
   }

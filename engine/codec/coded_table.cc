@@ -18,8 +18,6 @@ constexpr std::uint8_t kSigned = 0x80;
 constexpr std::uint8_t kTransformed = 0x40;
 constexpr std::uint8_t kClasses = 0x3F;
 
-Status corrupt(const char* what) { return {StatusCode::kCorrupt, what}; }
-
 // Takes bytes from the front of a span; once there are too few, `good` is false and all are zero.
 struct Reader {
   std::span<const std::byte> bytes;

@@ -11,12 +11,12 @@ namespace cleave::codec {
 namespace {
 
 constexpr std::uint32_t kLargestHalf = 0x477FE000;  // 65504, as f32 bits
-constexpr std::uint32_t kInfinity = 0x7F800000;
+constexpr std::uint32_t kF32Infinity = 0x7F800000;
 
 // What is finite stays finite: one infinity would make every score of the tail NaN.
 std::uint16_t saturated_half(std::uint32_t bits) {
   const std::uint32_t magnitude = bits & 0x7FFFFFFF;
-  const bool too_large = magnitude > kLargestHalf && magnitude < kInfinity;
+  const bool too_large = magnitude > kLargestHalf && magnitude < kF32Infinity;
   const std::uint32_t kept = too_large ? (bits & 0x80000000) | kLargestHalf : bits;
   return kernels::float_to_half(std::bit_cast<float>(kept));
 }

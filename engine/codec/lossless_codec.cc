@@ -13,7 +13,7 @@
 namespace cleave::codec {
 namespace {
 
-constexpr std::byte kStored{0};
+constexpr std::byte kAsItIs{0};
 constexpr std::byte kPlanes{1};
 // A plane of a piece has at most so many bytes: its length is two bytes, and a table of its own for
 // each plane of each piece follows the values well.
@@ -51,7 +51,7 @@ class LosslessCodec final : public BoundaryCodec {
       encode_tensor(boundary_[i], tensors[i], sink);
     }
     if (sink.fits) return 1 + sink.written;
-    out[0] = kStored;
+    out[0] = kAsItIs;
     return 1 + store_tensors(tensors, out.subspan(1));
   }
 
@@ -60,7 +60,7 @@ class LosslessCodec final : public BoundaryCodec {
     if (bytes.empty()) return {StatusCode::kCorrupt, "no lossless stream"};
     const std::byte form = bytes[0];
     bytes = bytes.subspan(1);
-    if (form == kStored) return load_tensors(bytes, tensors);
+    if (form == kAsItIs) return load_tensors(bytes, tensors);
     if (form != kPlanes) return {StatusCode::kCorrupt, "a form of lossless that is not known"};
     for (std::size_t i = 0; i < boundary_.size(); ++i) {
       CLEAVE_RETURN_IF_ERROR(decode_tensor(boundary_[i], tensors[i], bytes));

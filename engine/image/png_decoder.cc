@@ -16,7 +16,7 @@
 namespace cleave {
 namespace {
 
-constexpr std::size_t kRgb = 3;
+constexpr std::size_t kRgbSamples = 3;
 
 class PngRowSource final : public RowSource {
  public:
@@ -38,13 +38,13 @@ class PngRowSource final : public RowSource {
   std::uint64_t whole_bytes() {
     if (!create() || !run_guarded(target_, [&] { png_read_info(png_, info_); })) return 0;
     if (png_get_interlace_type(png_, info_) == PNG_INTERLACE_NONE) return 0;
-    return std::uint64_t{kRgb} * png_get_image_width(png_, info_) *
+    return std::uint64_t{kRgbSamples} * png_get_image_width(png_, info_) *
            png_get_image_height(png_, info_);
   }
 
   Status next_row(std::span<std::uint8_t> rgb) override {
     if (passes_ > 1) {
-      const std::size_t row_bytes = kRgb * width_;
+      const std::size_t row_bytes = kRgbSamples * width_;
       std::memcpy(rgb.data(), picture_.data() + next_row_ * row_bytes, row_bytes);
       ++next_row_;
       return Status::ok();
@@ -84,18 +84,18 @@ class PngRowSource final : public RowSource {
       row_bytes = png_get_rowbytes(png_, info_);
     });
     if (!finished) return error();
-    if (row_bytes != kRgb * width_) return {StatusCode::kInternal, "PNG: row is not RGB"};
+    if (row_bytes != kRgbSamples * width_) return {StatusCode::kInternal, "PNG: row is not RGB"};
     return Status::ok();
   }
 
   Status read_interlaced() {
-    const std::uint64_t picture_bytes = std::uint64_t{kRgb} * width_ * height_;
+    const std::uint64_t picture_bytes = std::uint64_t{kRgbSamples} * width_ * height_;
     CLEAVE_RETURN_IF_ERROR(check_whole_picture_bytes(picture_bytes, "an interlaced PNG", limits_));
     picture_.resize(picture_bytes);
     const bool finished = run_guarded(target_, [&] {
       for (int pass = 0; pass < passes_; ++pass) {
         for (std::size_t y = 0; y < height_; ++y) {
-          png_read_row(png_, picture_.data() + y * kRgb * width_, nullptr);
+          png_read_row(png_, picture_.data() + y * kRgbSamples * width_, nullptr);
         }
       }
     });

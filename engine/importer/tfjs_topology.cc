@@ -13,8 +13,6 @@ namespace {
 constexpr std::size_t kMaxApplied = 20'000;
 constexpr std::size_t kMaxLayers = 4096;
 
-Status corrupt(std::string why) { return {StatusCode::kCorrupt, std::move(why)}; }
-
 std::string type_of(const Json& layer) {
   const std::string* type = json_text(json_member(layer, "class_name"));
   return type == nullptr ? std::string() : type->substr(0, 64);

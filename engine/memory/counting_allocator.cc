@@ -14,7 +14,7 @@ namespace {
 constexpr std::size_t kAlignment = 64;
 constexpr std::size_t kHugePage = std::size_t{2} << 20;
 
-std::atomic<std::uint64_t> live_bytes{0};
+std::atomic<std::uint64_t> bytes_now{0};
 std::atomic<std::uint64_t> peak_bytes{0};
 std::atomic<std::uint64_t> allocations{0};
 
@@ -44,7 +44,7 @@ void* allocate_aligned(std::size_t bytes) {
 
 void count(std::size_t bytes) {
   allocations.fetch_add(1, std::memory_order_relaxed);
-  const std::uint64_t live = live_bytes.fetch_add(bytes, std::memory_order_relaxed) + bytes;
+  const std::uint64_t live = bytes_now.fetch_add(bytes, std::memory_order_relaxed) + bytes;
   std::uint64_t peak = peak_bytes.load(std::memory_order_relaxed);
   while (peak < live && !peak_bytes.compare_exchange_weak(peak, live, std::memory_order_relaxed)) {
   }
@@ -53,7 +53,7 @@ void count(std::size_t bytes) {
 }  // namespace
 
 AllocationCounts allocation_counts() {
-  return {.live_bytes = live_bytes.load(std::memory_order_relaxed),
+  return {.live_bytes = bytes_now.load(std::memory_order_relaxed),
           .peak_bytes = peak_bytes.load(std::memory_order_relaxed),
           .allocations = allocations.load(std::memory_order_relaxed)};
 }
@@ -80,7 +80,7 @@ void* counted_reallocate(void* memory, std::size_t bytes) {
 void counted_free(void* memory) {
   if (memory == nullptr) return;
   Header* header = header_of(memory);
-  live_bytes.fetch_sub(header->bytes, std::memory_order_relaxed);
+  bytes_now.fetch_sub(header->bytes, std::memory_order_relaxed);
   std::free(header);
 }
 

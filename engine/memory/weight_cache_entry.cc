@@ -38,8 +38,6 @@ void mix_stripe(std::uint64_t (&lanes)[kLanes], const std::byte* bytes) {
   }
 }
 
-Status corrupt(const char* what) { return {StatusCode::kCorrupt, what}; }
-
 Status check_header(std::span<const std::byte> file, const Sha256Digest& key) {
   if (file.size() < kWeightCacheHeaderBytes) return corrupt("shorter than its header");
   if (std::memcmp(file.data(), kMagic, kMagicBytes) != 0) return corrupt("not packed weights");

@@ -15,14 +15,15 @@ using kernels::kDepthwiseChannels;
 
 constexpr std::size_t kMostTaps = 64;
 
-const fbs::DepthwiseConv2D& options_of(const OpSpec& spec) {
+const fbs::DepthwiseConv2D& depthwise_options(const OpSpec& spec) {
   return *spec.op->options_as_DepthwiseConv2D();
 }
 
 // The parts of the packed block, one behind the other: scales, biases, weights.
-struct Layout {
-  explicit Layout(const OpSpec& spec)
-      : taps(std::size_t{options_of(spec).window()->height()} * options_of(spec).window()->width()),
+struct DepthwiseBlock {
+  explicit DepthwiseBlock(const OpSpec& spec)
+      : taps(std::size_t{depthwise_options(spec).window()->height()} *
+             depthwise_options(spec).window()->width()),
         pairs((taps + 1) / 2),
         channels(spec.output.channels()),
         filled((channels + kDepthwiseChannels - 1) / kDepthwiseChannels * kDepthwiseChannels) {}
@@ -36,7 +37,7 @@ struct Layout {
 
 // Input less its zero point, times weights, is input times weights less a constant: that goes into
 // the bias.
-void pack(const OpSpec& spec, const Layout& layout, void* block) {
+void pack(const OpSpec& spec, const DepthwiseBlock& layout, void* block) {
   std::memset(block, 0, layout.bytes());
   auto* scales = static_cast<float*>(block);
   auto* biases = reinterpret_cast<std::int32_t*>(scales + layout.filled);
@@ -64,10 +65,10 @@ class Int8DepthwiseConv2D final : public Op {
   Int8DepthwiseConv2D(const OpSpec& spec, const void* block, kernels::S8Depthwise* kernel)
       : input_(spec.inputs[0]),
         output_(spec.output),
-        window_(*options_of(spec).window()),
-        padding_(*options_of(spec).padding()),
+        window_(*depthwise_options(spec).window()),
+        padding_(*depthwise_options(spec).padding()),
         kernel_(kernel) {
-    const Layout layout(spec);
+    const DepthwiseBlock layout(spec);
     zero_ = static_cast<std::int8_t>(spec.input_types[0].zero_point);
     const Int8Range range = int8_range(spec.clamp, spec.output_type);
     layer_ = {.channels = layout.channels,
@@ -192,12 +193,12 @@ bool int8_depthwise_pays(const OpSpec& spec, const kernels::KernelTable& table) 
          std::uint64_t{conv->window()->height()} * conv->window()->width() <= kMostTaps;
 }
 
-std::size_t int8_depthwise_weight_bytes(const OpSpec& spec) { return Layout(spec).bytes(); }
+std::size_t int8_depthwise_weight_bytes(const OpSpec& spec) { return DepthwiseBlock(spec).bytes(); }
 
 OpResult create_int8_depthwise_conv2d(const OpSpec& spec, const kernels::KernelTable& table) {
   const void* block = nullptr;
   if (spec.entry != nullptr) {
-    const Layout layout(spec);
+    const DepthwiseBlock layout(spec);
     block =
         spec.entry->find_or_make(layout.bytes(), [&](void* place) { pack(spec, layout, place); });
     if (block == nullptr) return Status{StatusCode::kResourceExhausted, "no memory for weights"};

@@ -20,17 +20,17 @@ using kernels::kMostGemmRows;
 constexpr std::size_t kMostDepth = 512;
 constexpr std::size_t kWindowStride = kMostDepth + 2 * kGemmDepthBlock;
 
-const fbs::Conv2D& options_of(const OpSpec& spec) { return *spec.op->options_as_Conv2D(); }
+const fbs::Conv2D& conv_options(const OpSpec& spec) { return *spec.op->options_as_Conv2D(); }
 
 std::size_t depth_of(const OpSpec& spec) {
-  const fbs::Window& window = *options_of(spec).window();
+  const fbs::Window& window = *conv_options(spec).window();
   return std::size_t{window.height()} * window.width() * spec.inputs[0].channels();
 }
 
 // The parts of the packed block, one behind the other: weights by panels of columns, scales, bias.
 // Zeros where there is no channel.
-struct Layout {
-  Layout(const OpSpec& spec, const kernels::KernelTable& table)
+struct Im2colBlock {
+  Im2colBlock(const OpSpec& spec, const kernels::KernelTable& table)
       : panel(table.gemm_columns),
         depth(depth_of(spec)),
         filled_depth(round_up(depth, kGemmDepthBlock)),
@@ -47,7 +47,7 @@ struct Layout {
 
 // Input less its zero point, times weights, is input times weights less a constant: that goes into
 // the bias, which is in steps of the output and has its zero point.
-void pack(const OpSpec& spec, const Layout& layout, void* block) {
+void pack(const OpSpec& spec, const Im2colBlock& layout, void* block) {
   auto* packed = static_cast<std::int16_t*>(block);
   auto* scales = reinterpret_cast<float*>(packed + layout.values());
   float* biases = scales + layout.columns;
@@ -74,8 +74,8 @@ class Int8Im2colConv2D final : public Op {
       : table_(table),
         input_(spec.inputs[0]),
         output_(spec.output),
-        window_(*options_of(spec).window()),
-        padding_(*options_of(spec).padding()),
+        window_(*conv_options(spec).window()),
+        padding_(*conv_options(spec).padding()),
         layout_(spec, table) {
     const Int8Range range = int8_range(spec.clamp, spec.output_type);
     epilogue_ = {nullptr, static_cast<float>(range.minimum), static_cast<float>(range.maximum)};
@@ -211,7 +211,7 @@ class Int8Im2colConv2D final : public Op {
   fbs::Shape output_;
   fbs::Window window_;
   fbs::Padding padding_;
-  Layout layout_;
+  Im2colBlock layout_;
   kernels::Epilogue epilogue_;
   std::int16_t zero_ = 0;  // what padding is made of
   const std::int16_t* weights_ = nullptr;
@@ -235,13 +235,13 @@ bool int8_im2col_pays(const OpSpec& spec, const kernels::KernelTable& table) {
 }
 
 std::size_t int8_im2col_weight_bytes(const OpSpec& spec, const kernels::KernelTable& table) {
-  return Layout(spec, table).bytes();
+  return Im2colBlock(spec, table).bytes();
 }
 
 OpResult create_int8_im2col_conv2d(const OpSpec& spec, const kernels::KernelTable& table) {
   const void* block = nullptr;
   if (spec.entry != nullptr) {
-    const Layout layout(spec, table);
+    const Im2colBlock layout(spec, table);
     block = spec.entry->find_or_make(layout.bytes(), [&](void* place) {
       std::memset(place, 0, layout.bytes());
       pack(spec, layout, place);

@@ -15,8 +15,8 @@ namespace cleave::ops {
 namespace {
 
 // The parts of the packed block, one behind the other: values, scales, bias.
-struct Layout {
-  Layout(const OpSpec& spec, std::size_t panel_columns)
+struct WinogradBlock {
+  WinogradBlock(const OpSpec& spec, std::size_t panel_columns)
       : form(winograd_form(spec)),
         panel(panel_columns),
         inputs(spec.inputs[0].channels()),
@@ -44,7 +44,7 @@ struct Layout {
 
 // The kernels of one output channel, transformed: [input][position].
 template <class Weight>
-void transform(const Layout& layout, const Weight* kernel, std::vector<double>& values) {
+void transform(const WinogradBlock& layout, const Weight* kernel, std::vector<double>& values) {
   const std::size_t taps = layout.form.window * layout.form.window;
   const std::size_t positions = layout.form.positions();
   std::vector<double> plane(taps);
@@ -58,7 +58,7 @@ void transform(const Layout& layout, const Weight* kernel, std::vector<double>& 
   }
 }
 
-void pack_f32(const OpSpec& spec, const Layout& layout, void* block) {
+void pack_f32(const OpSpec& spec, const WinogradBlock& layout, void* block) {
   auto* packed = static_cast<float*>(block);
   const std::size_t position_stride = layout.depth * layout.columns;
   std::vector<double> values;
@@ -104,7 +104,7 @@ double widening(const WinogradForm& form, std::span<const double> values, std::s
 
 // Input less its zero point, times weights, is input times weights less a constant: that goes into
 // the bias.
-float int8_bias(const OpSpec& spec, const Layout& layout, std::size_t output, double step) {
+float int8_bias(const OpSpec& spec, const WinogradBlock& layout, std::size_t output, double step) {
   const std::size_t count = layout.form.window * layout.form.window * layout.inputs;
   const auto* kernel = static_cast<const std::int8_t*>(spec.kernel) + output * count;
   double sum = spec.bias == nullptr ? 0 : static_cast<const std::int32_t*>(spec.bias)[output];
@@ -118,7 +118,7 @@ std::int16_t to_nearest(double value) {
   return static_cast<std::int16_t>((value + kOneIsTheLastBit) - kOneIsTheLastBit);
 }
 
-void pack_int8(const OpSpec& spec, const Layout& layout, void* block) {
+void pack_int8(const OpSpec& spec, const WinogradBlock& layout, void* block) {
   auto* packed = static_cast<std::int16_t*>(block);
   auto* scales = reinterpret_cast<float*>(packed + layout.values());
   const std::size_t position_stride = layout.depth * layout.columns;
@@ -158,12 +158,12 @@ WinogradForm winograd_form(const OpSpec& spec) {
 }
 
 std::size_t winograd_weight_bytes(const OpSpec& spec, std::size_t panel_columns) {
-  return Layout(spec, panel_columns).bytes();
+  return WinogradBlock(spec, panel_columns).bytes();
 }
 
 Result<WinogradWeights> winograd_weights(const OpSpec& spec, std::size_t panel_columns) {
   if (spec.entry == nullptr) return WinogradWeights{};
-  const Layout layout(spec, panel_columns);
+  const WinogradBlock layout(spec, panel_columns);
   const void* packed = spec.entry->find_or_make(layout.bytes(), [&](void* block) {
     std::fill_n(static_cast<std::byte*>(block), layout.bytes(), std::byte{0});
     (spec.on_int8() ? pack_int8 : pack_f32)(spec, layout, block);

@@ -12,8 +12,6 @@
 namespace cleave {
 namespace {
 
-Status corrupt(std::string message) { return {StatusCode::kCorrupt, std::move(message)}; }
-
 const fbs::Tensor& tensor_of(const fbs::Variant& variant, std::uint32_t index) {
   return *variant.tensors()->Get(index);
 }

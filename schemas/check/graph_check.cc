@@ -15,8 +15,6 @@
 namespace cleave {
 namespace {
 
-Status corrupt(std::string message) { return {StatusCode::kCorrupt, std::move(message)}; }
-
 Status check_name(const flatbuffers::String* name) {
   return name == nullptr ? Status::ok()
                          : check_text(name->string_view(), kMaxNameBytes).with_context("name");

@@ -16,8 +16,6 @@ namespace {
 
 using Segments = flatbuffers::Vector<const fbs::Segment*>;
 
-Status corrupt(std::string message) { return {StatusCode::kCorrupt, std::move(message)}; }
-
 Status check_clamp(const fbs::Op& op) {
   if (op.clamp() == nullptr) {
     return op.options_type() == fbs::OpOptions::ClampOnly ? corrupt("clamp is missing")

@@ -7,8 +7,6 @@
 namespace cleave {
 namespace {
 
-Status corrupt(const char* message) { return {StatusCode::kCorrupt, message}; }
-
 bool known_axis(std::int32_t axis, std::size_t rank) {
   return axis >= -1 && axis < static_cast<std::int32_t>(rank);
 }
