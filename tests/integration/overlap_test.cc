@@ -93,7 +93,7 @@ TEST_CASE(
   std::vector<std::string> command{agent_program(), "run",      "--model", bench.model,
                                    "--json",        "--scores", "--stats", "--server",
                                    relay.address(), "--split",  "0",       "--uplink-limit",
-                                   "4mbit"};
+                                   "1mbit"};  // two seconds for all of them
   command.insert(command.end(), bench.pictures.begin(), bench.pictures.end());
   const std::string errors = bench.workshop.path("errors");
   BackgroundProgram agent(command, {}, errors);

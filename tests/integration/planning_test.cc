@@ -353,15 +353,20 @@ TEST_CASE("without its server every policy is answered by the device, and says s
 TEST_CASE("the uplink limit holds") {
   const PlanningBench bench;
   const RunningServer server({bench.model});
-  const AgentRun run =
-      run_agent({"run", "--model", bench.model, "--server", server.address(), "--split", "1",
-                 "--uplink-limit", "20mbit", "--json", bench.picture, bench.picture});
-  REQUIRE_MESSAGE(run.exit_code == 0, run.err);
-  for (const nlohmann::json& record : run.records) {
-    const double ideal_ns = record.at("bytes_up").get<double>() * 8e9 / 20e6;
-    CHECK(record.at("tx_ns").get<double>() >= ideal_ns);
-    CHECK(record.at("tx_ns").get<double>() < 1.5 * ideal_ns + 200e6);
+  // Never faster; and as fast as it may, where the machine did not stand still.
+  bool as_fast = false;
+  for (int attempt = 0; attempt < 3 && !as_fast; ++attempt) {
+    const AgentRun run =
+        run_agent({"run", "--model", bench.model, "--server", server.address(), "--split", "1",
+                   "--uplink-limit", "20mbit", "--json", bench.picture, bench.picture});
+    REQUIRE_MESSAGE(run.exit_code == 0, run.err);
+    for (const nlohmann::json& record : run.records) {
+      const double ideal_ns = record.at("bytes_up").get<double>() * 8e9 / 20e6;
+      CHECK(record.at("tx_ns").get<double>() >= ideal_ns);
+      as_fast = as_fast || record.at("tx_ns").get<double>() < 1.5 * ideal_ns + 50e6;
+    }
   }
+  CHECK(as_fast);
 }
 
 }  // namespace cleave::test

@@ -27,7 +27,7 @@ std::vector<std::string> lines_in(const std::string& log_path, const std::string
 }
 
 std::string await_line_in(const std::string& log_path, const std::string& text) {
-  for (int i = 0; i < 500; ++i) {
+  for (int i = 0; i < 3'000; ++i) {
     const auto found = lines_in(log_path, text);
     if (!found.empty()) return found.front();
     std::this_thread::sleep_for(std::chrono::milliseconds(20));
@@ -188,7 +188,10 @@ TEST_CASE("--drain-timeout: what is still on its way then is closed, counted and
   command.insert(command.end(), {"--uplink-limit", "32kbit", "--log", log, "--log-level", "debug"});
   BackgroundProgram agent(command);
   const json asking = json::parse(await_line_in(log, "\"asking\""));
-  std::this_thread::sleep_for(std::chrono::milliseconds(800));  // its first bytes are there
+  for (int i = 0; i < 600 && server.lines(" requests=1 ").empty(); ++i) {
+    server.program->signal(SIGUSR1);  // its first bytes are there once it is counted
+    std::this_thread::sleep_for(std::chrono::milliseconds(50));
+  }
   const auto start = std::chrono::steady_clock::now();
   const json stopped = server.stop();  // and it ends with 0
   CHECK(std::chrono::steady_clock::now() - start >= std::chrono::milliseconds(900));

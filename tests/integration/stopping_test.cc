@@ -7,7 +7,9 @@
 #include <chrono>
 #include <csignal>
 #include <fstream>
+#include <iterator>
 #include <memory>
+#include <string>
 #include <thread>
 #include <utility>
 
@@ -15,6 +17,19 @@
 #include "tests/support/programs.h"
 
 namespace cleave::test {
+namespace {
+
+void await_text(const std::string& log_path, const std::string& text) {
+  for (int i = 0; i < 3'000; ++i) {
+    std::ifstream file(log_path);
+    const std::string log((std::istreambuf_iterator<char>(file)), {});
+    if (log.find(text) != std::string::npos) return;
+    std::this_thread::sleep_for(std::chrono::milliseconds(20));
+  }
+  FAIL("the log does not tell of " << text);
+}
+
+}  // namespace
 
 TEST_CASE("SIGTERM ends a run after the picture under way") {
   const Station station;
@@ -75,13 +90,7 @@ TEST_CASE("SIGTERM while the server hangs: the pictures in work are the last, wi
     }
     words.insert(words.begin(), agent_program());
     auto agent = std::make_unique<BackgroundProgram>(words);
-    std::string first;
-    for (int i = 0; i < 1'000 && first.empty(); ++i) {
-      std::this_thread::sleep_for(std::chrono::milliseconds(20));
-      std::ifstream file(log);
-      std::getline(file, first);
-    }
-    CHECK(first.find("started") != std::string::npos);
+    await_text(log, "started");
     // Its handlers are there, and a picture is in work.
     std::this_thread::sleep_for(std::chrono::milliseconds(500));
     return agent;
@@ -115,7 +124,7 @@ TEST_CASE("SIGTERM while the server hangs: the pictures in work are the last, wi
   SUBCASE("a second one ends at once") {
     const auto agent = start_agent("60s", true);
     agent->signal(SIGTERM);
-    std::this_thread::sleep_for(std::chrono::milliseconds(300));
+    await_text(log, "stopping");
     CHECK_FALSE(agent->poll_exit().has_value());
     agent->signal(SIGTERM);
     CHECK(agent->wait(std::chrono::seconds(15)) == 128 + SIGTERM);

@@ -137,9 +137,16 @@ TEST_CASE("a client that floods and never reads is dropped, whichever way stalls
 
 TEST_CASE("a client that reads a little now and then has the slowest link's time for each frame") {
   // A piece of 256 KiB may take the stall timeout and a quarter of a second.
+  milliseconds stall_timeout{1'000}, pause{100};
+  SUBCASE("too slow: it takes something every third of a second, and 1.6 s for a piece") {}
+  SUBCASE("fast enough") {
+    stall_timeout = milliseconds(5'000);
+    pause = milliseconds(10);
+  }
+  const bool too_slow = pause == milliseconds(100);
   Fixture fixture(
-      [](server::ServerOptions& options) {
-        options.stall_timeout = milliseconds(1'000);
+      [&](server::ServerOptions& options) {
+        options.stall_timeout = stall_timeout;
         options.slowest_bytes_per_second = 1 << 20;
       },
       wide_model());
@@ -148,22 +155,14 @@ TEST_CASE("a client that reads a little now and then has the slowest link's time
   constexpr std::uint32_t kPieces = 3, kPieceBytes = 256 << 10;
   fetch_pieces(fixture, client, kPieces, kPieceBytes);
   std::vector<std::byte> some(16 << 10);
-  const auto read_all = [&](milliseconds pause) {
-    std::size_t read = 0;
-    while (read < kPieces * kPieceBytes && client.receive_exactly(some)) {
-      read += some.size();
-      std::this_thread::sleep_for(pause);
-    }
-    return read;
-  };
-  SUBCASE("too slow: it takes something every third of a second, and 1.6 s for a piece") {
-    CHECK(read_all(milliseconds(100)) < kPieces * kPieceBytes);
-    fixture.await_stats([](const auto& stats) { return stats.stalled_writes == 1; });
+  std::size_t read = 0;
+  while (read < kPieces * kPieceBytes && client.receive_exactly(some)) {
+    read += some.size();
+    std::this_thread::sleep_for(pause);
   }
-  SUBCASE("fast enough") {
-    CHECK(read_all(milliseconds(10)) == kPieces * kPieceBytes);
-    CHECK(fixture.stats().stalled_writes == 0);
-  }
+  CHECK((read < kPieces * kPieceBytes) == too_slow);
+  fixture.await_stats(
+      [&](const auto& stats) { return stats.stalled_writes == (too_slow ? 1U : 0U); });
 }
 
 TEST_CASE("what comes a byte at a time after the handshake ends at its deadline all the same") {
@@ -194,7 +193,7 @@ TEST_CASE("what comes a byte at a time after the handshake ends at its deadline 
   const auto start = std::chrono::steady_clock::now();
   std::size_t sent = 0;
   while (sent < bytes.size() && slow.send(std::span(bytes).subspan(sent, 1)) &&
-         !slow.closed_within(20)) {
+         !slow.closed_within(100)) {
     ++sent;
   }
   const auto took = std::chrono::steady_clock::now() - start;
@@ -212,7 +211,7 @@ TEST_CASE("a large attachment that trickles is closed after about the stall time
   constexpr std::size_t kAnnounced = 4
                                      << 20;  // over an hour of the slowest link, and all the budget
   Fixture fixture([](server::ServerOptions& options) {
-    options.stall_timeout = milliseconds(800);
+    options.stall_timeout = milliseconds(2'000);
     options.payload_budget_bytes = options.picture.max_file_bytes = kAnnounced;
   });
   const std::vector<float> tensors = fixture.boundary(1, 1);
@@ -230,9 +229,9 @@ TEST_CASE("a large attachment that trickles is closed after about the stall time
   const auto start = std::chrono::steady_clock::now();
   const std::array<std::byte, 1> one_byte{};
   while (slow.send(one_byte) && !slow.closed_within(100)) {
-    REQUIRE(std::chrono::steady_clock::now() - start < std::chrono::seconds(10));
+    REQUIRE(std::chrono::steady_clock::now() - start < std::chrono::seconds(12));
   }
-  CHECK(std::chrono::steady_clock::now() - start < std::chrono::seconds(5));
+  CHECK(std::chrono::steady_clock::now() - start < std::chrono::seconds(8));
   fixture.await_stats([](const auto& now) { return now.stalled_reads == 1; });
   REQUIRE(fixture.request(other, 2, 1, tensors));
   CHECK(scores_of(*receive_answer(other)) == fixture.expected(1, tensors));
@@ -240,10 +239,10 @@ TEST_CASE("a large attachment that trickles is closed after about the stall time
 
 TEST_CASE("an attachment that keeps up with the slowest link may take many stall timeouts") {
   Fixture fixture(
-      [](server::ServerOptions& options) { options.stall_timeout = milliseconds(800); });
+      [](server::ServerOptions& options) { options.stall_timeout = milliseconds(1'500); });
   RawClient slow(fixture.server.port());
   fixture.greet(slow);
-  constexpr int kParts = 20;
+  constexpr int kParts = 45;
   const std::array<std::byte, 400> part{};  // every 100 ms: four times the slowest link
   REQUIRE(
       slow.send(make_request({.request_id = 1, .codec = fbs::Codec::Jpeg}, kParts * part.size())));

@@ -10,12 +10,13 @@
 namespace cleave::test {
 
 TEST_CASE("an agent that waits for its answer longer than the idle timeout is not cut off") {
-  constexpr milliseconds kIdle{400};
+  constexpr milliseconds kIdle{1'000};
   Fixture fixture([&](server::ServerOptions& options) { options.idle_timeout = kIdle; });
   HeldWorker worker(fixture.server.tail_pool());
   RawClient patient(fixture.server.port());
   fixture.greet(patient);
   REQUIRE(fixture.request(patient, 1, 0, fixture.boundary(0, 1)));
+  await_pong(patient);
   CHECK_FALSE(patient.closed_within(2 * kIdle.count()));
   worker.release();
 
