@@ -171,6 +171,7 @@ TEST_CASE(
     limited->greet(one);
     limited->greet(two);
     limited->greet(other, 0, "other");
+    HeldWorker worker(limited->server.tail_pool());
     ask(one, 1);
     await_pong(one);
     ask(two, 2);
@@ -180,6 +181,7 @@ TEST_CASE(
     CHECK(busy->retry_after_ms() > 0);
     CHECK(busy->retry_after_ms() <= 1'000);
     const milliseconds pause(busy->retry_after_ms());
+    worker.release();
     CHECK(receive_answer(one)->request_id() == 1);
     ask(other, 1);
     (void)receive_answer(other);
