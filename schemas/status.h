@@ -52,7 +52,7 @@ class [[nodiscard]] Status {
   std::string message_;
 };
 
-// What bytes that do not check are told of with.
+// For bytes that do not check: kCorrupt.
 inline Status corrupt(std::string message) { return {StatusCode::kCorrupt, std::move(message)}; }
 
 // Either a T or the Status that says why there is none. REQUIRES for value(): is_ok().

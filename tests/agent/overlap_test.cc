@@ -3,6 +3,7 @@
 // Several pictures in work at a time: what overlaps, what memory allows, and finishing in time.
 #include <doctest/doctest.h>
 
+#include <algorithm>
 #include <atomic>
 #include <set>
 #include <thread>

@@ -54,6 +54,8 @@ TEST_CASE("a client that sends and never reads is not read any further") {
   fixture.greet(other);
 }
 
+namespace {
+
 // With 1 MiB of weights to fetch.
 ModelBuilder wide_model() {
   ModelBuilder builder({8, 8, 3});
@@ -78,6 +80,8 @@ void fetch_pieces(const Fixture& fixture, const RawClient& client, std::uint32_t
                                     .bytes = piece_bytes})));
   }
 }
+
+}  // namespace
 
 TEST_CASE("a client that never reads is dropped when it has taken nothing for the stall timeout") {
   Fixture fixture(
